@@ -1,0 +1,91 @@
+"""Data with a known truth: linear and polynomial functions plus Gaussian noise (D2L 3.2, 4.4, 4.5).
+
+Features and noise come from two independent streams spawned from one seed. Drawn from one stream they would be
+correlated, and the estimate of the weights would be biased in silence.
+"""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from jaxd2l.data.examples import Examples
+
+LARGEST_SEED = 2**32 - 1
+
+
+def linear_regression(
+    seed: int,
+    n: int = 1000,
+    weights: Sequence[float] | np.ndarray = (2.0, -3.4),
+    bias: float = 4.2,
+    noise: float = 0.01,
+) -> Examples:
+    """Draw x ~ N(0, 1) and y = x @ weights + bias + noise * N(0, 1) (D2L 3.2.1).
+
+    Args:
+        seed: in [0, 2**32 - 1]; one seed always gives the same examples.
+        n: number of examples, at least 1.
+        weights: one finite number per feature, (d,).
+        bias: added to every target.
+        noise: standard deviation of the noise, in the unit of y; 0 gives exact targets.
+
+    Returns:
+        x float32 (n, d) and y float32 (n, 1).
+
+    Raises:
+        ValueError: a seed out of range, no example, no weight, a negative or non-finite value.
+    """
+    w = np.asarray(weights, np.float64)
+    if w.ndim != 1 or w.size == 0 or not np.isfinite(w).all():
+        raise ValueError(f"weights must be a non-empty sequence of finite numbers, got shape {w.shape}: {weights}")
+    features, errors = _streams(seed, n, noise)
+    x = features.standard_normal((n, w.size))
+    y = x @ w + bias + noise * errors.standard_normal(n)
+    return Examples(x.astype(np.float32), y.astype(np.float32)[:, None])
+
+
+def polynomial(
+    seed: int,
+    n: int = 200,
+    coefficients: Sequence[float] = (5.0, 1.2, -3.4, 5.6),
+    num_features: int = 20,
+    noise: float = 0.1,
+) -> Examples:
+    """Draw u ~ N(0, 1), features u**i / i! and y = sum(coefficients[i] * u**i / i!) + noise * N(0, 1) (D2L 4.4.4).
+
+    Dividing by i! keeps the high powers small enough for gradient descent. A model of degree d uses the columns 0..d.
+
+    Args:
+        seed: in [0, 2**32 - 1].
+        n: number of examples, at least 1.
+        coefficients: of u**i / i!, lowest degree first.
+        num_features: columns of x, the degrees 0 .. num_features - 1; at least one for every coefficient.
+        noise: standard deviation of the noise, in the unit of y.
+
+    Returns:
+        x float32 (n, num_features), whose first column is 1, and y float32 (n, 1).
+
+    Raises:
+        ValueError: fewer features than coefficients, or what `linear_regression` refuses.
+    """
+    if not 1 <= len(coefficients) <= num_features:
+        raise ValueError(f"{len(coefficients)} coefficients need as many features, got num_features={num_features}")
+    features, errors = _streams(seed, n, noise)
+    u = features.standard_normal((n, 1))
+    degrees = np.arange(num_features)
+    x = u**degrees / np.array([math.factorial(i) for i in degrees.tolist()], np.float64)
+    y = x[:, : len(coefficients)] @ np.asarray(coefficients, np.float64) + noise * errors.standard_normal(n)
+    return Examples(x.astype(np.float32), y.astype(np.float32)[:, None])
+
+
+def _streams(seed: int, n: int, noise: float) -> tuple[np.random.Generator, np.random.Generator]:
+    """Return independent generators for the features and for the noise."""
+    if not 0 <= seed <= LARGEST_SEED:
+        raise ValueError(f"seed must be in [0, {LARGEST_SEED}], got {seed}")
+    if n < 1:
+        raise ValueError(f"n must be at least 1, got {n}")
+    if not (noise >= 0.0 and math.isfinite(noise)):
+        raise ValueError(f"noise is a standard deviation, finite and at least 0, got {noise}")
+    features, errors = np.random.SeedSequence(seed).spawn(2)
+    return np.random.default_rng(features), np.random.default_rng(errors)
