@@ -1,0 +1,152 @@
+"""Convolution as networks mean it, that is cross-correlation (D2L 7.2-7.4; PyTorch's `conv1d`, `conv2d`, `conv3d`).
+
+Channels come last: `x` is (n, *space, channels) and a kernel is (*window, channels / groups, features).
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from jaxd2l.nn.window import Padding, Sizes, output_size, pads, sizes
+
+__all__ = ["Conv", "conv1d", "conv2d", "conv3d"]
+
+Initializer = Callable[..., jax.Array]
+_SPACE = {1: "W", 2: "HW", 3: "DHW"}
+
+
+def conv1d(
+    x: jax.Array,
+    kernel: jax.Array,
+    *,
+    stride: Sizes = 1,
+    padding: Padding = 0,
+    dilation: Sizes = 1,
+    groups: int = 1,
+) -> jax.Array:
+    """`conv2d` over one spatial axis: `x` (n, w, c), `kernel` (kw, c / groups, features)."""
+    return _convolve(1, x, kernel, stride, padding, dilation, groups)
+
+
+def conv2d(
+    x: jax.Array,
+    kernel: jax.Array,
+    *,
+    stride: Sizes = 1,
+    padding: Padding = 0,
+    dilation: Sizes = 1,
+    groups: int = 1,
+) -> jax.Array:
+    """Slide `kernel` over `x` and take the sum of products at each place.
+
+    Args:
+        x: (n, h, w, c), floating point.
+        kernel: (kh, kw, c / groups, features).
+        stride: step of the window in pixels, one for all axes or one for each.
+        padding: zeros added on both sides of each axis, or a (low, high) pair for each axis, in pixels.
+        dilation: distance between neighbouring taps of the kernel, in pixels.
+        groups: features are split into this many blocks, each seeing its own block of channels.
+
+    Returns:
+        (n, floor((h + 2 p - d (kh - 1) - 1) / s) + 1, likewise for w, features), in the promoted dtype.
+
+    Raises:
+        ValueError: a rank, a channel count or a setting does not fit, or the window is larger than the padded input.
+    """
+    return _convolve(2, x, kernel, stride, padding, dilation, groups)
+
+
+def conv3d(
+    x: jax.Array,
+    kernel: jax.Array,
+    *,
+    stride: Sizes = 1,
+    padding: Padding = 0,
+    dilation: Sizes = 1,
+    groups: int = 1,
+) -> jax.Array:
+    """`conv2d` over three spatial axes: `x` (n, d, h, w, c), `kernel` (kd, kh, kw, c / groups, features)."""
+    return _convolve(3, x, kernel, stride, padding, dilation, groups)
+
+
+def _convolve(
+    rank: int, x: jax.Array, kernel: jax.Array, stride: Sizes, padding: Padding, dilation: Sizes, groups: int
+) -> jax.Array:
+    """Check everything at the door, then convolve over the `rank` spatial axes."""
+    space = _SPACE[rank]
+    if x.ndim != rank + 2 or kernel.ndim != rank + 2:
+        raise ValueError(
+            f"conv{rank}d takes x of {rank + 2} axes (N{space}C) and a kernel of {rank + 2} ({space}IO), "
+            f"got shapes {x.shape} and {kernel.shape}"
+        )
+    if not (jnp.issubdtype(x.dtype, jnp.floating) and jnp.issubdtype(kernel.dtype, jnp.floating)):
+        raise ValueError(
+            f"conv{rank}d takes floating-point arrays, got {x.dtype} and {kernel.dtype}: convert them first"
+        )
+    channels, features = x.shape[-1], kernel.shape[-1]
+    if groups < 1 or channels % groups or features % groups:
+        raise ValueError(f"groups must divide the {channels} channels and the {features} features, got {groups}")
+    if channels != kernel.shape[-2] * groups:
+        raise ValueError(
+            f"x has {channels} channels (its last axis) but the kernel takes {kernel.shape[-2]} in each of "
+            f"{groups} groups: shapes {x.shape} and {kernel.shape}; is x channels-first?"
+        )
+    strides, dilations, borders = sizes("stride", stride, rank), sizes("dilation", dilation, rank), pads(padding, rank)
+    output_size(x.shape[1:-1], kernel.shape[:rank], strides, borders, dilations)
+    dtype = jnp.promote_types(x.dtype, kernel.dtype)
+    return lax.conv_general_dilated(
+        x.astype(dtype),
+        kernel.astype(dtype),
+        window_strides=strides,
+        padding=borders,
+        rhs_dilation=dilations,
+        dimension_numbers=(f"N{space}C", f"{space}IO", f"N{space}C"),
+        feature_group_count=groups,
+    )
+
+
+def _zeros(fan_in: int) -> Initializer:
+    return nn.initializers.zeros
+
+
+class Conv(nn.Module):
+    """`conv1d`, `conv2d` or `conv3d`, by the length of `kernel_size`, plus a bias for each feature.
+
+    Parameters: `kernel` (*kernel_size, channels / groups, features) and `bias` (features,), in the dtype of the `x`
+    the layer is initialised with. `kernel_init(key, shape, dtype)` draws the kernel; `bias_init(fan_in)` gives the
+    initialiser of the bias, because PyTorch's default draws it from U(-1/sqrt(fan_in), 1/sqrt(fan_in)), where
+    fan_in is the number of inputs that one output sees.
+    """
+
+    features: int
+    kernel_size: Sequence[int]
+    strides: Sizes = 1
+    padding: Padding = 0
+    dilation: Sizes = 1
+    groups: int = 1
+    use_bias: bool = True
+    kernel_init: Initializer = nn.initializers.xavier_uniform()
+    bias_init: Callable[[int], Initializer] = _zeros
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Map (n, *space, channels) to (n, *smaller space, features)."""
+        rank = len(self.kernel_size)
+        if rank not in _SPACE:
+            raise ValueError(f"kernel_size must have 1, 2 or 3 sizes, got {self.kernel_size}")
+        if x.ndim != rank + 2:
+            raise ValueError(f"a {rank}-D Conv takes x of {rank + 2} axes (N{_SPACE[rank]}C), got shape {x.shape}")
+        if self.groups < 1 or x.shape[-1] % self.groups:
+            raise ValueError(f"groups must divide the {x.shape[-1]} channels, got {self.groups}")
+        shape = (*self.kernel_size, x.shape[-1] // self.groups, self.features)
+        kernel = self.param("kernel", self.kernel_init, shape, x.dtype)
+        y = _convolve(rank, x, kernel, self.strides, self.padding, self.dilation, self.groups)
+        if not self.use_bias:
+            return y
+        fan_in = int(jnp.size(kernel)) // self.features
+        bias: Any = self.param("bias", self.bias_init(fan_in), (self.features,), x.dtype)
+        return y + bias.reshape((1,) * (rank + 1) + (-1,))
