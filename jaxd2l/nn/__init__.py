@@ -1,1 +1,53 @@
-"""."""
+"""Layers as pure functions with a Flax module on each, losses and metrics; the networks are in `jaxd2l.nn.models`."""
+
+from jaxd2l.nn.activation import gelu, leaky_relu, log_softmax, relu, sigmoid, softmax, tanh
+from jaxd2l.nn.block import Identity
+from jaxd2l.nn.conv import Conv, conv1d, conv2d, conv3d
+from jaxd2l.nn.dense import Dense, dense, flatten
+from jaxd2l.nn.dropout import Dropout, dropout
+from jaxd2l.nn.loss import (
+    absolute_error,
+    cross_entropy,
+    cross_entropy_with_probabilities,
+    entropy,
+    huber,
+    log_squared_error,
+    one_hot,
+    squared_error,
+)
+from jaxd2l.nn.metric import accuracy, hits, log_rmse
+from jaxd2l.nn.pool import avg_pool, global_avg_pool, max_pool
+
+__all__ = [
+    "Conv",
+    "Dense",
+    "Dropout",
+    "Identity",
+    "absolute_error",
+    "accuracy",
+    "avg_pool",
+    "conv1d",
+    "conv2d",
+    "conv3d",
+    "cross_entropy",
+    "cross_entropy_with_probabilities",
+    "dense",
+    "dropout",
+    "entropy",
+    "flatten",
+    "gelu",
+    "global_avg_pool",
+    "hits",
+    "huber",
+    "leaky_relu",
+    "log_rmse",
+    "log_softmax",
+    "log_squared_error",
+    "max_pool",
+    "one_hot",
+    "relu",
+    "sigmoid",
+    "softmax",
+    "squared_error",
+    "tanh",
+]

@@ -1,0 +1,111 @@
+"""Initialisers: how large the first weights are (Glorot & Bengio 2010; He et al. 2015, arXiv:1502.01852; D2L 4.8).
+
+A kernel initialiser is JAX's: `init(key, shape, dtype) -> array`, with the input axis second to last, the output
+axis last and every axis before them a position of the window: dense (in, out), convolution (kh, kw, in, out).
+
+A bias has no input axis, so its scale cannot be read off its shape: a bias *rule* takes `fan_in` and returns an
+initialiser. Every layer with a bias has a field `bias_init: BiasRule` and calls `bias_init(fan_in)(key, shape, dtype)`.
+"""
+
+import functools
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+type Initializer = Callable[..., jax.Array]
+type BiasRule = Callable[[int], Initializer]
+
+
+def fans(shape: Sequence[int]) -> tuple[int, int]:
+    """Inputs that one output sums over, and outputs that one input reaches: (fan_in, fan_out).
+
+    Args:
+        shape: of a kernel (..., in, out); the leading axes are window positions and count in both.
+
+    Raises:
+        ValueError: fewer than two axes.
+    """
+    if len(shape) < 2:
+        raise ValueError(
+            f"a kernel has an input and an output axis, got shape {tuple(shape)}; a bias needs a bias rule"
+        )
+    window = math.prod(shape[:-2])
+    return window * shape[-2], window * shape[-1]
+
+
+@functools.cache
+def normal(stddev: float) -> Initializer:
+    """Draw from N(0, stddev^2); `stddev` is the standard deviation, not the variance."""
+
+    def init(key: jax.Array, shape: Sequence[int], dtype: Any = jnp.float32) -> jax.Array:
+        return stddev * jax.random.normal(key, shape, dtype)
+
+    return init
+
+
+@functools.cache
+def uniform(low: float, high: float) -> Initializer:
+    """Draw from U(low, high)."""
+
+    def init(key: jax.Array, shape: Sequence[int], dtype: Any = jnp.float32) -> jax.Array:
+        return jax.random.uniform(key, shape, dtype, low, high)
+
+    return init
+
+
+@functools.cache
+def constant(value: float) -> Initializer:
+    """Fill with `value`. Equal weights stay equal under gradient descent: use it to see that, or for biases."""
+
+    def init(key: jax.Array, shape: Sequence[int], dtype: Any = jnp.float32) -> jax.Array:
+        return jnp.full(shape, value, dtype)
+
+    return init
+
+
+def xavier_uniform(key: jax.Array, shape: Sequence[int], dtype: Any = jnp.float32) -> jax.Array:
+    """Draw from U(-a, a), a = sqrt(6 / (fan_in + fan_out)): variance 2 / (fan_in + fan_out)."""
+    limit = math.sqrt(6 / sum(fans(shape)))
+    return jax.random.uniform(key, shape, dtype, -limit, limit)
+
+
+def xavier_normal(key: jax.Array, shape: Sequence[int], dtype: Any = jnp.float32) -> jax.Array:
+    """Draw from N(0, 2 / (fan_in + fan_out)), the normal of Xavier's variance."""
+    return math.sqrt(2 / sum(fans(shape))) * jax.random.normal(key, shape, dtype)
+
+
+def he_uniform(key: jax.Array, shape: Sequence[int], dtype: Any = jnp.float32) -> jax.Array:
+    """Draw from U(-a, a), a = sqrt(6 / fan_in): keeps the scale of activations through ReLU."""
+    limit = math.sqrt(6 / fans(shape)[0])
+    return jax.random.uniform(key, shape, dtype, -limit, limit)
+
+
+def he_normal(key: jax.Array, shape: Sequence[int], dtype: Any = jnp.float32) -> jax.Array:
+    """Draw from N(0, 2 / fan_in), the normal of He's variance."""
+    return math.sqrt(2 / fans(shape)[0]) * jax.random.normal(key, shape, dtype)
+
+
+def torch_kernel(key: jax.Array, shape: Sequence[int], dtype: Any = jnp.float32) -> jax.Array:
+    """Draw from U(-a, a), a = 1 / sqrt(fan_in): what PyTorch's Linear and Conv start from."""
+    limit = 1 / math.sqrt(fans(shape)[0])
+    return jax.random.uniform(key, shape, dtype, -limit, limit)
+
+
+def torch_bias(fan_in: int) -> Initializer:
+    """Bias rule of PyTorch's Linear and Conv: U(-a, a), a = 1 / sqrt(fan_in)."""
+    limit = 1 / math.sqrt(fan_in)
+    return uniform(-limit, limit)
+
+
+def zero_bias(fan_in: int) -> Initializer:
+    """Bias rule: zeros, whatever `fan_in` is."""
+    return constant(0.0)
+
+
+@functools.cache
+def constant_bias(value: float) -> BiasRule:
+    """Bias rule: `value` everywhere, whatever `fan_in` is."""
+    return lambda fan_in: constant(value)

@@ -1,0 +1,166 @@
+"""Losses per example, shape (n,): the caller takes the mean (D2L 3.1, 4.1, 5.7).
+
+They are computed in at least float32, whatever the network computes in. Shapes must agree: nothing is broadcast.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from jaxd2l.nn.activation import log_softmax
+
+
+def squared_error(prediction: jax.Array, target: jax.Array) -> jax.Array:
+    """(prediction - target)^2 / 2, summed over the outputs of one example; its derivative is the difference.
+
+    Args:
+        prediction: (n,) or (n, k).
+        target: the same shape.
+
+    Returns:
+        (n,), in squared units of the target; half the variance of the target for a constant guess at its mean.
+
+    Raises:
+        ValueError: the shapes differ.
+    """
+    return _per_example(0.5 * jnp.square(_difference("squared_error", prediction, target)))
+
+
+def absolute_error(prediction: jax.Array, target: jax.Array) -> jax.Array:
+    """|prediction - target|, summed over outputs: (n,), in units of the target; derivative 0 at equality."""
+    difference = _difference("absolute_error", prediction, target)
+    return _per_example(jnp.sign(difference) * difference)  # jnp.abs has derivative 1 at 0 from one side
+
+
+def huber(prediction: jax.Array, target: jax.Array, delta: float = 1.0) -> jax.Array:
+    """Squared near 0, linear beyond `delta`: e^2 / 2 for |e| <= delta, else delta (|e| - delta / 2) (Huber 1964).
+
+    Args:
+        prediction: (n,) or (n, k).
+        target: the same shape.
+        delta: where the square ends, in units of the target, above 0; the derivative never exceeds it.
+
+    Returns:
+        (n,), summed over outputs.
+
+    Raises:
+        ValueError: the shapes differ or `delta` is not above 0.
+    """
+    if not delta > 0:
+        raise ValueError(f"huber: delta is a distance above 0, got {delta}")
+    difference = _difference("huber", prediction, target)
+    inside = jnp.clip(difference, -delta, delta)
+    return _per_example(inside * (difference - 0.5 * inside))
+
+
+def log_squared_error(prediction: jax.Array, target: jax.Array) -> jax.Array:
+    """(log prediction - log target)^2, with both clamped to at least 1: (n,). Prices of houses (D2L 5.7).
+
+    The square root of its mean is the log-RMSE of the Kaggle contest (use `metric.log_rmse`); a prediction that is
+    wrong by 10% costs the same for a cheap and a dear house. Below 1 the loss is flat.
+
+    Raises:
+        ValueError: the shapes differ.
+    """
+    _difference("log_squared_error", prediction, target)
+    prediction, target = _at_least_float32(prediction), _at_least_float32(target)
+    return _per_example(jnp.square(jnp.log(jnp.maximum(prediction, 1)) - jnp.log(jnp.maximum(target, 1))))
+
+
+def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
+    """-log softmax(logits)[label], the surprise at the label; its derivative is softmax(logits) - one_hot(label).
+
+    Args:
+        logits: (n, k) floating point, any size (no overflow).
+        labels: (n,) integers in [0, k).
+
+    Returns:
+        (n,) nats; log(k) for a uniform guess. A label outside [0, k) gives NaN, under jit too, where nothing can be
+        raised; it is never clamped or wrapped. Check labels once on the host.
+
+    Raises:
+        ValueError: the shapes do not fit or the labels are not integers.
+    """
+    _check_labels("cross_entropy", logits, labels)
+    log_p = log_softmax(_at_least_float32(logits))
+    num_classes = logits.shape[-1]
+    # A comparison and a sum, not a gather: its gradient contains no scatter, so it is deterministic on GPU.
+    chosen = labels[:, None] == jnp.arange(num_classes, dtype=labels.dtype)[None, :]
+    picked = jnp.sum(jnp.where(chosen, log_p, jnp.zeros_like(log_p)), axis=-1)
+    return jnp.where((labels >= 0) & (labels < num_classes), -picked, jnp.full_like(picked, jnp.nan))
+
+
+def cross_entropy_with_probabilities(logits: jax.Array, target: jax.Array) -> jax.Array:
+    """-sum(target * log softmax(logits)): cross-entropy against a distribution (soft labels).
+
+    Args:
+        logits: (n, k) floating point.
+        target: (n, k) shares of each class; rows that sum to 1. A share of 0 contributes 0 whatever the logit.
+
+    Returns:
+        (n,) nats; at least the entropy of `target`.
+
+    Raises:
+        ValueError: the shapes differ.
+    """
+    if logits.shape != target.shape or logits.ndim != 2:
+        raise ValueError(f"logits {logits.shape} and target {target.shape} have to be the same (n, k)")
+    log_p = log_softmax(_at_least_float32(logits))
+    terms = jnp.where(target == 0, jnp.zeros_like(log_p), target * log_p)
+    return -jnp.sum(terms, axis=-1)
+
+
+def entropy(p: jax.Array) -> jax.Array:
+    """-sum(p log p) along the last axis, with 0 log 0 = 0 and no NaN gradient there: (..., k) to (...) nats.
+
+    At most log(k), for the uniform distribution.
+    """
+    positive = p > 0
+    safe = jnp.where(positive, p, jnp.ones_like(p))  # log(1) = 0: value and gradient stay finite
+    return -jnp.sum(jnp.where(positive, p * jnp.log(safe), jnp.zeros_like(p)), axis=-1)
+
+
+def one_hot(labels: jax.Array, num_classes: int) -> jax.Array:
+    """Indicator rows: (n,) integer labels to (n, num_classes) float32.
+
+    Raises:
+        ValueError: the labels are not integers, or, outside jit, one lies outside [0, num_classes). Under jit values
+            are unknown: a label out of range gives a row of NaN, never a row of zeros.
+    """
+    if not jnp.issubdtype(labels.dtype, jnp.integer):
+        raise ValueError(f"one_hot: labels are integers in [0, {num_classes}), got dtype {labels.dtype}")
+    inside = (labels >= 0) & (labels < num_classes)
+    if not isinstance(labels, jax.core.Tracer) and not bool(jnp.all(inside)):
+        raise ValueError(
+            f"one_hot: labels lie in [{jnp.min(labels)}, {jnp.max(labels)}], expected [0, {num_classes - 1}]; "
+            "count the classes again or subtract the first label"
+        )
+    classes = jnp.arange(num_classes, dtype=labels.dtype).reshape((1,) * labels.ndim + (-1,))
+    rows = (labels[..., None] == classes).astype(jnp.float32)
+    return jnp.where(inside[..., None], rows, jnp.full_like(rows, jnp.nan))
+
+
+def _at_least_float32(x: jax.Array) -> jax.Array:
+    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+
+
+def _difference(name: str, prediction: jax.Array, target: jax.Array) -> jax.Array:
+    if prediction.shape != target.shape or prediction.ndim not in (1, 2):
+        raise ValueError(
+            f"{name}: prediction {prediction.shape} and target {target.shape} have to be the same (n,) or (n, k); "
+            "(n, 1) against (n,) would broadcast to (n, n): reshape one of them"
+        )
+    return _at_least_float32(prediction) - _at_least_float32(target)
+
+
+def _per_example(values: jax.Array) -> jax.Array:
+    return values if values.ndim == 1 else jnp.sum(values, axis=-1)
+
+
+def _check_labels(name: str, logits: jax.Array, labels: jax.Array) -> None:
+    if logits.ndim != 2 or labels.shape != logits.shape[:1]:
+        raise ValueError(f"{name}: expected logits (n, k) and labels (n,), got {logits.shape} and {labels.shape}")
+    if not jnp.issubdtype(labels.dtype, jnp.integer):
+        raise ValueError(
+            f"{name}: labels are class indices of an integer dtype, got {labels.dtype}; "
+            "for shares use cross_entropy_with_probabilities"
+        )

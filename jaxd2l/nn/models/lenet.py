@@ -1,0 +1,68 @@
+"""LeNet-5 as the book has it (LeCun et al. 1998, doi:10.1109/5.726791; D2L 7.6), with batch norm too (D2L 8.5)."""
+
+from collections.abc import Callable
+
+import flax.linen as nn
+import jax
+
+from jaxd2l.nn.activation import sigmoid
+from jaxd2l.nn.block import Identity, Normalisation
+from jaxd2l.nn.conv import Conv
+from jaxd2l.nn.dense import Dense, flatten
+from jaxd2l.nn.init import BiasRule, Initializer, torch_bias, xavier_uniform
+from jaxd2l.nn.models.door import require_images
+from jaxd2l.nn.pool import avg_pool
+
+
+class LeNet(nn.Module):
+    """Two convolutions that halve the image, then three fully connected layers.
+
+    | layer | output | parameters |
+    |---|---|---|
+    | input | (n, 28, 28, 1) | |
+    | Conv_0 5x5, padding 2, sigmoid | (n, 28, 28, 6) | 156 |
+    | avg_pool 2x2 | (n, 14, 14, 6) | |
+    | Conv_1 5x5, sigmoid | (n, 10, 10, 16) | 2,416 |
+    | avg_pool 2x2 | (n, 5, 5, 16) | |
+    | flatten | (n, 400) | |
+    | Dense_0, sigmoid | (n, 120) | 48,120 |
+    | Dense_1, sigmoid | (n, 84) | 10,164 |
+    | Dense_2 | (n, 10) | 850 |
+
+    Total: 61,706 parameters. With `padding=0, normalisation=BatchNorm` (a norm before every activation, D2L 8.5)
+    44,878. Weights Xavier-uniform, biases U(-1/sqrt(fan_in), 1/sqrt(fan_in)).
+
+    Attributes:
+        padding: of the first convolution, in pixels.
+        normalisation: makes the module called as `(x, train=train)` before every activation.
+        pool: `avg_pool` or `max_pool`.
+    """
+
+    num_classes: int = 10
+    conv_features: tuple[int, int] = (6, 16)
+    dense_features: tuple[int, ...] = (120, 84)
+    conv_activation: Callable[[jax.Array], jax.Array] = sigmoid
+    dense_activation: Callable[[jax.Array], jax.Array] = sigmoid
+    normalisation: Normalisation = Identity
+    pool: Callable[..., jax.Array] = avg_pool
+    padding: int = 2
+    kernel_init: Initializer = xavier_uniform
+    bias_init: BiasRule = torch_bias
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """(n, h, w, channels) to logits (n, num_classes).
+
+        Raises:
+            ValueError: x is not a batch of images of at least 16 pixels (12 with `padding=2`).
+        """
+        require_images(self, x, smallest=16 - 2 * self.padding)
+        for features, padding in zip(self.conv_features, (self.padding, 0), strict=True):
+            conv = Conv(features, (5, 5), padding=padding, kernel_init=self.kernel_init, bias_init=self.bias_init)
+            x = self.conv_activation(self.normalisation()(conv(x), train=train))
+            x = self.pool(x, 2)
+        x = flatten(x)
+        for features in self.dense_features:
+            layer = Dense(features, kernel_init=self.kernel_init, bias_init=self.bias_init)
+            x = self.dense_activation(self.normalisation()(layer(x), train=train))
+        return Dense(self.num_classes, kernel_init=self.kernel_init, bias_init=self.bias_init)(x)

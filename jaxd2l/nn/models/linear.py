@@ -1,0 +1,46 @@
+"""Linear regression and softmax regression: one fully connected layer (D2L 3 and 4)."""
+
+import flax.linen as nn
+import jax
+
+from jaxd2l.nn.dense import Dense, flatten
+from jaxd2l.nn.init import normal
+
+
+class Linear(nn.Module):
+    """Linear regression: one weighted sum per output (D2L 3.5).
+
+    | layer | output | parameters |
+    |---|---|---|
+    | input | (n, 2) | |
+    | Dense_0 | (n, 1) | 3 |
+
+    Total: 3 parameters. Weights N(0, 0.01^2), bias 0. Inputs of any rank are flattened to (n, features).
+    """
+
+    num_outputs: int = 1
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """(n, features) to (n, num_outputs); `train` changes nothing."""
+        return Dense(self.num_outputs, kernel_init=normal(0.01))(flatten(x))
+
+
+class SoftmaxRegression(nn.Module):
+    """Softmax regression: one logit per class, linear in the pixels (D2L 4.5).
+
+    | layer | output | parameters |
+    |---|---|---|
+    | input | (n, 28, 28, 1) | |
+    | flatten | (n, 784) | |
+    | Dense_0 | (n, 10) | 7,850 |
+
+    Total: 7,850 parameters. Weights N(0, 0.01^2), bias 0.
+    """
+
+    num_classes: int = 10
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """(n, ...) to logits (n, num_classes); `train` changes nothing."""
+        return Dense(self.num_classes, kernel_init=normal(0.01))(flatten(x))
