@@ -1,1 +1,41 @@
-"""."""
+"""Data: arrays in, arrays out; knows no model.
+
+- `load`: image data sets by name, verified; `SOURCES` lists them
+- `Examples`, `Dataset`, `check_examples`, `split`: rows in memory
+- `Rows`, `epoch_rows`, `ordered_rows`, `num_steps`: which rows make up each batch
+- `scale`, `resize`, `image_preparer`, `as_is`: what happens to a batch inside the step
+- `DataError`: data is not what it claims
+"""
+
+from jaxd2l.data.error import DataError
+from jaxd2l.data.examples import (
+    Dataset,
+    Examples,
+    Rows,
+    check_examples,
+    epoch_rows,
+    num_steps,
+    ordered_rows,
+    split,
+)
+from jaxd2l.data.images import SOURCES, load
+from jaxd2l.data.prepare import Prepare, as_is, image_preparer, resize, scale
+
+__all__ = [
+    "SOURCES",
+    "DataError",
+    "Dataset",
+    "Examples",
+    "Prepare",
+    "Rows",
+    "as_is",
+    "check_examples",
+    "epoch_rows",
+    "image_preparer",
+    "load",
+    "num_steps",
+    "ordered_rows",
+    "resize",
+    "scale",
+    "split",
+]

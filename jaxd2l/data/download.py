@@ -1,0 +1,65 @@
+"""Fetching what is not embedded, with tensorflow-datasets' download manager and no TensorFlow.
+
+The manager knows the published address, size and SHA-256 and keeps a cache. Its image builders
+would need TensorFlow, so the bytes are read by our own readers. It is imported only when
+something is really missing: the import takes a second and 50 MB.
+"""
+
+import os
+import socket
+from pathlib import Path
+from urllib.parse import urlsplit
+
+_PROBE_SECONDS = 5.0
+
+
+class DownloadError(OSError):
+    """The host of a data set cannot be reached or did not send what was published."""
+
+
+def data_dir(name: str) -> Path:
+    """Where the files of data set `name` are looked for and kept.
+
+    `$JAXD2L_DATA_DIR/<name>`, or `jaxd2l/<name>` in the user's cache folder.
+    """
+    if root := os.environ.get("JAXD2L_DATA_DIR"):
+        return Path(root) / name
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jaxd2l" / name
+
+
+def fetch(url: str, sha256: str, size: int, folder: Path) -> Path:
+    """Download one file unless the cache in `folder` has it.
+
+    Args:
+        url: published address.
+        sha256: digest of the file as published.
+        size: its bytes.
+        folder: the cache.
+
+    Returns:
+        Path of the verified file.
+
+    Raises:
+        DownloadError: the host does not answer within 5 s, or the transfer failed. Without the
+            probe an unreachable host would take minutes to fail.
+    """
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    advice = f"fetch {url} elsewhere and put it into {folder}, or set JAXD2L_DATA_DIR to the parent of such a folder"
+    try:
+        socket.create_connection((parts.hostname or "", port), timeout=_PROBE_SECONDS).close()
+    except OSError as error:
+        raise DownloadError(f"cannot reach {parts.hostname} ({error}); {advice}") from error
+
+    from tensorflow_datasets.core import units
+    from tensorflow_datasets.core.download import checksums, download_manager
+
+    name = Path(parts.path).name
+    info = checksums.UrlInfo(size=units.Size(size), checksum=sha256, filename=name)
+    try:
+        manager = download_manager.DownloadManager(
+            download_dir=folder / "downloads", url_infos={url: info}, force_checksums_validation=True
+        )
+        return Path(manager.download(url))
+    except (OSError, download_manager.NonMatchingChecksumError) as error:
+        raise DownloadError(f"downloading {name} failed ({error}); {advice}") from error
