@@ -48,11 +48,11 @@ class Rows(NamedTuple):
     """The rows of each batch.
 
     Attributes:
-        index: row numbers (steps, batch_size), int32; padding repeats row 0.
+        indices: row numbers (steps, batch_size), int32; padding repeats row 0.
         weight: 1 for a real example and 0 for padding (steps, batch_size), float32.
     """
 
-    index: jax.Array
+    indices: jax.Array
     weight: jax.Array
 
 

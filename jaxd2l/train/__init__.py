@@ -1,1 +1,47 @@
-"""."""
+"""Training: one way through, compiled; knows data's types and a model only as `model.apply`.
+
+- `Recipe`, `Published`: what decides a run
+- `fit`, `Run`, `EpochResult`, `DivergenceError`: train it
+- `evaluate`: judge parameters
+- `compile_program`, `Program`: compile once, train many seeds
+- `TrainState`, `Keys`, `run_keys`, `init_state`: what changes while training, and its randomness
+- `make_step`, `make_judge`, `make_epoch`, `make_evaluation`, `Batch`, `Tally`, `Objective`: the pure functions below
+- `sgd`, `adam`: optimizers with their hyperparameters in the state
+"""
+
+from jaxd2l.train.epoch import empty_tally, make_epoch, make_evaluation
+from jaxd2l.train.evaluate import evaluate
+from jaxd2l.train.fit import DivergenceError, EpochResult, Run, fit
+from jaxd2l.train.optimizer import adam, kernels_only, sgd, with_hyperparameters
+from jaxd2l.train.program import Program, compile_program
+from jaxd2l.train.recipe import Published, Recipe
+from jaxd2l.train.state import Keys, TrainState, init_state, run_keys
+from jaxd2l.train.step import Batch, Objective, Tally, make_judge, make_step
+
+__all__ = [
+    "Batch",
+    "DivergenceError",
+    "EpochResult",
+    "Keys",
+    "Objective",
+    "Program",
+    "Published",
+    "Recipe",
+    "Run",
+    "Tally",
+    "TrainState",
+    "adam",
+    "compile_program",
+    "empty_tally",
+    "evaluate",
+    "fit",
+    "init_state",
+    "kernels_only",
+    "make_epoch",
+    "make_evaluation",
+    "make_judge",
+    "make_step",
+    "run_keys",
+    "sgd",
+    "with_hyperparameters",
+]

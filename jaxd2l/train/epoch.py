@@ -1,0 +1,90 @@
+"""An epoch as one compiled loop, on the device from the first batch to the last.
+
+The loop's bounds are arguments: the same executable runs the whole epoch in one call, or a few
+steps at a time where somebody watches a progress bar or may press Ctrl-C, with equal bits.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from jaxd2l.data import Rows
+from jaxd2l.train.state import TrainState
+from jaxd2l.train.step import Batch, Tally
+
+PyTree = Any
+Bound = jax.Array | int
+
+
+def _gather(x: jax.Array, y: jax.Array, rows: Rows, i: jax.Array) -> Batch:
+    index = rows.indices[i]
+    take = lambda a: a.at[index].get(mode="promise_in_bounds")  # noqa: E731 - the rows were made from the data's size
+    return Batch(take(x), take(y), rows.weight[i])
+
+
+def empty_tally(steps: int, dtype: Any = jnp.float32) -> Tally:
+    """A record of `steps` batches, all zero: what the loops below fill in."""
+    return Tally(*(jnp.zeros(steps, dtype) for _ in Tally._fields))
+
+
+def _record(record: Tally, tally: Tally, i: jax.Array) -> Tally:
+    return jax.tree.map(lambda all_steps, one: all_steps.at[i].set(one), record, tally)
+
+
+def make_epoch(
+    step: Callable[[TrainState, Batch, jax.Array], tuple[TrainState, Tally]],
+) -> Callable[..., tuple[TrainState, Tally]]:
+    """Loop `step` over batches.
+
+    Returns:
+        `epoch(state, record, x, y, rows, key, first, last) -> (state, record)`: the updates for the batches
+        `first <= i < last` of `rows`; update t draws with `fold_in(key, t)`. Jit it with `state` and
+        `record` donated.
+    """
+
+    def epoch(
+        state: TrainState,
+        record: Tally,
+        x: jax.Array,
+        y: jax.Array,
+        rows: Rows,
+        key: jax.Array,
+        first: Bound,
+        last: Bound,
+    ) -> tuple[TrainState, Tally]:
+        def body(i: jax.Array, carry: tuple[TrainState, Tally]) -> tuple[TrainState, Tally]:
+            state, record = carry
+            state, tally = step(state, _gather(x, y, rows, i), jax.random.fold_in(key, state.step))
+            return state, _record(record, tally, i)
+
+        return lax.fori_loop(first, last, body, (state, record))
+
+    return epoch
+
+
+def make_evaluation(judge: Callable[[PyTree, PyTree, Batch], Tally]) -> Callable[..., Tally]:
+    """Loop `judge` over batches.
+
+    Returns:
+        `evaluation(params, batch_stats, record, x, y, rows, first, last) -> record`. Jit it with `record` donated.
+    """
+
+    def evaluation(
+        params: PyTree,
+        batch_stats: PyTree,
+        record: Tally,
+        x: jax.Array,
+        y: jax.Array,
+        rows: Rows,
+        first: Bound,
+        last: Bound,
+    ) -> Tally:
+        def body(i: jax.Array, record: Tally) -> Tally:
+            return _record(record, judge(params, batch_stats, _gather(x, y, rows, i)), i)
+
+        return lax.fori_loop(first, last, body, record)
+
+    return evaluation

@@ -1,0 +1,109 @@
+"""A recipe: everything that decides a training run except the data's bytes and the seed."""
+
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax.numpy as jnp
+import optax
+
+from jaxd2l.data import Prepare, as_is, image_preparer
+from jaxd2l.nn.loss import cross_entropy
+from jaxd2l.nn.metric import hits
+from jaxd2l.train.optimizer import sgd
+from jaxd2l.train.step import Objective, PerExample
+
+PRECISIONS = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
+
+
+class Published(NamedTuple):
+    """One published run: its source and its figures after the last epoch; None where none is given."""
+
+    source: str
+    train_loss: float | None = None
+    train_accuracy: float | None = None
+    test_accuracy: float | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """A frozen value; vary it with `dataclasses.replace`, which checks it again.
+
+    Attributes:
+        name: what the command line calls it.
+        model: the network, unbound.
+        dataset: name of the data.
+        learning_rate: step size.
+        epochs: passes over the training examples.
+        batch_size: examples an update.
+        weight_decay: lambda of the penalty lambda / 2 |kernel|^2.
+        image_size: pixels a side that images are resized to; None where inputs are no images.
+        precision: what the network computes in, a key of `PRECISIONS`.
+        optimizer: `f(learning_rate, weight_decay)`, one of `jaxd2l.train.optimizer`.
+        loss: per example.
+        hits: which outputs are right; None for regression.
+        source: where the values come from.
+        parameters: how many the network has, as published.
+        macs: multiply-adds of one prediction, as published; None where not published.
+        published: results to compare with.
+    """
+
+    name: str
+    model: nn.Module
+    dataset: str
+    learning_rate: float
+    epochs: int = 10
+    batch_size: int = 256
+    weight_decay: float = 0.0
+    image_size: int | None = None
+    precision: str = "float32"
+    optimizer: Callable[[float, float], optax.GradientTransformation] = sgd
+    loss: PerExample = cross_entropy
+    hits: PerExample | None = hits
+    source: str = ""
+    parameters: int | None = None
+    macs: float | None = None
+    published: tuple[Published, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse settings that cannot train.
+
+        Raises:
+            ValueError: naming the field, what it holds and what it may hold.
+        """
+        for name, lowest in (("epochs", 1), ("batch_size", 1), ("image_size", 1)):
+            value = getattr(self, name)
+            if value is None and name == "image_size":
+                continue
+            if isinstance(value, bool) or not isinstance(value, int) or value < lowest:
+                raise ValueError(f"{name} must be an integer of at least {lowest}, got {value!r}")
+        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
+            raise ValueError(f"learning_rate must be a positive number, got {self.learning_rate!r}")
+        if not (math.isfinite(self.weight_decay) and self.weight_decay >= 0):
+            raise ValueError(f"weight_decay must be a number of at least 0, got {self.weight_decay!r}")
+        if self.precision not in PRECISIONS:
+            raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got {self.precision!r}")
+
+    def objective(self) -> Objective:
+        """What the network is trained and judged by."""
+        return Objective(self.loss, self.hits, self.prepare(), PRECISIONS[self.precision])
+
+    def prepare(self) -> Prepare:
+        """What happens to a stored batch inside the step."""
+        return as_is if self.image_size is None else image_preparer(self.image_size)
+
+    def make_optimizer(self) -> optax.GradientTransformation:
+        """The optimizer with this recipe's learning rate and weight decay."""
+        return self.optimizer(self.learning_rate, self.weight_decay)
+
+    def settings(self) -> dict[str, Any]:
+        """The fields that a command line may override, as plain values."""
+        return {name: getattr(self, name) for name in OVERRIDABLE}
+
+
+OVERRIDABLE = (
+    *("dataset", "epochs", "batch_size", "learning_rate", "weight_decay"),
+    *("image_size", "precision"),
+)

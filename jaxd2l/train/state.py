@@ -1,0 +1,81 @@
+"""Everything that changes while training, as one pytree of arrays (Flax Linen's explicit collections)."""
+
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from jaxd2l.train.optimizer import with_hyperparameters
+
+PyTree = Any
+
+
+class TrainState(NamedTuple):
+    """Arrays only, so it saves, compares, donates, shards and vmaps; it knows no function.
+
+    Attributes:
+        step: updates made so far, int32 scalar.
+        params: the network's `params` collection.
+        batch_stats: running statistics of batch normalisation; `{}` without it.
+        opt_state: the optimizer's state, its learning rate and weight decay among it.
+    """
+
+    step: jax.Array
+    params: PyTree
+    batch_stats: PyTree
+    opt_state: PyTree
+
+
+class Keys(NamedTuple):
+    """The three independent sources of randomness of a run.
+
+    Attributes:
+        init: spent once on the initial parameters.
+        shuffle: epoch e takes its order from `fold_in(shuffle, e)`.
+        noise: update t draws dropout and augmentation from `fold_in(noise, t)`.
+    """
+
+    init: jax.Array
+    shuffle: jax.Array
+    noise: jax.Array
+
+
+def run_keys(seed: int) -> Keys:
+    """All keys of a run from its seed.
+
+    Raises:
+        ValueError: the seed is not an integer in [0, 2**32); `jax.random.key` would wrap it into
+            another seed's stream in silence.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**32:
+        raise ValueError(f"seed must be an integer from 0 to 4294967295, got {seed!r}")
+    return Keys(*jax.random.split(jax.random.key(int(seed)), 3))
+
+
+def init_state(
+    model: nn.Module,
+    optimizer: optax.GradientTransformation,
+    key: jax.Array,
+    x: jax.Array,
+    **hyperparameters: float | jax.Array,
+) -> TrainState:
+    """Draw the parameters for inputs like `x` and start the optimizer.
+
+    Args:
+        model: any network of `jaxd2l.nn.models`.
+        optimizer: one of `jaxd2l.train.optimizer`.
+        key: spent on the parameters.
+        x: prepared inputs; only shape and dtype count.
+        **hyperparameters: replace the optimizer's, such as `learning_rate`; they may be traced,
+            so one compiled `init_state` serves every value.
+
+    Returns:
+        The state before the first update.
+    """
+    variables = model.init(key, x, train=False)
+    params = variables["params"]
+    opt_state = with_hyperparameters(optimizer.init(params), **hyperparameters)
+    return TrainState(jnp.zeros((), jnp.int32), params, variables.get("batch_stats", {}), opt_state)

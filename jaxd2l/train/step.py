@@ -1,0 +1,113 @@
+"""One update and one judgement: pure functions made by binding model, optimizer, loss and preparation.
+
+What is bound captures no array, so one compilation serves every seed, fold and learning rate.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxd2l.data import Prepare, as_is
+from jaxd2l.train.state import TrainState
+
+PyTree = Any
+PerExample = Callable[[jax.Array, jax.Array], jax.Array]
+
+
+class Batch(NamedTuple):
+    """Stored inputs (b, ...), targets (b, ...), and weight 1 for a real example, 0 for padding (b,)."""
+
+    x: jax.Array
+    y: jax.Array
+    weight: jax.Array
+
+
+class Tally(NamedTuple):
+    """What one batch adds up to; sums, so that batches of unequal size average correctly.
+
+    Attributes:
+        loss: sum of the losses of the real examples.
+        hits: how many were classified correctly; 0 for regression.
+        examples: how many there were.
+        gradient_norm: global L2 norm of the mean loss's gradient; 0 in evaluation.
+    """
+
+    loss: jax.Array
+    hits: jax.Array
+    examples: jax.Array
+    gradient_norm: jax.Array
+
+
+class Objective(NamedTuple):
+    """What a network is trained and judged by.
+
+    Attributes:
+        loss: (output, target) -> loss of each example (b,).
+        hits: (output, target) -> whether each is right (b,); None for regression.
+        prepare: stored inputs -> the network's floating-point inputs.
+        dtype: what the network computes in; parameters, statistics and losses stay float32.
+    """
+
+    loss: PerExample
+    hits: PerExample | None = None
+    prepare: Prepare = as_is
+    dtype: Any = jnp.float32
+
+
+def _cast(tree: PyTree, dtype: Any) -> PyTree:
+    return jax.tree.map(lambda leaf: leaf.astype(dtype), tree)
+
+
+def _tally(objective: Objective, output: jax.Array, batch: Batch) -> Tally:
+    loss = objective.loss(output, batch.y)
+    hits = jnp.zeros_like(loss) if objective.hits is None else objective.hits(output, batch.y).astype(loss.dtype)
+    weight = batch.weight.astype(loss.dtype)
+    return Tally(jnp.sum(weight * loss), jnp.sum(weight * hits), jnp.sum(weight), jnp.zeros((), loss.dtype))
+
+
+def make_step(
+    model: nn.Module, optimizer: optax.GradientTransformation, objective: Objective
+) -> Callable[[TrainState, Batch, jax.Array], tuple[TrainState, Tally]]:
+    """Bind everything but the arrays.
+
+    Returns:
+        `step(state, batch, key) -> (state, tally)`: one update by the gradient of the mean loss over
+        the real examples. `key` feeds dropout and is spent. The tally is of the parameters before the
+        update, in training mode, as the book prints it.
+    """
+
+    def step(state: TrainState, batch: Batch, key: jax.Array) -> tuple[TrainState, Tally]:
+        x = objective.prepare(batch.x).astype(objective.dtype)
+
+        def mean_loss(params: PyTree) -> tuple[jax.Array, tuple[Tally, PyTree]]:
+            variables = {"params": _cast(params, objective.dtype), "batch_stats": state.batch_stats}
+            output, updated = model.apply(variables, x, train=True, rngs={"dropout": key}, mutable=["batch_stats"])
+            tally = _tally(objective, output, batch)
+            return tally.loss / tally.examples, (tally, updated.get("batch_stats", {}))
+
+        gradient, (tally, batch_stats) = jax.grad(mean_loss, has_aux=True)(state.params)
+        updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
+        params = optax.apply_updates(state.params, updates)
+        tally = tally._replace(gradient_norm=optax.tree.norm(gradient).astype(tally.loss.dtype))
+        return TrainState(state.step + 1, params, batch_stats, opt_state), tally
+
+    return step
+
+
+def make_judge(model: nn.Module, objective: Objective) -> Callable[[PyTree, PyTree, Batch], Tally]:
+    """Bind everything but the arrays.
+
+    Returns:
+        `judge(params, batch_stats, batch) -> tally` in prediction mode: running statistics, no dropout.
+    """
+
+    def judge(params: PyTree, batch_stats: PyTree, batch: Batch) -> Tally:
+        x = objective.prepare(batch.x).astype(objective.dtype)
+        output = model.apply({"params": _cast(params, objective.dtype), "batch_stats": batch_stats}, x, train=False)
+        return _tally(objective, output, batch)
+
+    return judge
