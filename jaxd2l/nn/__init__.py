@@ -1,10 +1,13 @@
 """Layers as pure functions with a Flax module on each, losses and metrics; the networks are in `jaxd2l.nn.models`."""
 
 from jaxd2l.nn.activation import gelu, leaky_relu, log_softmax, relu, sigmoid, softmax, tanh
-from jaxd2l.nn.block import Identity
+from jaxd2l.nn.batch_norm import BatchNorm, RunningStatistics, batch_norm
+from jaxd2l.nn.block import Centred, DenseReLU, FixedHidden, Identity, Nested, Sequential, Tied
 from jaxd2l.nn.conv import Conv, conv1d, conv2d, conv3d
-from jaxd2l.nn.dense import Dense, dense, flatten
+from jaxd2l.nn.cross_correlation import convolve2d, corr1d, corr2d, corr3d, corr_channels
+from jaxd2l.nn.dense import Dense, Flatten, dense, flatten
 from jaxd2l.nn.dropout import Dropout, dropout
+from jaxd2l.nn.layer_norm import LayerNorm, layer_norm
 from jaxd2l.nn.loss import (
     absolute_error,
     cross_entropy,
@@ -19,16 +22,32 @@ from jaxd2l.nn.metric import accuracy, hits, log_rmse
 from jaxd2l.nn.pool import avg_pool, global_avg_pool, max_pool
 
 __all__ = [
+    "BatchNorm",
+    "Centred",
     "Conv",
     "Dense",
+    "DenseReLU",
     "Dropout",
+    "FixedHidden",
+    "Flatten",
     "Identity",
+    "LayerNorm",
+    "Nested",
+    "RunningStatistics",
+    "Sequential",
+    "Tied",
     "absolute_error",
     "accuracy",
     "avg_pool",
+    "batch_norm",
     "conv1d",
     "conv2d",
     "conv3d",
+    "convolve2d",
+    "corr1d",
+    "corr2d",
+    "corr3d",
+    "corr_channels",
     "cross_entropy",
     "cross_entropy_with_probabilities",
     "dense",
@@ -39,6 +58,7 @@ __all__ = [
     "global_avg_pool",
     "hits",
     "huber",
+    "layer_norm",
     "leaky_relu",
     "log_rmse",
     "log_softmax",

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxd2l.nn.parameter import declare
 from jaxd2l.nn.window import Padding, Sizes, output_size, pads, sizes
 
 __all__ = ["Conv", "conv1d", "conv2d", "conv3d"]
@@ -143,7 +144,7 @@ class Conv(nn.Module):
         if self.groups < 1 or x.shape[-1] % self.groups:
             raise ValueError(f"groups must divide the {x.shape[-1]} channels, got {self.groups}")
         shape = (*self.kernel_size, x.shape[-1] // self.groups, self.features)
-        kernel = self.param("kernel", self.kernel_init, shape, x.dtype)
+        kernel = declare(self, "kernel", self.kernel_init, shape, x)
         y = _convolve(rank, x, kernel, self.strides, self.padding, self.dilation, self.groups)
         if not self.use_bias:
             return y

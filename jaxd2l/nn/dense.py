@@ -4,6 +4,7 @@ import flax.linen as nn
 import jax
 
 from jaxd2l.nn.init import BiasRule, Initializer, xavier_uniform, zero_bias
+from jaxd2l.nn.parameter import declare
 
 
 def dense(x: jax.Array, kernel: jax.Array, bias: jax.Array | None = None) -> jax.Array:
@@ -21,10 +22,7 @@ def dense(x: jax.Array, kernel: jax.Array, bias: jax.Array | None = None) -> jax
         ValueError: the shapes do not fit.
     """
     if kernel.ndim != 2 or x.ndim < 1 or x.shape[-1] != kernel.shape[0]:
-        raise ValueError(
-            f"dense: x {x.shape} and kernel {kernel.shape} do not fit; expected x (..., in) and kernel (in, out). "
-            "An image has to be flattened, and one network takes one image size."
-        )
+        raise ValueError(f"dense: expected x (..., in) and kernel (in, out), got {x.shape} and {kernel.shape}")
     y = x @ kernel
     if bias is None:
         return y
@@ -34,7 +32,7 @@ def dense(x: jax.Array, kernel: jax.Array, bias: jax.Array | None = None) -> jax
 
 
 def flatten(x: jax.Array) -> jax.Array:
-    """(n, ...) to (n, features), rows of an NHWC image in H, W, C order (PyTorch's order is C, H, W)."""
+    """(n, ...) to (n, features), the rows of an NHWC image in H, W, C order (PyTorch's order is C, H, W)."""
     return x.reshape(x.shape[0], -1)
 
 
@@ -51,18 +49,21 @@ class Dense(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """(..., in) to (..., features)."""
+        """(..., in) to (..., features).
+
+        Raises:
+            ValueError: the stored kernel takes another number of inputs.
+        """
         fan_in = x.shape[-1]
-        if self.has_variable("params", "kernel"):
-            stored = self.get_variable("params", "kernel").shape
-            if stored != (fan_in, self.features):
-                raise ValueError(
-                    f"{'/'.join(self.path) or 'Dense'}: the kernel is {stored}, but the input is {x.shape}, so it has "
-                    f"to be {(fan_in, self.features)}. One network takes one size of input: give it the size and "
-                    "channels that it was initialised with."
-                )
-        kernel = self.param("kernel", self.kernel_init, (fan_in, self.features), x.dtype)
+        kernel = declare(self, "kernel", self.kernel_init, (fan_in, self.features), x)
         if not self.use_bias:
             return dense(x, kernel)
-        bias = self.param("bias", self.bias_init(fan_in), (self.features,), x.dtype)
-        return dense(x, kernel, bias)
+        return dense(x, kernel, declare(self, "bias", self.bias_init(fan_in), (self.features,), x))
+
+
+class Flatten(nn.Module):
+    """`flatten` as a layer, so that its place in a network shows."""
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """(n, ...) to (n, features)."""
+        return flatten(x)

@@ -57,6 +57,17 @@ def uniform(low: float, high: float) -> Initializer:
 
 
 @functools.cache
+def uniform_with_gap(limit: float, gap: float) -> Initializer:
+    """Draw from U(-limit, limit) and set what is smaller than `gap` in absolute value to 0 (D2L 6.3.1)."""
+
+    def init(key: jax.Array, shape: Sequence[int], dtype: Any = jnp.float32) -> jax.Array:
+        drawn = jax.random.uniform(key, shape, dtype, -limit, limit)
+        return jnp.where(jnp.abs(drawn) >= gap, drawn, jnp.zeros_like(drawn))
+
+    return init
+
+
+@functools.cache
 def constant(value: float) -> Initializer:
     """Fill with `value`. Equal weights stay equal under gradient descent: use it to see that, or for biases."""
 

@@ -8,7 +8,7 @@ import jax
 from jaxd2l.nn.activation import sigmoid
 from jaxd2l.nn.block import Identity, Normalisation
 from jaxd2l.nn.conv import Conv
-from jaxd2l.nn.dense import Dense, flatten
+from jaxd2l.nn.dense import Dense, Flatten
 from jaxd2l.nn.init import BiasRule, Initializer, torch_bias, xavier_uniform
 from jaxd2l.nn.models.door import require_images
 from jaxd2l.nn.pool import avg_pool
@@ -61,7 +61,7 @@ class LeNet(nn.Module):
             conv = Conv(features, (5, 5), padding=padding, kernel_init=self.kernel_init, bias_init=self.bias_init)
             x = self.conv_activation(self.normalisation()(conv(x), train=train))
             x = self.pool(x, 2)
-        x = flatten(x)
+        x = Flatten()(x)
         for features in self.dense_features:
             layer = Dense(features, kernel_init=self.kernel_init, bias_init=self.bias_init)
             x = self.dense_activation(self.normalisation()(layer(x), train=train))

@@ -6,7 +6,7 @@ import flax.linen as nn
 import jax
 
 from jaxd2l.nn.activation import relu
-from jaxd2l.nn.dense import Dense, flatten
+from jaxd2l.nn.dense import Dense, Flatten
 from jaxd2l.nn.dropout import Dropout
 from jaxd2l.nn.init import Initializer, normal
 
@@ -47,7 +47,7 @@ class MLP(nn.Module):
                 f"dropout {self.dropout} does not fit hidden {self.hidden}: "
                 "give one rate per hidden layer, or () for none"
             )
-        x = flatten(x)
+        x = Flatten()(x)
         for features, rate in zip(self.hidden, self.dropout or (0.0,) * len(self.hidden), strict=True):
             x = self.activation(Dense(features, kernel_init=self.kernel_init)(x))
             x = Dropout(rate)(x, train=train)
