@@ -1,1 +1,1 @@
-"""."""
+"""Reports: a run on the terminal, and finished runs as tables."""

@@ -135,7 +135,7 @@ def fit(
     seed: int = 0,
     *,
     program: Program | None = None,
-    on_epoch: Callable[[EpochResult], None] | None = None,
+    on_epoch: Callable[[EpochResult, TrainState], None] | None = None,
     on_progress: Callable[[str, int, int], None] | None = None,
 ) -> Run:
     """Train `recipe` on `data`.
@@ -148,7 +148,8 @@ def fit(
         seed: an integer in [0, 2**32).
         program: from `compile_program` with the same recipe up to learning rate, weight decay and epochs,
             and data of the same shapes; compiled here when None. Give it to train many seeds.
-        on_epoch: called with each epoch's result.
+        on_epoch: called as `(result, state)` after each epoch. Read the state at once: the next epoch
+            donates its buffers.
         on_progress: called as `(what, done, total)` with "train" or "test" and the batches done.
 
     Returns:
@@ -195,7 +196,7 @@ def fit(
         )
         results.append(result)
         if on_epoch is not None:
-            on_epoch(result)
+            on_epoch(result, state)
     return Run(recipe, seed, state, tuple(results), compile_seconds)
 
 

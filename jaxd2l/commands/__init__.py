@@ -1,0 +1,10 @@
+"""One module a command, each with `add_parser(subparsers)` and `run(args) -> exit code`."""
+
+from types import ModuleType
+
+from jaxd2l.commands import evaluate, list, train
+from jaxd2l.commands.exit_code import ExitCode
+
+COMMANDS: tuple[ModuleType, ...] = (train, evaluate, list)
+
+__all__ = ["COMMANDS", "ExitCode"]

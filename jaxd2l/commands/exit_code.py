@@ -1,0 +1,15 @@
+"""What the process's exit code tells a shell, a scheduler or a script."""
+
+import enum
+
+
+class ExitCode(enum.IntEnum):
+    """The codes of every command; 65, 74 and 75 are those of BSD's sysexits."""
+
+    DONE = 0
+    USAGE = 2
+    DIVERGED = 3
+    DATA = 65
+    IO = 74
+    RETRY = 75
+    INTERRUPTED = 130

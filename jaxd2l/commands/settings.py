@@ -1,0 +1,120 @@
+"""Options that several commands share, and how they become a recipe and its data."""
+
+import argparse
+import dataclasses
+import math
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from jaxd2l.data import Dataset, Examples, check_examples
+from jaxd2l.train.recipe import OVERRIDABLE, PRECISIONS, Recipe
+
+
+def integer(text: str) -> int:
+    """An integer, or argparse's one-line error."""
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected an integer, got {text!r}") from None
+
+
+def number(text: str) -> float:
+    """A finite number, or argparse's one-line error."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"expected a number, got {text!r}")
+    return value
+
+
+def add_recipe_options(parser: argparse.ArgumentParser) -> None:
+    """Every field of a recipe that may be overridden; unset means the recipe's own."""
+    group = parser.add_argument_group("settings (default: the recipe's own)")
+    group.add_argument("--epochs", type=integer, metavar="N", help="passes over the training examples")
+    group.add_argument("--batch-size", type=integer, metavar="N", help="examples an update")
+    group.add_argument("--learning-rate", type=number, metavar="RATE", help="step size")
+    group.add_argument("--weight-decay", type=number, metavar="LAMBDA", help="penalty lambda/2 |kernel|^2")
+    group.add_argument("--image-size", type=integer, metavar="PIXELS", help="images are resized to this, a side")
+    group.add_argument("--dataset", metavar="NAME", help="fashion_mnist (embedded), mnist, kmnist, cifar10")
+    group.add_argument("--precision", choices=tuple(PRECISIONS), help="what the network computes in")
+
+
+def add_data_options(parser: argparse.ArgumentParser) -> None:
+    """How much of the data to use."""
+    group = parser.add_argument_group("data")
+    group.add_argument("--limit-train", type=integer, metavar="N", help="use the first N training examples")
+    group.add_argument("--limit-test", type=integer, metavar="N", help="use the first N test examples")
+
+
+def add_device_option(parser: argparse.ArgumentParser) -> None:
+    """Where to run."""
+    parser.add_argument(
+        "--device",
+        choices=("auto", "cpu", "gpu", "tpu"),
+        default="auto",
+        help="auto takes the best there is; the others fail where there is none",
+    )
+
+
+def choose_device(name: str) -> None:
+    """Make `name` the default device; call it before anything runs.
+
+    Raises:
+        ValueError: no such device is there; JAX itself would fall back to the CPU.
+    """
+    import jax
+
+    if name == "auto":
+        return
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    try:
+        devices = jax.devices(name)
+    except RuntimeError as error:
+        raise ValueError(f"--device {name}: there is none here; leave it out or use --device cpu") from error
+    jax.config.update("jax_default_device", devices[0])
+
+
+def overridden(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
+    """The recipe with each setting that is given replaced.
+
+    Raises:
+        ValueError: a value is out of range, or the recipe's inputs are no images.
+    """
+    given = {name: values[name] for name in OVERRIDABLE if values.get(name) is not None}
+    if recipe.image_size is None and "image_size" in given:
+        raise ValueError(f"recipe {recipe.name} takes no images, so --image-size has no meaning; leave it out")
+    return dataclasses.replace(recipe, **given)
+
+
+def limited(data: Dataset, limit_train: int | None, limit_test: int | None) -> Dataset:
+    """The first rows of each part.
+
+    Raises:
+        ValueError: a limit is not between 1 and the rows there are.
+    """
+
+    def first(part: Examples, limit: int | None, option: str) -> Examples:
+        if limit is None:
+            return part
+        if not 1 <= limit <= len(part.x):
+            raise ValueError(f"{option} must be between 1 and the {len(part.x)} examples there are, got {limit}")
+        return Examples(part.x[:limit], part.y[:limit])
+
+    return data._replace(
+        train=first(data.train, limit_train, "--limit-train"), test=first(data.test, limit_test, "--limit-test")
+    )
+
+
+def checked(data: Dataset, recipe: Recipe) -> Dataset:
+    """The data, refused where the recipe cannot train on it.
+
+    Raises:
+        DataError: see `check_examples`.
+    """
+    classes = len(data.classes) if recipe.hits is not None else None
+    check_examples(data.train, classes, f"{data.name} training part")
+    check_examples(data.test, classes, f"{data.name} test part")
+    return data
