@@ -2,6 +2,8 @@
 
 - `Recipe`, `Published`: what decides a run
 - `fit`, `Run`, `EpochResult`, `DivergenceError`: train it
+- `Progress`: where a run stands, enough to go on from there
+- `check_dataset`: what `fit` refuses before anything is traced
 - `evaluate`: judge parameters
 - `compile_program`, `Program`: compile once, train many seeds
 - `TrainState`, `Keys`, `run_keys`, `init_state`: what changes while training, and its randomness
@@ -9,12 +11,14 @@
 - `sgd`, `adam`: optimizers with their hyperparameters in the state
 """
 
+from jaxd2l.train.door import check_dataset
 from jaxd2l.train.epoch import empty_tally, make_epoch, make_evaluation
 from jaxd2l.train.evaluate import evaluate
-from jaxd2l.train.fit import DivergenceError, EpochResult, Run, fit
+from jaxd2l.train.fit import fit
 from jaxd2l.train.optimizer import adam, kernels_only, sgd, with_hyperparameters
 from jaxd2l.train.program import Program, compile_program
 from jaxd2l.train.recipe import Published, Recipe
+from jaxd2l.train.run import DivergenceError, EpochResult, Progress, Run
 from jaxd2l.train.state import Keys, TrainState, init_state, run_keys
 from jaxd2l.train.step import Batch, Objective, Tally, make_judge, make_step
 
@@ -25,12 +29,14 @@ __all__ = [
     "Keys",
     "Objective",
     "Program",
+    "Progress",
     "Published",
     "Recipe",
     "Run",
     "Tally",
     "TrainState",
     "adam",
+    "check_dataset",
     "compile_program",
     "empty_tally",
     "evaluate",

@@ -1,132 +1,37 @@
 """Training: the host's loop over epochs around the compiled one."""
 
-import dataclasses
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxd2l.data import Dataset, Examples
+from jaxd2l.train.door import check_dataset
 from jaxd2l.train.epoch import empty_tally
 from jaxd2l.train.program import Program, compile_program, initial_state, mean, on_device
 from jaxd2l.train.recipe import Recipe
+from jaxd2l.train.run import DivergenceError, EpochResult, Progress, Run
 from jaxd2l.train.state import TrainState, run_keys
-from jaxd2l.train.step import Tally
 
 CHUNK_SECONDS = 0.5  # how long the host lets the device run before it looks at signals and the progress bar
 
 
-class EpochResult(NamedTuple):
-    """What one epoch came to.
+class _Pace:
+    """How many steps make up a piece of about `seconds`, from the time the last ones took; 1 at first."""
 
-    Attributes:
-        epoch: 1 for the first.
-        train_loss: mean over the epoch's examples, each before its own update, in training mode.
-        train_accuracy: likewise, share in [0, 1]; None for regression.
-        test_loss: mean over all test examples after the epoch, in prediction mode.
-        test_accuracy: likewise, share in [0, 1]; None for regression.
-        seconds: the updates alone.
-        images_per_second: training examples over `seconds`.
-    """
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._a_step: float | None = None
 
-    epoch: int
-    train_loss: float
-    train_accuracy: float | None
-    test_loss: float
-    test_accuracy: float | None
-    seconds: float
-    images_per_second: float
+    def last_step(self, first: int, steps: int) -> int:
+        size = 1 if self._a_step is None else max(1, int(self._seconds / max(self._a_step, 1e-9)))
+        return min(steps, first + size)
 
-
-@dataclasses.dataclass(frozen=True)
-class Run:
-    """A finished run.
-
-    Attributes:
-        recipe: what was trained.
-        seed: decided the parameters, the order and the dropout masks.
-        state: after the last update.
-        epochs: one result an epoch.
-        compile_seconds: tracing and compiling, 0 where a given program was used.
-    """
-
-    recipe: Recipe
-    seed: int
-    state: TrainState
-    epochs: tuple[EpochResult, ...]
-    compile_seconds: float
-
-    @property
-    def train_seconds(self) -> float:
-        """Seconds spent in updates, evaluation and compilation excluded."""
-        return sum(e.seconds for e in self.epochs)
-
-    @property
-    def images_per_second(self) -> float:
-        """Training examples a second of `train_seconds`."""
-        return sum(e.images_per_second * e.seconds for e in self.epochs) / max(self.train_seconds, 1e-9)
-
-    @property
-    def best_test_accuracy(self) -> float | None:
-        """The highest test accuracy of any epoch; None for regression."""
-        return max((e.test_accuracy for e in self.epochs if e.test_accuracy is not None), default=None)
-
-
-class DivergenceError(ArithmeticError):
-    """The loss or its gradient became NaN or infinite.
-
-    Attributes:
-        epoch, step: where, both counted from 1; `step` within the epoch.
-        loss: mean loss of that batch.
-        gradient_norm: L2 norm of its gradient.
-        learning_rate: in force.
-        state: the last state known to be finite: after the epoch before, or the initial one.
-        epochs: results of the finished epochs.
-    """
-
-    def __init__(
-        self,
-        epoch: int,
-        step: int,
-        loss: float,
-        gradient_norm: float,
-        learning_rate: float,
-        state: TrainState,
-        epochs: tuple[EpochResult, ...],
-    ) -> None:
-        self.epoch, self.step, self.loss, self.gradient_norm = epoch, step, loss, gradient_norm
-        self.learning_rate, self.state, self.epochs = learning_rate, state, epochs
-        super().__init__(
-            f"the loss became non-finite at epoch {epoch}, step {step} (loss {loss:.4g}, gradient norm "
-            f"{gradient_norm:.4g}, learning rate {learning_rate:g}); try a learning rate of {learning_rate / 10:g}"
-        )
-
-
-def _in_chunks(
-    call: Callable[[Any, np.int32, np.int32], Any],
-    carry: Any,
-    steps: int,
-    watch: Callable[[Any, int], None],
-    pace: list[float],
-) -> Any:
-    """Run `call(carry, first, last)` over all steps, in pieces of about `CHUNK_SECONDS`.
-
-    `pace` holds the seconds of a step, measured as it goes; the first piece of a run is one step. Between
-    pieces `watch(carry, steps_done)` runs on the host, and Python handles signals.
-    """
-    first = 0
-    while first < steps:
-        size = 1 if not pace else max(1, int(CHUNK_SECONDS / max(pace[0], 1e-9)))
-        last = min(steps, first + size)
-        began = time.perf_counter()
-        carry = jax.block_until_ready(call(carry, np.int32(first), np.int32(last)))
-        pace[:] = [(time.perf_counter() - began) / (last - first)]
-        watch(carry, last)
-        first = last
-    return carry
+    def learn(self, steps: int, seconds: float) -> None:
+        self._a_step = seconds / steps
 
 
 def fit(
@@ -135,12 +40,16 @@ def fit(
     seed: int = 0,
     *,
     program: Program | None = None,
+    start: Progress | None = None,
     on_epoch: Callable[[EpochResult, TrainState], None] | None = None,
+    on_chunk: Callable[[Progress], None] | None = None,
     on_progress: Callable[[str, int, int], None] | None = None,
+    chunk_seconds: float = CHUNK_SECONDS,
 ) -> Run:
     """Train `recipe` on `data`.
 
-    The same seed gives the same run, bit for bit, on the same machine and versions.
+    The same seed gives the same run, bit for bit, on the same machine and versions; so does a run that goes on
+    from any `Progress` of it.
 
     Args:
         recipe: what to train and how.
@@ -148,9 +57,14 @@ def fit(
         seed: an integer in [0, 2**32).
         program: from `compile_program` with the same recipe up to learning rate, weight decay and epochs,
             and data of the same shapes; compiled here when None. Give it to train many seeds.
+        start: go on from here, of the same recipe, data and seed; from the beginning when None. Its arrays
+            are donated.
         on_epoch: called as `(result, state)` after each epoch. Read the state at once: the next epoch
             donates its buffers.
+        on_chunk: called with the run's `Progress` after each piece of an epoch and between epochs: the place to
+            save it or to stop the run by raising. Read its arrays at once.
         on_progress: called as `(what, done, total)` with "train" or "test" and the batches done.
+        chunk_seconds: about how long a piece takes; at least one update. It does not change the bits.
 
     Returns:
         The finished run.
@@ -158,74 +72,87 @@ def fit(
     Raises:
         DivergenceError: the loss or gradient became non-finite; it carries the last finite state.
         ValueError: the settings do not fit the data, before anything runs.
+        DataError: the data cannot be trained on, before anything is traced; see `check_dataset`.
     """
     keys = run_keys(seed)
+    data = check_dataset(recipe, data)
     compile_seconds = 0.0
     if program is None:
         program = compile_program(recipe, data)
         compile_seconds = program.compile_seconds
     train, test = on_device(data.train), on_device(data.test)
-    state = initial_state(program, seed, recipe.learning_rate, recipe.weight_decay)
+    steps, classified = program.train_steps, recipe.hits is not None
+    initial = initial_state(program, seed, recipe.learning_rate, recipe.weight_decay)
+    now = start or Progress(jax.tree.map(jnp.copy, initial), empty_tally(steps), 1, 0, 0.0, ())
     report = on_progress or (lambda what, done, total: None)
-    results: list[EpochResult] = []
-    train_pace: list[float] = []
-    test_pace: list[float] = []
+    watch = on_chunk or (lambda progress: None)
+    train_pace, test_pace = _Pace(chunk_seconds), _Pace(chunk_seconds)
 
-    for epoch in range(1, recipe.epochs + 1):
-        finite = jax.tree.map(jnp.copy, state)  # the loop donates `state`
-        rows = program.shuffle(keys.shuffle, np.int32(epoch))
-
-        def watch(carry: tuple[TrainState, Tally], done: int) -> None:
-            _refuse_nonfinite(carry[1], done, recipe.learning_rate, epoch, finite, tuple(results))  # noqa: B023 - used at once
-            report("train", done, program.train_steps)
-
-        began = time.perf_counter()
-        state, record = _in_chunks(
-            lambda carry, first, last: program.epoch(*carry, *train, rows, keys.noise, first, last),  # noqa: B023 - used at once
-            (state, empty_tally(program.train_steps)),
-            program.train_steps,
-            watch,
-            train_pace,
-        )
-        seconds = time.perf_counter() - began
-        train_loss, train_accuracy = mean(record, recipe.hits is not None)
-        examples = float(np.asarray(record.examples).sum())
-        test_loss, test_accuracy = _evaluate(program, state.params, state.batch_stats, test, report, test_pace)
+    while now.epoch <= recipe.epochs:
+        finite = initial if now.epoch == 1 else jax.tree.map(jnp.copy, now.state)  # the loop donates `now.state`
+        rows = program.shuffle(keys.shuffle, np.int32(now.epoch))
+        while now.step < steps:
+            last = train_pace.last_step(now.step, steps)
+            began = time.perf_counter()
+            state, record = jax.block_until_ready(
+                program.epoch(now.state, now.record, *train, rows, keys.noise, np.int32(now.step), np.int32(last))
+            )
+            took = time.perf_counter() - began
+            train_pace.learn(last - now.step, took)
+            now = now._replace(state=state, record=record, step=last, seconds=now.seconds + took)
+            _refuse_nonfinite(now, recipe.learning_rate, finite)
+            report("train", last, steps)
+            watch(now)
+        test_loss, test_accuracy = _evaluate(program, now, test, report, watch, test_pace)
+        if not np.isfinite(test_loss):  # the last update of the epoch left the range of the floats
+            raise _divergence(now, steps - 1, recipe.learning_rate, finite)
+        train_loss, train_accuracy = mean(now.record, classified)
+        images_per_second = float(np.asarray(now.record.examples).sum()) / max(now.seconds, 1e-9)
         result = EpochResult(
-            epoch, train_loss, train_accuracy, test_loss, test_accuracy, seconds, examples / max(seconds, 1e-9)
+            now.epoch, train_loss, train_accuracy, test_loss, test_accuracy, now.seconds, images_per_second
         )
-        results.append(result)
         if on_epoch is not None:
-            on_epoch(result, state)
-    return Run(recipe, seed, state, tuple(results), compile_seconds)
+            on_epoch(result, now.state)
+        now = Progress(now.state, empty_tally(steps), now.epoch + 1, 0, 0.0, (*now.results, result))
+        watch(now)
+    return Run(recipe, seed, now.state, now.results, compile_seconds)
 
 
-def _refuse_nonfinite(
-    record: Tally, done: int, learning_rate: float, epoch: int, finite: TrainState, results: tuple[EpochResult, ...]
-) -> None:
-    loss, norm = np.asarray(record.loss)[:done], np.asarray(record.gradient_norm)[:done]
+def _refuse_nonfinite(now: Progress, learning_rate: float, finite: TrainState) -> None:
+    loss, norm = (np.asarray(a)[: now.step] for a in (now.record.loss, now.record.gradient_norm))
     bad = np.flatnonzero(~(np.isfinite(loss) & np.isfinite(norm)))
     if bad.size:
-        i = int(bad[0])
-        batch_loss = float(loss[i] / np.asarray(record.examples)[i])
-        raise DivergenceError(epoch, i + 1, batch_loss, float(norm[i]), learning_rate, finite, results)
+        raise _divergence(now, int(bad[0]), learning_rate, finite)
+
+
+def _divergence(now: Progress, i: int, learning_rate: float, finite: TrainState) -> DivergenceError:
+    loss, examples, norm = (
+        float(np.asarray(a)[i]) for a in (now.record.loss, now.record.examples, now.record.gradient_norm)
+    )
+    return DivergenceError(now.epoch, i + 1, loss / examples, norm, learning_rate, finite, now.results)
 
 
 def _evaluate(
     program: Program,
-    params: Any,
-    batch_stats: Any,
+    now: Progress,
     test: Examples,
     report: Callable[[str, int, int], None],
-    pace: list[float],
+    watch: Callable[[Progress], None],
+    pace: _Pace,
 ) -> tuple[float, float | None]:
     rows = program.evaluation_rows
-    steps = rows.indices.shape[0]
-    record = _in_chunks(
-        lambda record, first, last: program.evaluation(params, batch_stats, record, *test, rows, first, last),
-        empty_tally(steps),
-        steps,
-        lambda _, done: report("test", done, steps),
-        pace,
-    )
+    steps, done = rows.indices.shape[0], 0
+    params, batch_stats = now.state.params, now.state.batch_stats
+    record: Any = empty_tally(steps)
+    while done < steps:
+        last = pace.last_step(done, steps)
+        began = time.perf_counter()
+        record = jax.block_until_ready(
+            program.evaluation(params, batch_stats, record, *test, rows, np.int32(done), np.int32(last))
+        )
+        pace.learn(last - done, time.perf_counter() - began)
+        done = last
+        report("test", done, steps)
+        if done < steps:
+            watch(now)
     return mean(record, program.recipe.hits is not None)
