@@ -2,9 +2,9 @@
 
 from types import ModuleType
 
-from jaxd2l.commands import evaluate, list, train
+from jaxd2l.commands import evaluate, list, reproduce, train
 from jaxd2l.commands.exit_code import ExitCode
 
-COMMANDS: tuple[ModuleType, ...] = (train, evaluate, list)
+COMMANDS: tuple[ModuleType, ...] = (train, evaluate, list, reproduce)
 
 __all__ = ["COMMANDS", "ExitCode"]

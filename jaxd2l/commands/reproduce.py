@@ -1,0 +1,149 @@
+"""`jaxd2l reproduce [RECIPE ...]`: train the book's table over several seeds, beside the published figures.
+
+Each finished seed is one small file, so a stopped reproduction goes on where it was.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxd2l import run_folder
+from jaxd2l.commands import settings
+from jaxd2l.commands.exit_code import ExitCode
+from jaxd2l.data import DataError, Dataset
+from jaxd2l.recipes import RECIPES, find, load_data
+from jaxd2l.report.console import Console, epoch_line
+from jaxd2l.report.table import markdown, summarise
+from jaxd2l.train import Program, Recipe, compile_program, fit, run_keys
+
+SMALL_MACS = 1e6  # what a laptop's CPU trains in minutes
+
+
+def add_parser(subparsers: Any) -> argparse.ArgumentParser:
+    """Describe the command."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "reproduce",
+        help="train recipes over several seeds and compare with the published figures",
+        description="Train recipes over several seeds; print mean and standard deviation beside the published "
+        "figures; write OUT/table.md and OUT/results.json. Run it again to go on: finished seeds are kept.",
+    )
+    parser.add_argument(
+        "recipes",
+        nargs="*",
+        metavar="RECIPE",
+        help="default: every recipe on an accelerator, those below a million multiply-adds on a CPU",
+    )
+    parser.add_argument("--seeds", type=settings.integer, default=5, metavar="N", help="seeds 0 to N-1 (default: 5)")
+    parser.add_argument("--out", type=Path, default=Path("runs/reproduce"), metavar="DIR", help="default: %(default)s")
+    settings.add_recipe_options(parser)
+    settings.add_data_options(parser)
+    parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
+    parser.add_argument("--quiet", action="store_true", help="print only the table")
+    settings.add_device_option(parser)
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train what is missing, then print and write the table.
+
+    Raises:
+        DataError: a kept seed was made with other settings.
+        DivergenceError: the loss became non-finite.
+    """
+    if args.seeds < 1:
+        raise ValueError(f"--seeds must be at least 1, got {args.seeds}")
+    settings.choose_device(args.device)
+    recipes = [settings.overridden(find(name), vars(args)) for name in args.recipes or _default_names()]
+    outcomes = []
+    for recipe in recipes:
+        data = settings.checked(settings.limited(load_data(recipe), args.limit_train, args.limit_test), recipe)
+        outcomes.append((recipe, _runs_of(recipe, data, args)))
+    table = markdown([summarise(recipe, runs) for recipe, runs in outcomes])
+    print(table)
+    results = {recipe.name: runs for recipe, runs in outcomes}
+    run_folder.write_atomically(args.out / "table.md", (table + "\n").encode())
+    run_folder.write_json(args.out / "results.json", results)
+    if args.json:
+        rows = [summarise(recipe, runs)._asdict() for recipe, runs in outcomes]
+        print(json.dumps({"rows": rows, "out": str(args.out)}, allow_nan=False))
+    return ExitCode.DONE
+
+
+def _default_names() -> list[str]:
+    everything = jax.devices()[0].platform != "cpu"
+    return [name for name, recipe in RECIPES.items() if everything or (recipe.macs or 0) < SMALL_MACS]
+
+
+def _runs_of(recipe: Recipe, data: Dataset, args: argparse.Namespace) -> list[dict[str, Any]]:
+    """The runs of all seeds: the kept ones read, the missing ones trained with one compiled program."""
+    asked = {**recipe.settings(), "train_examples": len(data.train.x), "test_examples": len(data.test.x)}
+    folder = args.out / recipe.name
+    runs: dict[int, dict[str, Any]] = {}
+    for seed in range(args.seeds):
+        run_keys(seed)
+        if (folder / f"seed{seed}.json").exists():
+            runs[seed] = _kept(folder / f"seed{seed}.json", asked)
+    missing = [seed for seed in range(args.seeds) if seed not in runs]
+    if not missing:
+        return [runs[seed] for seed in range(args.seeds)]
+    folder.mkdir(parents=True, exist_ok=True)
+    with Console(quiet=args.quiet, epochs=recipe.epochs) as console:
+        console.say(f"{recipe.name}: {len(runs)} of {args.seeds} seeds are there; {_estimate(recipe, data, missing)}")
+        program: Program = compile_program(recipe, data)
+        console.say(f"{recipe.name}: compiled in {program.compile_seconds:.1f} s")
+        for seed in missing:
+            done = fit(recipe, data, seed, program=program, on_progress=console.progress)
+            runs[seed] = {
+                "recipe": recipe.name,
+                "seed": seed,
+                "settings": asked,
+                "parameters": sum(leaf.size for leaf in jax.tree.leaves(done.state.params)),
+                "compile_seconds": program.compile_seconds,
+                "epochs": [result._asdict() for result in done.epochs],
+                "environment": run_folder.environment(data),
+            }
+            run_folder.write_json(folder / f"seed{seed}.json", runs[seed])
+            console.say(f"{recipe.name} seed {seed}: {epoch_line(done.epochs[-1], recipe.epochs)}")
+    return [runs[seed] for seed in range(args.seeds)]
+
+
+def _kept(path: Path, asked: dict[str, Any]) -> dict[str, Any]:
+    try:
+        run: dict[str, Any] = json.loads(path.read_bytes())
+        found = run["settings"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path}: no result of this command ({error!r}); remove it to run that seed again") from error
+    differing = sorted(name for name in {*asked, *found} if asked.get(name) != found.get(name))
+    if differing:
+        name = differing[0]
+        raise DataError(
+            f"{path} was made with {name} {found.get(name)!r}, asked is {asked.get(name)!r}; "
+            "name another --out, or remove the file"
+        )
+    return run
+
+
+def _estimate(recipe: Recipe, data: Dataset, seeds: Sequence[int]) -> str:
+    """The least time the missing seeds can take: their multiply-adds at the measured rate of a matrix product."""
+    if recipe.macs is None:
+        return f"training {len(seeds)}"
+    # forward, and twice that for the two gradients; the test part forward only
+    examples = recipe.epochs * (3 * len(data.train.x) + len(data.test.x)) * len(seeds)
+    seconds = 2 * recipe.macs * examples / _flops_per_second()
+    unit = f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+    return f"training {len(seeds)} takes at least {unit} at the speed of matrix products here"
+
+
+def _flops_per_second(size: int = 2048) -> float:
+    a = jnp.ones((size, size))
+    product = jax.jit(lambda a: a @ a).lower(a).compile()
+    product(a).block_until_ready()
+    began = time.perf_counter()
+    product(a).block_until_ready()
+    return 2 * size**3 / (time.perf_counter() - began)
