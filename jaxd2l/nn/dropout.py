@@ -5,19 +5,23 @@ import jax
 import jax.numpy as jnp
 
 
-def dropout(x: jax.Array, rate: float, key: jax.Array) -> jax.Array:
+def dropout(x: jax.Array, rate: float | jax.Array, key: jax.Array) -> jax.Array:
     """Zero each element with probability `rate` and scale the rest by 1 / (1 - rate).
 
     The scaling keeps the expected output equal to `x`, so prediction needs no correction.
 
     Args:
         x: activations, any shape.
-        rate: share of elements to drop, in [0, 1].
+        rate: share of elements to drop, in [0, 1]; traced, it is not checked: a sweep trains many rates at once.
         key: spent by this call; never pass it on.
 
     Raises:
         ValueError: `rate` is outside [0, 1].
     """
+    if isinstance(rate, jax.core.Tracer):
+        keep = jax.random.bernoulli(key, 1.0 - rate, x.shape)
+        kept_share = jnp.where(rate < 1.0, 1.0 - rate, jnp.ones_like(rate)).astype(x.dtype)
+        return jnp.where(keep, x / kept_share, jnp.zeros_like(x))
     if not 0.0 <= rate <= 1.0:
         raise ValueError(f"rate is the share of elements to drop, in [0, 1]; got {rate}")
     if rate == 1.0:
@@ -33,11 +37,11 @@ class Dropout(nn.Module):
     A rate of 0 is the identity and needs no key.
     """
 
-    rate: float
+    rate: float | jax.Array
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """Any shape in, the same shape out."""
-        if not train or self.rate == 0.0:
+        if not train or (not isinstance(self.rate, jax.core.Tracer) and self.rate == 0.0):
             return x
         return dropout(x, self.rate, self.make_rng("dropout"))
