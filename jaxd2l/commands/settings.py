@@ -40,6 +40,10 @@ def add_recipe_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--image-size", type=integer, metavar="PIXELS", help="images are resized to this, a side")
     group.add_argument("--dataset", metavar="NAME", help="fashion_mnist (embedded), mnist, kmnist, cifar10")
     group.add_argument("--precision", choices=tuple(PRECISIONS), help="what the network computes in")
+    group.add_argument(
+        "--remat", action="store_true", default=None, help="keep few activations, compute the others twice"
+    )
+    group.add_argument("--accumulate", type=integer, metavar="N", help="cut each batch into N pieces to save memory")
 
 
 def add_data_options(parser: argparse.ArgumentParser) -> None:

@@ -93,7 +93,8 @@ def compile_program(recipe: Recipe, data: Dataset) -> Program:
     rows_of = partial(epoch_rows, n=n, batch_size=batch_size, keep_last=keep_last)
     shuffle = jax.jit(lambda key, epoch: rows_of(jax.random.fold_in(key, epoch)))
     rows = jax.eval_shape(shuffle, key, integer)
-    epoch = jax.jit(make_epoch(make_step(recipe.model, optimizer, objective)), donate_argnums=(0, 1))
+    step = make_step(recipe.model, optimizer, objective, remat=recipe.remat, accumulate=recipe.accumulate)
+    epoch = jax.jit(make_epoch(step), donate_argnums=(0, 1))
     train = _like(data.train)
     compiled_epoch = epoch.lower(state, _like(empty_tally(steps)), *train, rows, key, integer, integer).compile()
 

@@ -41,6 +41,8 @@ class Recipe:
         weight_decay: lambda of the penalty lambda / 2 |kernel|^2.
         image_size: pixels a side that images are resized to; None where inputs are no images.
         precision: what the network computes in, a key of `PRECISIONS`.
+        remat: compute most activations a second time in the backward pass instead of keeping them.
+        accumulate: pieces that each batch is cut into to save memory; it divides `batch_size`.
         optimizer: `f(learning_rate, weight_decay)`, one of `jaxd2l.train.optimizer`.
         loss: per example.
         hits: which outputs are right; None for regression.
@@ -59,6 +61,8 @@ class Recipe:
     weight_decay: float = 0.0
     image_size: int | None = None
     precision: str = "float32"
+    remat: bool = False
+    accumulate: int = 1
     optimizer: Callable[[float, float], optax.GradientTransformation] = sgd
     loss: PerExample = cross_entropy
     hits: PerExample | None = hits
@@ -73,7 +77,7 @@ class Recipe:
         Raises:
             ValueError: naming the field, what it holds and what it may hold.
         """
-        for name, lowest in (("epochs", 1), ("batch_size", 1), ("image_size", 1)):
+        for name, lowest in (("epochs", 1), ("batch_size", 1), ("image_size", 1), ("accumulate", 1)):
             value = getattr(self, name)
             if value is None and name == "image_size":
                 continue
@@ -83,6 +87,10 @@ class Recipe:
             raise ValueError(f"learning_rate must be a positive number, got {self.learning_rate!r}")
         if not (math.isfinite(self.weight_decay) and self.weight_decay >= 0):
             raise ValueError(f"weight_decay must be a number of at least 0, got {self.weight_decay!r}")
+        if self.batch_size % self.accumulate:
+            raise ValueError(f"accumulate must divide the batch size of {self.batch_size}, got {self.accumulate!r}")
+        if not isinstance(self.remat, bool):
+            raise ValueError(f"remat must be True or False, got {self.remat!r}")
         if self.precision not in PRECISIONS:
             raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got {self.precision!r}")
 
@@ -105,5 +113,5 @@ class Recipe:
 
 OVERRIDABLE = (
     *("dataset", "epochs", "batch_size", "learning_rate", "weight_decay"),
-    *("image_size", "precision"),
+    *("image_size", "precision", "remat", "accumulate"),
 )

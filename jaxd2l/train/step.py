@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxd2l.data import Prepare, as_is
+from jaxd2l.train.remat import rematerialised
 from jaxd2l.train.state import TrainState
 
 PyTree = Any
@@ -70,9 +71,23 @@ def _tally(objective: Objective, output: jax.Array, batch: Batch) -> Tally:
 
 
 def make_step(
-    model: nn.Module, optimizer: optax.GradientTransformation, objective: Objective
+    model: nn.Module,
+    optimizer: optax.GradientTransformation,
+    objective: Objective,
+    *,
+    remat: bool = False,
+    accumulate: int = 1,
 ) -> Callable[[TrainState, Batch, jax.Array], tuple[TrainState, Tally]]:
     """Bind everything but the arrays.
+
+    Args:
+        model: the network.
+        optimizer: one of `jaxd2l.train.optimizer`.
+        objective: what it is trained by.
+        remat: compute most activations a second time instead of keeping them; see `jaxd2l.train.remat`.
+        accumulate: pieces that a batch is cut into, one after another through the network, their gradients summed
+            before the one update. The gradient is that of the whole batch, except that batch normalisation sees
+            one piece at a time and moves its running statistics once a piece, and dropout draws once a piece.
 
     Returns:
         `step(state, batch, key) -> (state, tally)`: one update by the gradient of the mean loss over
@@ -80,16 +95,48 @@ def make_step(
         update, in training mode, as the book prints it.
     """
 
-    def step(state: TrainState, batch: Batch, key: jax.Array) -> tuple[TrainState, Tally]:
+    def forward(params: PyTree, batch_stats: PyTree, x: jax.Array, key: jax.Array) -> tuple[jax.Array, PyTree]:
+        variables = {"params": _cast(params, objective.dtype), "batch_stats": batch_stats}
+        output, updated = model.apply(variables, x, train=True, rngs={"dropout": key}, mutable=["batch_stats"])
+        return output, updated.get("batch_stats", {})
+
+    forward = rematerialised(forward) if remat else forward
+
+    def gradient_of(
+        params: PyTree, batch_stats: PyTree, batch: Batch, key: jax.Array, examples: jax.Array | None = None
+    ) -> tuple[PyTree, tuple[Tally, PyTree]]:
+        """The gradient of the summed loss over `examples`, those of the batch itself by default."""
         x = objective.prepare(batch.x).astype(objective.dtype)
 
         def mean_loss(params: PyTree) -> tuple[jax.Array, tuple[Tally, PyTree]]:
-            variables = {"params": _cast(params, objective.dtype), "batch_stats": state.batch_stats}
-            output, updated = model.apply(variables, x, train=True, rngs={"dropout": key}, mutable=["batch_stats"])
+            output, updated = forward(params, batch_stats, x, key)
             tally = _tally(objective, output, batch)
-            return tally.loss / tally.examples, (tally, updated.get("batch_stats", {}))
+            return tally.loss / (tally.examples if examples is None else examples), (tally, updated)
 
-        gradient, (tally, batch_stats) = jax.grad(mean_loss, has_aux=True)(state.params)
+        return jax.grad(mean_loss, has_aux=True)(params)
+
+    def accumulated(
+        params: PyTree, batch_stats: PyTree, batch: Batch, key: jax.Array
+    ) -> tuple[PyTree, tuple[Tally, PyTree]]:
+        size = batch.x.shape[0]
+        if size % accumulate:
+            raise ValueError(f"accumulate must divide the {size} examples of a batch, got {accumulate}")
+        pieces = jax.tree.map(lambda a: a.reshape(accumulate, size // accumulate, *a.shape[1:]), batch)
+        piece_of = lambda i: jax.tree.map(lambda a: a[i], pieces)  # noqa: E731
+        total = jnp.sum(batch.weight)
+
+        def body(i: jax.Array, carry: tuple[PyTree, tuple[Tally, PyTree]]) -> tuple[PyTree, tuple[Tally, PyTree]]:
+            summed, (tally, stats) = carry
+            gradient, (one, stats) = gradient_of(params, stats, piece_of(i), jax.random.fold_in(key, i), total)
+            return jax.tree.map(jnp.add, summed, gradient), (jax.tree.map(jnp.add, tally, one), stats)
+
+        like = jax.eval_shape(gradient_of, params, batch_stats, piece_of(0), key, total)
+        gradient, (tally, _) = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), like)
+        return jax.lax.fori_loop(0, accumulate, body, (gradient, (tally, batch_stats)))
+
+    def step(state: TrainState, batch: Batch, key: jax.Array) -> tuple[TrainState, Tally]:
+        gradient_and_tally = gradient_of if accumulate == 1 else accumulated
+        gradient, (tally, batch_stats) = gradient_and_tally(state.params, state.batch_stats, batch, key)
         updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
         tally = tally._replace(gradient_norm=optax.tree.norm(gradient).astype(tally.loss.dtype))
