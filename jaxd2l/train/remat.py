@@ -42,7 +42,9 @@ def rematerialised[**P, R](f: Callable[P, R]) -> Callable[P, R]:
             needed = [v for v in _variables(equation.invars for equation in part) if v not in made]
             later = _variables((*(equation.invars for equation in jaxpr.eqns[last:]), jaxpr.outvars))
             kept = [v for v in later if v in made]
-            call = core.jaxpr_as_fun(core.ClosedJaxpr(core.Jaxpr((), needed, kept, part), ()))
+            names = jaxpr.debug_info._replace(arg_names=None, result_paths=None)
+            sub = jaxpr.replace(constvars=(), invars=needed, outvars=kept, eqns=part, debug_info=names)
+            call = core.jaxpr_as_fun(core.ClosedJaxpr(sub, ()))
             if last < len(jaxpr.eqns):  # the backward pass starts with the last part: nothing to win there
                 call = jax.checkpoint(call)
             values |= zip(kept, call(*(values[v] for v in needed)), strict=True)
