@@ -3,7 +3,7 @@
 - `load`: image data sets by name, verified; `SOURCES` lists them
 - `Examples`, `Dataset`, `check_examples`, `split`: rows in memory
 - `Rows`, `epoch_rows`, `ordered_rows`, `num_steps`: which rows make up each batch
-- `scale`, `resize`, `image_preparer`, `as_is`: what happens to a batch inside the step
+- `scale`, `resize`, `image_preparer`, `as_stored`: what happens to a batch inside the step
 - `DataError`: data is not what it claims
 """
 
@@ -19,7 +19,7 @@ from jaxd2l.data.examples import (
     split,
 )
 from jaxd2l.data.images import SOURCES, load
-from jaxd2l.data.prepare import Prepare, as_is, image_preparer, resize, scale
+from jaxd2l.data.prepare import Prepare, as_stored, image_preparer, resize, scale
 
 __all__ = [
     "SOURCES",
@@ -28,7 +28,7 @@ __all__ = [
     "Examples",
     "Prepare",
     "Rows",
-    "as_is",
+    "as_stored",
     "check_examples",
     "epoch_rows",
     "image_preparer",

@@ -55,6 +55,6 @@ def image_preparer(size: int) -> Prepare:
     return prepare
 
 
-def as_is(x: jax.Array) -> jax.Array:
-    """The preparation of tables and synthetic data: none."""
-    return x
+def as_stored(x: jax.Array) -> jax.Array:
+    """The preparation of tables, synthetic data and clips: bytes are scaled, floats pass as they are."""
+    return scale(x) if x.dtype == jnp.uint8 else x

@@ -9,7 +9,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 import optax
 
-from jaxd2l.data import Prepare, as_is, image_preparer
+from jaxd2l.data import Prepare, as_stored, image_preparer
 from jaxd2l.nn.loss import cross_entropy
 from jaxd2l.nn.metric import hits
 from jaxd2l.train.optimizer import sgd
@@ -100,7 +100,7 @@ class Recipe:
 
     def prepare(self) -> Prepare:
         """What happens to a stored batch inside the step."""
-        return as_is if self.image_size is None else image_preparer(self.image_size)
+        return as_stored if self.image_size is None else image_preparer(self.image_size)
 
     def make_optimizer(self) -> optax.GradientTransformation:
         """The optimizer with this recipe's learning rate and weight decay."""

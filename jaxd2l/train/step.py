@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxd2l.data import Prepare, as_is
+from jaxd2l.data import Prepare, as_stored
 from jaxd2l.train.remat import rematerialised
 from jaxd2l.train.state import TrainState
 
@@ -55,7 +55,7 @@ class Objective(NamedTuple):
 
     loss: PerExample
     hits: PerExample | None = None
-    prepare: Prepare = as_is
+    prepare: Prepare = as_stored
     dtype: Any = jnp.float32
 
 

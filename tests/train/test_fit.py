@@ -139,5 +139,5 @@ def test_unknown_recipes_and_unfitting_data_are_refused_with_names():
         find("lennet")
     with pytest.raises(ValueError, match="takes synthetic_linear"):
         load_data(dataclasses.replace(LINEAR, dataset="mnist"))
-    with pytest.raises(ValueError, match="takes images"):
+    with pytest.raises(ValueError, match="takes fashion_mnist, mnist"):
         load_data(dataclasses.replace(find("mlp"), dataset="synthetic_linear"))
