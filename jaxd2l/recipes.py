@@ -218,17 +218,23 @@ DENSENET = replace(
 )
 
 
-def _unpublished(recipe: Recipe, name: str, model: nn.Module, source: str) -> Recipe:
+def _unpublished(recipe: Recipe, name: str, model: nn.Module, parameters: int, source: str) -> Recipe:
     """A relative of `recipe` for which the book prints no result."""
-    return replace(recipe, name=name, model=model, source=source, parameters=None, macs=None, published=())
+    return replace(recipe, name=name, model=model, source=source, parameters=parameters, macs=None, published=())
 
 
-VGG_13 = _unpublished(VGG_11, "vgg13", VGG(VGG13, width_divisor=4), "VGG-13, a quarter as wide (arXiv:1409.1556)")
-VGG_16 = _unpublished(VGG_11, "vgg16", VGG(VGG16, width_divisor=4), "VGG-16, a quarter as wide (arXiv:1409.1556)")
-VGG_19 = _unpublished(VGG_11, "vgg19", VGG(VGG19, width_divisor=4), "VGG-19, a quarter as wide (arXiv:1409.1556)")
-RESNET_34 = _unpublished(RESNET_18, "resnet34", resnet34(), "ResNet-34 (arXiv:1512.03385)")
-RESNET_50 = _unpublished(RESNET_18, "resnet50", resnet50(), "ResNet-50 (arXiv:1512.03385)")
-RESNEXT_50 = _unpublished(RESNET_18, "resnext50", resnext50(), "ResNeXt-50 32x4d (arXiv:1611.05431)")
+VGG_13 = _unpublished(
+    VGG_11, "vgg13", VGG(VGG13, width_divisor=4), 43_104_890, "VGG-13, a quarter as wide (arXiv:1409.1556)"
+)
+VGG_16 = _unpublished(
+    VGG_11, "vgg16", VGG(VGG16, width_divisor=4), 43_436_986, "VGG-16, a quarter as wide (arXiv:1409.1556)"
+)
+VGG_19 = _unpublished(
+    VGG_11, "vgg19", VGG(VGG19, width_divisor=4), 43_769_082, "VGG-19, a quarter as wide (arXiv:1409.1556)"
+)
+RESNET_34 = _unpublished(RESNET_18, "resnet34", resnet34(), 21_283_530, "ResNet-34 (arXiv:1512.03385)")
+RESNET_50 = _unpublished(RESNET_18, "resnet50", resnet50(), 23_522_250, "ResNet-50 (arXiv:1512.03385)")
+RESNEXT_50 = _unpublished(RESNET_18, "resnext50", resnext50(), 22_994_122, "ResNeXt-50 32x4d (arXiv:1611.05431)")
 
 CONV3D = Recipe(
     name="conv3d",
@@ -238,6 +244,7 @@ CONV3D = Recipe(
     epochs=10,
     batch_size=32,
     source="founding notes, day 17: convolution over time; 2,000 clips in which only the motion tells the class",
+    parameters=3_764,
 )
 
 RECIPES: dict[str, Recipe] = {
