@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxd2l.nn import conv_plan
 from jaxd2l.nn.parameter import declare
 from jaxd2l.nn.window import Padding, Sizes, output_size, pads, sizes
 
@@ -99,9 +100,12 @@ def _convolve(
     strides, dilations, borders = sizes("stride", stride, rank), sizes("dilation", dilation, rank), pads(padding, rank)
     output_size(x.shape[1:-1], kernel.shape[:rank], strides, borders, dilations)
     dtype = jnp.promote_types(x.dtype, kernel.dtype)
+    x, kernel = x.astype(dtype), kernel.astype(dtype)
+    if rank == 2 and groups == 1 and dilations == (1, 1) and x.shape[0] > 0:
+        return conv_plan.convolve(x, kernel, conv_plan.Geometry(strides, borders))
     return lax.conv_general_dilated(
-        x.astype(dtype),
-        kernel.astype(dtype),
+        x,
+        kernel,
         window_strides=strides,
         padding=borders,
         rhs_dilation=dilations,
