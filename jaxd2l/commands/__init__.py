@@ -2,9 +2,9 @@
 
 from types import ModuleType
 
-from jaxd2l.commands import evaluate, list, reproduce, train
+from jaxd2l.commands import evaluate, houses, list, reproduce, train
 from jaxd2l.commands.exit_code import ExitCode
 
-COMMANDS: tuple[ModuleType, ...] = (train, evaluate, list, reproduce)
+COMMANDS: tuple[ModuleType, ...] = (train, evaluate, list, reproduce, houses)
 
 __all__ = ["COMMANDS", "ExitCode"]

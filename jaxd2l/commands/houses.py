@@ -1,0 +1,202 @@
+"""`jaxd2l houses`: house prices by K-fold cross-validation, every fold and grid point in one program a family."""
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from jaxd2l.commands import settings
+from jaxd2l.commands.exit_code import ExitCode
+from jaxd2l.data.houses import CITATION, Houses, load_ames, read_houses, write_submission
+from jaxd2l.data.table import apply_table, fit_table
+from jaxd2l.experiments.house_loops import Cost, loop_costs
+from jaxd2l.experiments.houses import BOOK, LINEAR, SMALL_MLP, Family, Outcome, cross_validate, peers
+from jaxd2l.report.console import columns
+from jaxd2l.run_folder import device_name
+from jaxd2l.train import run_keys
+from jaxd2l.train.folds import assign_folds
+
+
+def add_parser(subparsers: Any) -> argparse.ArgumentParser:
+    """Describe the command."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "houses",
+        help="predict house prices, the model chosen by K-fold cross-validation",
+        description="Cross-validate a linear model and a grid of MLPs on house prices, every fold and grid point in "
+        "one compiled program, beside scikit-learn's ridge and gradient boosting where it is installed. The chosen "
+        "model's folds predict the test file together.",
+        epilog=f"without --train: {CITATION}",
+    )
+    data = parser.add_argument_group("data")
+    data.add_argument("--train", type=Path, metavar="CSV", help="rows with Id and SalePrice (default: Ames, odd Id)")
+    data.add_argument("--test", type=Path, metavar="CSV", help="rows to predict (default: Ames, even Id)")
+    data.add_argument(
+        "--submission",
+        type=Path,
+        metavar="CSV",
+        help="where Id and predicted SalePrice go (default: submission.csv with --test, nowhere without)",
+    )
+    parser.add_argument("--folds", type=settings.integer, default=5, metavar="K", help="default: %(default)s")
+    parser.add_argument("--seed", type=settings.integer, default=0, help="deals the rows out to folds (default: 0)")
+    parser.add_argument("--epochs", type=settings.integer, metavar="N", help="of each training (default: 50; book 100)")
+    parser.add_argument("--compare-loops", action="store_true", help="time the same grid as Python loops; minutes")
+    parser.add_argument("--no-peers", action="store_true", help="leave scikit-learn's models out")
+    parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
+    parser.add_argument("--quiet", action="store_true", help="print nothing but errors and --json's line")
+    settings.add_device_option(parser)
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Cross-validate, choose, predict.
+
+    Raises:
+        DataError: a file is not what it claims, or the two files' columns differ.
+        ArithmeticError: every point of a grid diverged.
+    """
+    run_keys(args.seed)
+    if args.epochs is not None and args.epochs < 1:
+        raise ValueError(f"--epochs must be at least 1, got {args.epochs}")
+    if (args.train is None) != (args.test is None):
+        raise ValueError("--train and --test go together: a training file and the rows to predict")
+    settings.choose_device(args.device)
+    say = (lambda text: None) if args.quiet else (lambda text: print(text, flush=True))
+    train, test = load_ames() if args.train is None else _files(args.train, args.test)
+    fold = assign_folds(len(train.ids), args.folds, args.seed)
+    source = CITATION if args.train is None else str(args.train)
+    say(f"{source}: {len(train.ids):,} training and {len(test.ids):,} test rows, {args.folds} folds, {device_name()}")
+    for line in _remarks(train, test):
+        say(line)
+
+    began = time.perf_counter()
+    outcomes = []
+    for family in _families(args.epochs):
+        outcome = cross_validate(family, train, test, fold)
+        outcomes.append(outcome)
+        say(
+            f"{family.name}: {outcome.scores.size} trainings, compiled in {outcome.compile_seconds:.1f} s, "
+            f"run in {outcome.seconds:.1f} s"
+        )
+    seconds = time.perf_counter() - began
+    chosen = min(outcomes, key=lambda outcome: outcome.log_rmse)
+    beside = [] if args.no_peers else _peers(train, test, fold, say)
+    say(_table([*outcomes, *beside], chosen))
+    say(
+        f"chosen by out-of-fold error: {chosen.name}, {_settings(chosen)}; the test rows are predicted by the mean of "
+        f"its {chosen.scores.shape[1] * chosen.scores.shape[2]} fold models"
+    )
+    costs = loop_costs(_families(args.epochs)[-1], train, fold) if args.compare_loops else []
+    if costs:
+        say(_cost_table(costs))
+    submission = args.submission or (Path("submission.csv") if args.test is not None else None)
+    if submission is not None:
+        write_submission(submission, test.ids, chosen.test_price)
+        say(f"wrote {submission}")
+    if args.json:
+        print(json.dumps(_summary(chosen, outcomes, beside, costs, seconds, args), allow_nan=False), flush=True)
+    return ExitCode.DONE
+
+
+def _families(epochs: int | None) -> tuple[Family, ...]:
+    families = (BOOK, LINEAR, SMALL_MLP)
+    return families if epochs is None else tuple(family._replace(epochs=epochs) for family in families)
+
+
+def _files(train: Path, test: Path) -> tuple[Houses, Houses]:
+    houses, rows = read_houses(train), read_houses(test, needs_price=False)
+    return houses, rows
+
+
+def _remarks(train: Houses, test: Houses) -> list[str]:
+    """What the tables leave out or have not seen; the check of the columns comes before any training."""
+    table = fit_table(train.features)
+    unseen = apply_table(table, test.features).unseen
+    lines = list(table.notes)
+    if unseen:
+        counts = ", ".join(f"{name} {count}" for name, count in unseen.items())
+        lines.append(f"test values that no training row has, taken as none of the known: {counts}")
+    return lines
+
+
+def _peers(train: Houses, test: Houses, fold: Any, say: Any) -> list[Outcome]:
+    try:
+        return peers(train, test, fold)
+    except ModuleNotFoundError:
+        say("scikit-learn is not installed: its rows are left out (pip install scikit-learn)")
+        return []
+
+
+def _settings(outcome: Outcome) -> str:
+    if outcome.point is None:
+        return ""
+    rate, decay, dropout = outcome.point
+    return f"learning rate {rate:g}, weight decay {decay:g}, dropout {dropout:g}"
+
+
+def _table(outcomes: list[Outcome], chosen: Outcome) -> str:
+    rows = [
+        (
+            ("* " if outcome is chosen else "  ") + outcome.name,
+            f"{outcome.log_rmse:.4f}",
+            f"{outcome.deviation:.4f}",
+            "" if outcome.test_log_rmse is None else f"{outcome.test_log_rmse:.4f}",
+            str(outcome.scores.size),
+            f"{outcome.seconds:.1f}",
+            _settings(outcome),
+        )
+        for outcome in outcomes
+    ]
+    return columns(("  model", "log-RMSE", "deviation", "test", "fits", "seconds", "best settings"), rows)
+
+
+def _cost_table(costs: list[Cost]) -> str:
+    program = costs[0].seconds
+    rows = [
+        (
+            cost.name,
+            f"{cost.seconds:.1f}",
+            f"{cost.compile_seconds:.1f}",
+            f"{cost.seconds / program:.1f}x",
+            f"{(cost.seconds + cost.compile_seconds) / (program + costs[0].compile_seconds):.1f}x",
+            str(cost.sample),
+        )
+        for cost in costs
+    ]
+    return columns(("the MLP grid as", "seconds", "compiling", "ratio", "with compiling", "fits timed"), rows)
+
+
+def _summary(
+    chosen: Outcome,
+    outcomes: list[Outcome],
+    beside: list[Outcome],
+    costs: list[Cost],
+    seconds: float,
+    args: argparse.Namespace,
+) -> dict[str, Any]:
+    def row(outcome: Outcome) -> dict[str, Any]:
+        return {
+            "model": outcome.name,
+            "configuration": None if outcome.point is None else dict(outcome.point._asdict()),
+            "log_rmse": outcome.log_rmse,
+            "log_rmse_deviation": outcome.deviation,
+            "test_log_rmse": outcome.test_log_rmse,
+            "fits": outcome.scores.size,
+            "compile_seconds": round(outcome.compile_seconds, 3),
+            "seconds": round(outcome.seconds, 3),
+        }
+
+    summary = {
+        "log_rmse": chosen.log_rmse,
+        "log_rmse_deviation": chosen.deviation,
+        "test_log_rmse": chosen.test_log_rmse,
+        "configuration": {"model": chosen.name, **(chosen.point._asdict() if chosen.point else {})},
+        "seconds": round(seconds, 3),
+        "folds": args.folds,
+        "seed": args.seed,
+        "device": device_name(),
+        "models": [row(outcome) for outcome in [*outcomes, *beside]],
+    }
+    if costs:
+        summary["costs"] = [cost._asdict() for cost in costs]
+    return summary

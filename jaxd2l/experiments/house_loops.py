@@ -1,0 +1,135 @@
+"""What training the house-price grid by Python loops costs, beside the one compiled program.
+
+Four ways to the same trainings, with the same functions underneath. Three of them loop over the members, and are
+timed on a sample of the members, taken evenly through the grid; the total is their median times the number.
+"""
+
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxd2l.data.houses import Houses
+from jaxd2l.experiments.houses import Family, prepare
+from jaxd2l.nn.loss import squared_error
+from jaxd2l.train.folds import FoldRows, fold_rows, shuffled
+from jaxd2l.train.kfold import Point, kfold, make_training
+from jaxd2l.train.optimizer import adam, with_hyperparameters
+from jaxd2l.train.state import Keys, init_state, run_keys
+from jaxd2l.train.step import Batch, Objective, make_step
+
+
+class Cost(NamedTuple):
+    """One way of training the grid.
+
+    Attributes:
+        name: what it is.
+        sample: trainings that were timed.
+        seconds: for all trainings of the grid, compilation included where it recurs.
+        compile_seconds: spent once, before.
+    """
+
+    name: str
+    sample: int
+    seconds: float
+    compile_seconds: float
+
+
+Member = tuple[FoldRows, Point, Keys]
+
+
+def loop_costs(family: Family, train: Houses, fold: np.ndarray, *, sample: int = 12, few: int = 3) -> list[Cost]:
+    """Time the program and the loops.
+
+    Args:
+        family: networks and grid.
+        train: houses with prices.
+        fold: (n,) from `assign_folds`.
+        sample: trainings to time of the loop over a compiled fit.
+        few: trainings to time of the two slower loops.
+
+    Returns:
+        The program first.
+    """
+    prepared = prepare(train, fold, limit=family.limit, log_target=family.log_target)
+    rows = fold_rows(prepared.folds)
+    members: list[Member] = [
+        (jax.tree.map(lambda a, j=j: a[j], rows), Point(*map(jnp.float32, point)), run_keys(seed))
+        for point in family.points
+        for seed in family.seeds
+        for j in range(len(prepared.tables))
+    ]
+    settings = (squared_error, family.schedule, family.epochs, family.batch_size)
+    whole = kfold(
+        family.network,
+        prepared.folds,
+        family.points,
+        epochs=family.epochs,
+        batch_size=family.batch_size,
+        seeds=family.seeds,
+        schedule=family.schedule,
+    )
+    began = time.perf_counter()
+    fit = jax.jit(make_training(family.network, adam(1.0, 0.0), *settings)).lower(*members[0]).compile()
+    compile_seconds = time.perf_counter() - began
+
+    def compiled_for_itself(member: Member) -> object:
+        fold_rows, point, keys = member
+        rate, decay, dropout = map(float, point)
+        alone = make_training(lambda _: family.network(dropout), adam(rate, decay), *settings)
+        return jax.jit(lambda rows, keys: alone(rows, Point(rate, decay, dropout), keys))(fold_rows, keys)
+
+    in_batches, step_seconds = _batch_loop(family, members[0])
+    return [
+        Cost("one program for all", len(members), whole.seconds, whole.compile_seconds),
+        _timed("loop over one compiled fit", lambda m: fit(*m), members, sample, compile_seconds),
+        _timed("loop over batches, one compiled step", in_batches, members, few, step_seconds),
+        _timed("loop over fits, each compiled for its settings", compiled_for_itself, members, few, 0.0),
+    ]
+
+
+def _batch_loop(family: Family, member: Member) -> tuple[Callable[[Member], object], float]:
+    """Make the book's loop: Python over epochs and batches around a jitted step; and the seconds to compile it."""
+    optimizer = adam(1.0, 0.0)
+    point, batch_size = member[1], family.batch_size
+
+    def update(state, batch, key, dropout):  # type: ignore[no-untyped-def]
+        return make_step(family.network(dropout), optimizer, Objective(squared_error))(state, batch, key)
+
+    step = jax.jit(update)
+    draw = jax.jit(lambda key, rows: shuffled(key, rows, batch_size))
+    take = jax.jit(lambda x, y, i, w: Batch(x[i], y[i], w))
+    noise = jax.jit(lambda key, t: jax.random.fold_in(key, t))
+
+    def run(member: Member, epochs: int = family.epochs) -> object:
+        fold, point, keys = member
+        state = init_state(family.network(0.0), optimizer, keys.init, fold.x[:1], weight_decay=point.weight_decay)
+        t = 0
+        for epoch in range(1, epochs + 1):
+            rows = draw(jax.random.fold_in(keys.shuffle, epoch), fold.train)
+            rate = point.learning_rate * family.schedule(jnp.asarray(epoch), epochs)
+            state = state._replace(opt_state=with_hyperparameters(state.opt_state, learning_rate=rate))
+            indices, weights = np.asarray(rows.indices), np.asarray(rows.weight)
+            for index, weight in zip(indices, weights, strict=True):
+                state, _ = step(state, take(fold.x, fold.y, index, weight), noise(keys.noise, t), point.dropout)
+                t += 1
+        return state.params
+
+    began = time.perf_counter()
+    jax.block_until_ready(run((member[0], point, member[2]), 1))
+    return run, time.perf_counter() - began
+
+
+def _timed(
+    name: str, run: Callable[[Member], object], members: list[Member], sample: int, compile_seconds: float
+) -> Cost:
+    chosen = [members[i] for i in np.linspace(0, len(members) - 1, min(sample, len(members))).round().astype(int)]
+    seconds = []
+    for member in chosen:
+        began = time.perf_counter()
+        jax.block_until_ready(run(member))
+        seconds.append(time.perf_counter() - began)
+    return Cost(name, len(chosen), float(np.median(seconds)) * len(members), compile_seconds)

@@ -1,0 +1,74 @@
+import json
+
+import pytest
+
+from jaxd2l.cli import main
+
+HEADER = "Id,Area,Street,SalePrice"
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    """A training file of 30 rows and a test file of 4 without prices, in the working directory."""
+    monkeypatch.chdir(tmp_path)
+    rows = [f"{i},{i * 37 % 101},{'Pave' if i % 3 else 'Grvl'},{1000 * (50 + i * 37 % 101)}" for i in range(30)]
+    train, test = tmp_path / "train.csv", tmp_path / "test.csv"
+    train.write_text("\n".join([HEADER, *rows]) + "\n")
+    test.write_text("Id,Area,Street\n100,50,Pave\n101,NA,Grvl\n102,3,Dirt\n103,90,NA\n")
+    return train, test
+
+
+def test_a_users_files_end_in_a_submission_and_a_json_line(files, capsys):
+    train, test = files
+    code = main(["houses", "--train", str(train), "--test", str(test), "--folds", "3", "--epochs", "2", "--json"])
+    out = capsys.readouterr().out.splitlines()
+    assert code == 0
+    summary = json.loads(out[-1])
+    assert {"log_rmse", "log_rmse_deviation", "configuration", "seconds", "test_log_rmse"} <= set(summary)
+    assert summary["test_log_rmse"] is None
+    assert summary["log_rmse"] == min(row["log_rmse"] for row in summary["models"][:3])
+    assert len(summary["models"]) == 5  # ours and scikit-learn's
+    lines = (train.parent / "submission.csv").read_text().splitlines()
+    assert [line.split(",")[0] for line in lines] == ["Id", "100", "101", "102", "103"]
+    assert all(float(line.split(",")[1]) > 0 for line in lines[1:])
+    assert any("taken as none of the known: Street 2" in line for line in out)
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "code", "message"),
+    [
+        ("Id,a,SalePrice\n1,2,-3\n2,2,3\n", None, 65, "SalePrice is -3 at row 1"),
+        ("Id,a,SalePrice\n1,2\n", None, 65, "line 2: 2 fields"),
+        ("Id,a\n1,2\n", None, 65, "no target column"),
+        ("", None, 65, "empty"),
+        (b"Id,a,SalePrice\n1,\xff,3\n", None, 65, "not UTF-8"),
+        ("Id,a,SalePrice\n1,2,3\n1,3,3\n", None, 65, "duplicate"),
+        (None, "Id,Area\n1,2\n", 65, "without Street"),
+        (None, "Id,Area,Street\n1,2,Pave\n1,3,Pave\n", 65, "duplicate"),
+        (None, "Id,Area,Street\n1,large,Pave\n", 65, "holds 'large'"),
+    ],
+)
+def test_bad_files_end_in_one_line_and_exit_code_65(files, capsys, train, test, code, message):
+    paths = files
+    for path, text in zip(paths, (train, test), strict=True):
+        if text is not None:
+            path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    assert main(["houses", "--train", str(paths[0]), "--test", str(paths[1]), "--folds", "2", "--quiet"]) == code
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not (paths[0].parent / "submission.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [(["--train", "train.csv"], 2), (["--epochs", "0"], 2), (["--folds", "1"], 2), (["--seed", "-1"], 2)],
+)
+def test_wrong_use_is_exit_code_2(files, capsys, arguments, code):
+    assert main(["houses", *arguments]) == code
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_an_absent_file_is_exit_code_74(files, capsys):
+    assert main(["houses", "--train", "absent.csv", "--test", "test.csv"]) == 74
+    assert "absent.csv" in capsys.readouterr().err
