@@ -1,8 +1,9 @@
 """The command line: `jaxd2l train | evaluate | list | ...`, one module of `jaxd2l.commands` each.
 
 Exit codes: 0 done; 2 wrong use; 3 the loss became non-finite; 65 data or a run folder is not what it
-claims; 74 cannot read or write; 75 stopped by SIGTERM after saving, run the same command again;
-130 interrupted. Every failure is one line on stderr. Set JAXD2L_TRACEBACK=1 to see where it arose.
+claims; 74 cannot read or write; 75 stopped by SIGTERM after saving, run the same command again
+with --resume; 130 interrupted, saved likewise. Every failure is one line on stderr. Set JAXD2L_TRACEBACK=1
+to see where it arose.
 """
 
 import argparse
@@ -14,6 +15,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from jaxd2l.commands import COMMANDS, ExitCode
+from jaxd2l.stop_signal import Terminated
 
 _DESCRIPTION = """\
 Train and measure the networks of Dive into Deep Learning on JAX.
@@ -24,7 +26,7 @@ exit codes:
   3    the loss became non-finite; the last good weights are kept
   65   data or a run folder is not what it claims
   74   cannot read or write
-  75   stopped by SIGTERM after saving: run the same command again
+  75   stopped by SIGTERM after saving: run the same command again, with --resume
   130  interrupted; what was finished is kept
 """
 
@@ -91,7 +93,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left; nothing more to tell it
         return ExitCode.IO
-    except (ValueError, ArithmeticError, OSError, KeyboardInterrupt) as error:
+    except (ValueError, ArithmeticError, OSError, KeyboardInterrupt, Terminated) as error:
         if os.environ.get("JAXD2L_TRACEBACK"):
             traceback.print_exc()
         code, message = _explain(error)
@@ -112,6 +114,8 @@ def _explain(error: BaseException) -> tuple[ExitCode, str]:
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
         return ExitCode.IO, f"{where}{error.strerror or error}"
+    if isinstance(error, Terminated):
+        return ExitCode.RETRY, "terminated" + (f"; {error}" if str(error) else "")
     if isinstance(error, KeyboardInterrupt):
         return ExitCode.INTERRUPTED, "interrupted" + (f"; {error}" if str(error) else "")
     raise error

@@ -4,31 +4,40 @@
     environment.json     versions, device, commit, digests of the data
     metrics.jsonl        a line an epoch, written as it happens
     weights.safetensors  parameters and batch statistics after the last finished epoch
+    checkpoints/         what it takes to go on from inside an epoch, by number of updates
+    damaged/             checkpoints that did not agree with their digests
+    .lock                held by the process that writes here
 
 Nothing in it is executed when it is read: JSON and safetensors only, never a pickle.
 """
 
 import datetime
+import errno
 import importlib.metadata
 import json
 import os
 import platform
 import re
+import shutil
 import subprocess
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 
+from jaxd2l import weights_file
 from jaxd2l.data import DataError, Dataset
+from jaxd2l.folder_lock import LOCK, FolderInUseError, holder
 from jaxd2l.train import EpochResult
 
 PyTree = Any
 
 CONFIG, ENVIRONMENT, METRICS, WEIGHTS = "config.json", "environment.json", "metrics.jsonl", "weights.safetensors"
+CHECKPOINTS, DAMAGED = "checkpoints", "damaged"
 _FILES = (CONFIG, ENVIRONMENT, METRICS, WEIGHTS)
+_ENTRIES = (*_FILES, CHECKPOINTS, DAMAGED, LOCK)
+_TEMPORARY = re.compile(rf"\.({'|'.join(map(re.escape, _FILES))})\.[0-9]+\Z")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy")
 
@@ -44,7 +53,7 @@ def check_free(path: Path, overwrite: bool) -> None:
 
     Raises:
         ValueError: it holds a run and `overwrite` is false, or other files than a run's.
-        OSError: a file stands in the way.
+        OSError: a file stands in the way, or another process writes a run there.
     """
     if path.is_symlink() and not path.exists():
         raise ValueError(f"{path} is a link that leads nowhere; name a new folder")
@@ -54,16 +63,25 @@ def check_free(path: Path, overwrite: bool) -> None:
         return
     if not path.is_dir():
         raise NotADirectoryError(f"{path} is a file; name a folder for the run")
+    if (process := holder(path)) is not None and process != os.getpid():
+        raise FolderInUseError(f"{path} is in use by another run (process {process}); wait or name another folder")
     found = sorted(p.name for p in path.iterdir())
-    foreign = [name for name in found if name not in _FILES]
+    foreign = [name for name in found if name not in _ENTRIES and not _TEMPORARY.match(name)]
     if foreign:
         raise ValueError(f"{path} holds {foreign[0]!r}, which is no file of a run; name a new folder")
-    if found and not overwrite:
-        raise ValueError(f"{path} already holds a run; name another folder or give --overwrite")
+    if overwrite or not set(found) & {*_FILES, CHECKPOINTS, DAMAGED}:
+        return
+    done, epochs = finished_epochs(path)
+    if epochs is not None and done < epochs:
+        raise ValueError(
+            f"{path} already holds an unfinished run ({done} of {epochs} epochs); go on with --resume, "
+            "or give --overwrite to start again"
+        )
+    raise ValueError(f"{path} already holds a run; name another folder or give --overwrite")
 
 
 def create(path: Path, overwrite: bool = False) -> Path:
-    """Make the folder; with `overwrite`, take the files of the run it holds away.
+    """Make the folder; with `overwrite`, take the run it holds away.
 
     Raises:
         ValueError: see `check_free`.
@@ -71,10 +89,39 @@ def create(path: Path, overwrite: bool = False) -> Path:
     """
     check_free(path, overwrite)
     path.mkdir(parents=True, exist_ok=True)
+    remove_partial_files(path)
+    for name in (CHECKPOINTS, DAMAGED):
+        if (path / name).is_dir():
+            shutil.rmtree(path / name)
     for name in _FILES:
         (path / name).unlink(missing_ok=True)
     write_atomically(path / METRICS, b"")  # shows at once whether the folder can be written
     return path
+
+
+def begun(path: Path) -> bool:
+    """Whether the folder holds a run that got as far as its configuration, or what is left of one."""
+    if not path.is_dir():
+        return False
+    traces = (CONFIG, WEIGHTS, CHECKPOINTS, DAMAGED)
+    return any((path / name).exists() for name in traces) or bool(whole_rows(path))
+
+
+def finished_epochs(path: Path) -> tuple[int, int | None]:
+    """How many epochs the folder's run has finished and how many it was asked for, None where that is unreadable."""
+    try:
+        epochs = read_config(path).get("epochs")
+        rows = whole_rows(path)
+    except (DataError, OSError):
+        return 0, None
+    return len(rows), epochs if isinstance(epochs, int) else None
+
+
+def remove_partial_files(path: Path) -> None:
+    """Take away what a killed process left half written; only the holder of the lock may."""
+    for entry in path.iterdir():
+        if _TEMPORARY.match(entry.name):
+            entry.unlink(missing_ok=True)
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -99,10 +146,60 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
     write_atomically(path, (json.dumps(value, indent=2, allow_nan=False) + "\n").encode())
 
 
+def _line(row: Mapping[str, Any]) -> bytes:
+    return (json.dumps(row, allow_nan=False) + "\n").encode()
+
+
 def append_metrics(path: Path, result: EpochResult) -> None:
-    """Add one epoch's line to `metrics.jsonl`, flushed so that a reader sees it at once."""
-    with open(path / METRICS, "a", encoding="utf-8") as file:
-        file.write(json.dumps(result._asdict(), allow_nan=False) + "\n")
+    """Add one epoch's line to `metrics.jsonl`, the whole line or nothing, so that a reader sees it at once.
+
+    Raises:
+        OSError: it cannot be written; the lines before it stay.
+    """
+    with open(path / METRICS, "ab", buffering=0) as file:
+        end = file.seek(0, os.SEEK_END)
+        line = _line(result._asdict())
+        try:
+            if file.write(line) != len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path / METRICS))
+        except OSError:
+            file.truncate(end)
+            raise
+
+
+def write_metrics(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Replace `metrics.jsonl` by these epochs, the whole file or nothing."""
+    write_atomically(path / METRICS, b"".join(_line(row) for row in rows))
+
+
+def whole_rows(path: Path) -> list[dict[str, Any]]:
+    """The epochs 1, 2, ... of `metrics.jsonl` up to the first line that is not the next one.
+
+    After a crash the last line may be torn; what was finished before it counts.
+    """
+    rows: list[dict[str, Any]] = []
+    try:
+        lines = (path / METRICS).read_bytes().split(b"\n")[:-1]
+    except FileNotFoundError:
+        return rows
+    for line in lines:
+        try:
+            row = json.loads(line)
+            EpochResult(**row)
+        except (ValueError, TypeError, RecursionError):
+            break
+        if row["epoch"] != len(rows) + 1:
+            break
+        rows.append(row)
+    return rows
+
+
+def ends_whole(path: Path) -> bool:
+    """Whether `metrics.jsonl` is there and ends with a whole line."""
+    try:
+        return (path / METRICS).read_bytes()[-1:] in (b"", b"\n")
+    except FileNotFoundError:
+        return False
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
@@ -144,26 +241,13 @@ def read_config(path: Path) -> dict[str, Any]:
     return config
 
 
-def flatten(params: PyTree, batch_stats: PyTree) -> dict[str, np.ndarray]:
-    """Both collections as one flat mapping on the host: `params.Conv_0.kernel` and so on."""
-    leaves = jax.tree_util.tree_leaves_with_path({"params": params, "batch_stats": batch_stats})
-    return {".".join(key.key for key in keys): np.asarray(leaf) for keys, leaf in leaves}
-
-
-def write_weights(path: Path, params: PyTree, batch_stats: PyTree) -> None:
-    """Write `weights.safetensors`, the whole file or nothing."""
-    from safetensors.numpy import save
-
-    write_atomically(path / WEIGHTS, save(flatten(params, batch_stats)))
+def write_weights(path: Path, params: PyTree, batch_stats: PyTree, epoch: int | None = None) -> None:
+    """Write `weights.safetensors`, the whole file or nothing; `epoch` is the finished one they come from."""
+    write_atomically(path / WEIGHTS, weights_file.serialize(params, batch_stats, epoch))
 
 
 def read_weights(path: Path, params: PyTree, batch_stats: PyTree) -> tuple[PyTree, PyTree]:
-    """Read the weights into trees like the given ones.
-
-    Args:
-        path: a run folder.
-        params: arrays or shapes that the network expects.
-        batch_stats: likewise.
+    """Read the weights of a run folder into trees like the given ones (arrays or shapes).
 
     Returns:
         `(params, batch_stats)` of NumPy arrays.
@@ -172,27 +256,28 @@ def read_weights(path: Path, params: PyTree, batch_stats: PyTree) -> tuple[PyTre
         DataError: the file is damaged, or names, shapes or dtypes differ; all of them are listed.
         OSError: it cannot be read.
     """
-    from safetensors import SafetensorError
-    from safetensors.numpy import load
-
     file = path / WEIGHTS
+    tensors, _ = weights_file.parse(file.read_bytes(), str(file))
+    return weights_file.fit_to(tensors, params, batch_stats, str(file))
+
+
+def weights_epoch(path: Path) -> int | None:
+    """After which epoch the folder's weights were taken; None where there are none or they are damaged."""
     try:
-        found = load(file.read_bytes())
-    except (SafetensorError, ValueError, KeyError) as error:
-        raise DataError(f"{file}: no safetensors file ({error})") from error
-    expected = {"params": params, "batch_stats": batch_stats}
-    leaves, structure = jax.tree_util.tree_flatten_with_path(expected)
-    names = [".".join(key.key for key in keys) for keys, _ in leaves]
-    problems = [f"{name} is missing" for name in names if name not in found]
-    problems += [f"{name} is not expected" for name in found if name not in names]
-    for name, (_, leaf) in zip(names, leaves, strict=True):
-        if name in found and (found[name].shape, found[name].dtype) != (leaf.shape, leaf.dtype):
-            got = found[name]
-            problems.append(f"{name} is {got.dtype} {got.shape}, expected {leaf.dtype} {leaf.shape}")
-    if problems:
-        raise DataError(f"{file}: does not fit the network: {'; '.join(problems)}")
-    trees = jax.tree_util.tree_unflatten(structure, [found[name] for name in names])
-    return trees["params"], trees["batch_stats"]
+        return weights_file.parse((path / WEIGHTS).read_bytes(), WEIGHTS)[1]
+    except (FileNotFoundError, DataError):
+        return None
+
+
+def count_parameters(path: Path) -> int:
+    """How many numbers the network of the folder's weights learned.
+
+    Raises:
+        DataError: the file is damaged.
+        OSError: it cannot be read.
+    """
+    tensors, _ = weights_file.parse((path / WEIGHTS).read_bytes(), str(path / WEIGHTS))
+    return sum(a.size for name, a in tensors.items() if name.startswith("params."))
 
 
 def device_name() -> str:

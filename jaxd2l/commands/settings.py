@@ -37,6 +37,7 @@ def add_recipe_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--batch-size", type=integer, metavar="N", help="examples an update")
     group.add_argument("--learning-rate", type=number, metavar="RATE", help="step size")
     group.add_argument("--weight-decay", type=number, metavar="LAMBDA", help="penalty lambda/2 |kernel|^2")
+    group.add_argument("--clip-norm", type=number, metavar="NORM", help="scale longer gradients down to this L2 norm")
     group.add_argument("--image-size", type=integer, metavar="PIXELS", help="images are resized to this, a side")
     group.add_argument("--dataset", metavar="NAME", help="fashion_mnist (embedded), mnist, kmnist, cifar10")
     group.add_argument("--precision", choices=tuple(PRECISIONS), help="what the network computes in")

@@ -2,17 +2,43 @@
 
 import argparse
 import json
+import os
+import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 
 from jaxd2l import run_folder
 from jaxd2l.commands import settings
 from jaxd2l.commands.exit_code import ExitCode
+from jaxd2l.data import Dataset
+from jaxd2l.folder_lock import FolderLock
 from jaxd2l.recipes import RECIPES, find, load_data
 from jaxd2l.report.console import Console, closing_table
-from jaxd2l.train import DivergenceError, EpochResult, Recipe, Run, TrainState, compile_program, fit, run_keys
+from jaxd2l.run_writer import RunWriter, refuse_other_settings
+from jaxd2l.stop_signal import StopSignals
+from jaxd2l.train import (
+    DivergenceError,
+    EpochResult,
+    Program,
+    Progress,
+    Recipe,
+    Run,
+    TrainState,
+    compile_program,
+    empty_tally,
+    fit,
+    run_keys,
+)
+from jaxd2l.train.enough_memory import require_memory
+from jaxd2l.train.fit import CHUNK_SECONDS
+from jaxd2l.train.program import initial_state
+from jaxd2l.train.recipe import OVERRIDABLE
+
+_RUN_SETTINGS = ("seed", "limit_train", "limit_test", "deterministic")
 
 
 def add_parser(subparsers: Any) -> argparse.ArgumentParser:
@@ -20,20 +46,42 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "train",
         help="train a recipe and write a run folder",
-        description="Train a recipe. Writes config.json, environment.json, metrics.jsonl and weights.safetensors "
-        "into the run's folder.",
+        description="Train a recipe. Writes config.json, environment.json, metrics.jsonl, weights.safetensors and "
+        "checkpoints into the run's folder. SIGTERM and Ctrl-C save before they stop it; --resume goes on.",
         epilog=f"recipes: {', '.join(RECIPES)} (see jaxd2l list)",
     )
     parser.add_argument("recipe", metavar="RECIPE", help="which network and settings")
-    parser.add_argument("--seed", type=settings.integer, default=0, help="0 to 4294967295 (default: 0)")
+    parser.add_argument("--seed", type=settings.integer, help="0 to 4294967295 (default: 0)")
     settings.add_recipe_options(parser)
     settings.add_data_options(parser)
     output = parser.add_argument_group("output")
     output.add_argument("--out", type=Path, metavar="DIR", help="the run's folder (default: runs/RECIPE/TIME-seedK)")
     output.add_argument("--overwrite", action="store_true", help="replace the run that --out holds")
+    output.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with the run that --out holds, or begin it there; settings left out are the run's own, "
+        "and a larger --epochs makes it longer",
+    )
+    output.add_argument(
+        "--checkpoint-every",
+        type=settings.number,
+        default=30.0,
+        metavar="SECONDS",
+        help="save inside an epoch too, this often (default: 30); at the end of an epoch once 5 s have passed",
+    )
+    output.add_argument(
+        "--keep", type=settings.integer, default=2, metavar="N", help="newest checkpoints kept beside the best (2)"
+    )
     output.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     output.add_argument("--quiet", action="store_true", help="print nothing but errors and --json's line")
     settings.add_device_option(parser)
+    parser.add_argument(
+        "--deterministic",
+        action="store_true",
+        default=None,
+        help="equal bits from run to run on a GPU too, at some speed; on a CPU they are equal anyway",
+    )
     return parser
 
 
@@ -42,70 +90,204 @@ def run(args: argparse.Namespace) -> int:
 
     Raises:
         DivergenceError: the loss became non-finite; the folder holds the last finite weights.
-        KeyboardInterrupt: naming the folder and what was finished.
+        KeyboardInterrupt: naming the folder and what was finished; the run is saved.
+        Terminated: likewise, after SIGTERM.
     """
-    recipe = settings.overridden(find(args.recipe), vars(args))
-    run_keys(args.seed)  # refuses a seed out of range before the data is read
-    folder = args.out or run_folder.default_path(recipe.name, args.seed)
-    run_folder.check_free(folder, args.overwrite)
+    if args.resume and args.out is None:
+        raise ValueError("--resume goes on with the run in --out DIR; name its folder")
+    if args.resume and args.overwrite:
+        raise ValueError("--resume keeps the run that --overwrite would replace; give one of them")
+    if args.checkpoint_every < 0 or args.keep < 1:
+        raise ValueError(
+            f"--checkpoint-every takes 0 or more seconds and --keep 1 or more checkpoints, got "
+            f"{args.checkpoint_every:g} and {args.keep}"
+        )
+    with StopSignals() as signals, ExitStack() as stack:
+        return _run(args, signals, stack)
+
+
+def _run(args: argparse.Namespace, signals: StopSignals, stack: ExitStack) -> int:
+    find(args.recipe)
+    found: dict[str, Any] | None = None
+    if args.resume and run_folder.begun(args.out):
+        stack.enter_context(FolderLock(args.out))
+        found = run_folder.read_config(args.out)
+    recipe, config = _asked(args, found)
+    seed = config["seed"]
+    run_keys(seed)  # refuses a seed out of range before the data is read
+    folder = args.out or run_folder.default_path(recipe.name, seed)
+    if found is None:
+        run_folder.check_free(folder, args.overwrite or args.resume)
+    if config["deterministic"]:
+        _make_deterministic()
     settings.choose_device(args.device)
-    data = settings.checked(settings.limited(load_data(recipe), args.limit_train, args.limit_test), recipe)
-    config = {
-        "recipe": recipe.name,
-        "seed": args.seed,
-        **recipe.settings(),
-        "limit_train": args.limit_train,
-        "limit_test": args.limit_test,
-        "model": repr(recipe.model),
-    }
-    with Console(quiet=args.quiet, epochs=recipe.epochs) as console:
-        console.say(
-            f"{recipe.name} on {data.name}, {len(data.train.x):,} training and {len(data.test.x):,} test "
-            f"examples, seed {args.seed}, {run_folder.device_name()}"
-        )
-        program = compile_program(recipe, data)
-        console.say(f"compiled in {program.compile_seconds:.1f} s")
-        if program.dropped:
-            console.say(
-                f"{program.dropped} examples of each epoch fill no batch of {recipe.batch_size} and are left out"
-            )
-        run_folder.create(folder, args.overwrite)
+    data = load_data(recipe)
+    data = settings.checked(settings.limited(data, config["limit_train"], config["limit_test"]), recipe)
+    if found is not None and _is_finished(folder, recipe):
+        return _report_finished(args, recipe, data, seed, folder)
+
+    console = stack.enter_context(Console(quiet=args.quiet, epochs=recipe.epochs))
+    console.say(
+        f"{recipe.name} on {data.name}, {len(data.train.x):,} training and {len(data.test.x):,} test "
+        f"examples, seed {seed}, {run_folder.device_name()}"
+    )
+    program = compile_program(recipe, data)
+    console.say(f"compiled in {program.compile_seconds:.1f} s")
+    require_memory(program, data)
+    if program.dropped:
+        console.say(f"{program.dropped} examples of each epoch fill no batch of {recipe.batch_size} and are left out")
+    if found is None:
+        folder.mkdir(parents=True, exist_ok=True)
+        stack.enter_context(FolderLock(folder))
+        run_folder.create(folder, args.overwrite or args.resume)
+    if config != found:
         run_folder.write_json(folder / run_folder.CONFIG, config)
-        run_folder.write_json(folder / run_folder.ENVIRONMENT, run_folder.environment(data))
-        finished = 0
+    fingerprint = {**{k: v for k, v in config.items() if k != "epochs"}, "data": dict(data.sha256)}
+    writer = stack.enter_context(
+        RunWriter(folder, recipe.epochs, fingerprint, signals, _warn, every=args.checkpoint_every, keep=args.keep)
+    )
+    start = None if found is None else _restored(writer, program, seed, recipe, console)
+    _note_environment(folder, run_folder.environment(data))
 
-        def on_epoch(result: EpochResult, state: TrainState) -> None:
-            nonlocal finished
-            run_folder.write_weights(folder, state.params, state.batch_stats)
-            run_folder.append_metrics(folder, result)
-            finished = result.epoch
-            console.epoch(result)
+    def on_epoch(result: EpochResult, state: TrainState) -> None:
+        writer.epoch(result, state)
+        console.epoch(result)
 
-        try:
-            done = fit(recipe, data, args.seed, program=program, on_epoch=on_epoch, on_progress=console.progress)
-        except DivergenceError as error:
-            run_folder.write_weights(folder, error.state.params, error.state.batch_stats)
-            error.args = (f"{error}; the last finite weights are in {folder}",)
-            raise
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt(f"{finished} of {recipe.epochs} epochs are kept in {folder}") from None
-        console.say(closing_table(recipe, done))
-        console.say(f"run folder: {folder}")
-    if args.json:
-        print(
-            json.dumps(_summary(recipe, data.name, done, program.compile_seconds, folder), allow_nan=False), flush=True
+    signals.deferred = True
+    try:
+        done = fit(
+            recipe,
+            data,
+            seed,
+            program=program,
+            start=start,
+            on_epoch=on_epoch,
+            on_chunk=writer.chunk,
+            on_progress=console.progress,
+            chunk_seconds=min(CHUNK_SECONDS, args.checkpoint_every),
         )
+    except DivergenceError as error:
+        writer.diverged(error)
+        error.args = (f"{error} (--clip-norm 1); the last finite weights are in {folder}",)
+        raise
+    writer.close()
+    console.say(closing_table(recipe, done))
+    if warning := _at_chance(data, done.epochs[-1]):
+        console.say(f"warning: {warning}")
+    console.say(f"run folder: {folder}")
+    if args.json:
+        parameters = sum(leaf.size for leaf in jax.tree.leaves(done.state.params))
+        _print_summary(data.name, done, parameters, program.compile_seconds, folder)
     return ExitCode.DONE
 
 
-def _summary(recipe: Recipe, dataset: str, done: Run, compile_seconds: float, folder: Path) -> dict[str, Any]:
-    last = done.epochs[-1]
-    return {
+def _asked(args: argparse.Namespace, found: dict[str, Any] | None) -> tuple[Recipe, dict[str, Any]]:
+    """The recipe and the complete configuration; settings not given are those of the run `found`.
+
+    Raises:
+        ValueError: a setting out of range, or another one than the run began with.
+    """
+    values = vars(args)
+    asked = {n: (found or {}).get(n) if values[n] is None else values[n] for n in (*OVERRIDABLE, *_RUN_SETTINGS)}
+    recipe = settings.overridden(find(args.recipe), asked)
+    config = {
         "recipe": recipe.name,
+        "seed": asked["seed"] or 0,
+        **recipe.settings(),
+        "limit_train": asked["limit_train"],
+        "limit_test": asked["limit_test"],
+        "deterministic": bool(asked["deterministic"]),
+        "model": repr(recipe.model),
+    }
+    if found is not None:
+        refuse_other_settings(args.out, {**found, "epochs": None}, {**config, "epochs": None})
+        done, _ = run_folder.finished_epochs(args.out)
+        if recipe.epochs < done:
+            raise ValueError(f"{args.out} has finished {done} epochs already; --epochs must be at least that")
+    return recipe, config
+
+
+def _restored(writer: RunWriter, program: Program, seed: int, recipe: Recipe, console: Console) -> Progress | None:
+    state = initial_state(program, seed, recipe.learning_rate, recipe.weight_decay)
+    start = writer.restore(Progress(state, empty_tally(program.train_steps), 1, 0, 0.0, ()))
+    if start is None:
+        console.say("no checkpoint yet: beginning again")
+    else:
+        console.say(f"going on at epoch {start.epoch}, step {start.step} of {program.train_steps}")
+    return start
+
+
+def _is_finished(folder: Path, recipe: Recipe) -> bool:
+    done, _ = run_folder.finished_epochs(folder)
+    return done == recipe.epochs == run_folder.weights_epoch(folder)
+
+
+def _report_finished(args: argparse.Namespace, recipe: Recipe, data: Dataset, seed: int, folder: Path) -> int:
+    if not args.quiet:
+        print(f"{folder} is finished: {recipe.epochs} of {recipe.epochs} epochs", flush=True)
+    if args.json:
+        results = tuple(EpochResult(**row) for row in run_folder.whole_rows(folder))
+        state: Any = None  # not read: the weights file has what the summary tells
+        parameters = run_folder.count_parameters(folder)
+        _print_summary(data.name, Run(recipe, seed, state, results, 0.0), parameters, 0.0, folder)
+    return ExitCode.DONE
+
+
+def _note_environment(folder: Path, now: dict[str, Any]) -> None:
+    """Write where the run began; where it goes on elsewhere, add that and say which bits are not promised."""
+    path = folder / run_folder.ENVIRONMENT
+    try:
+        began = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        began = None
+    if not isinstance(began, dict):
+        run_folder.write_json(path, now)
+        return
+    differing = [n for n in ("jax", "jaxlib", "flax", "optax", "device", "devices") if began.get(n) != now[n]]
+    if differing:
+        _warn(
+            f"the run began with {', '.join(f'{n} {began.get(n)}' for n in differing)} and goes on with "
+            f"{', '.join(f'{n} {now[n]}' for n in differing)}; its last bits may differ from an unbroken run's"
+        )
+    before = began.get("resumed")
+    resumed = before if isinstance(before, list) else []
+    run_folder.write_json(path, {**began, "resumed": [*resumed, {n: now[n] for n in ("started", "commit", "device")}]})
+
+
+def _make_deterministic() -> None:
+    """Ask XLA for GPU kernels with a fixed order of summation; only counts before the first use of a device."""
+    flag = "--xla_gpu_deterministic_ops=true"
+    flags = os.environ.get("XLA_FLAGS", "")
+    if flag not in flags:
+        os.environ["XLA_FLAGS"] = f"{flags} {flag}".strip()
+
+
+def _at_chance(data: Dataset, last: EpochResult) -> str | None:
+    """A warning where the network does no better than naming the most frequent label, within 3 standard errors."""
+    if last.test_accuracy is None:
+        return None
+    labels = np.asarray(data.test.y)
+    guess = float(np.bincount(labels).max()) / len(labels)
+    if last.test_accuracy > guess + 3 * (guess * (1 - guess) / len(labels)) ** 0.5:
+        return None
+    return (
+        f"test accuracy {last.test_accuracy:.3f} is that of a guess ({guess:.3f}): the network has not learned; "
+        "train longer, or try another learning rate"
+    )
+
+
+def _warn(text: str) -> None:
+    print(f"warning: {text}", file=sys.stderr, flush=True)
+
+
+def _print_summary(dataset: str, done: Run, parameters: int, compile_seconds: float, folder: Path) -> None:
+    last = done.epochs[-1]
+    summary = {
+        "recipe": done.recipe.name,
         "dataset": dataset,
         "seed": done.seed,
         "epochs": len(done.epochs),
-        "parameters": sum(leaf.size for leaf in jax.tree.leaves(done.state.params)),
+        "parameters": parameters,
         "train_loss": last.train_loss,
         "train_accuracy": last.train_accuracy,
         "test_loss": last.test_loss,
@@ -117,3 +299,4 @@ def _summary(recipe: Recipe, dataset: str, done: Run, compile_seconds: float, fo
         "device": run_folder.device_name(),
         "run_dir": str(folder),
     }
+    print(json.dumps(summary, allow_nan=False), flush=True)

@@ -62,6 +62,21 @@ def adam(learning_rate: float, weight_decay: float = 0.0) -> optax.GradientTrans
     return optax.inject_hyperparams(build)(learning_rate=learning_rate, weight_decay=weight_decay)
 
 
+def clipped(optimizer: optax.GradientTransformation, clip_norm: float) -> optax.GradientTransformation:
+    """The same optimizer on gradients that are scaled down to global L2 norm `clip_norm` where they are longer.
+
+    The state is the optimizer's own, so its hyperparameters stay where they are.
+    """
+    clip = optax.clip_by_global_norm(clip_norm)
+
+    def update(gradient: PyTree, state: PyTree, params: PyTree = None) -> tuple[PyTree, PyTree]:
+        shorter, _ = clip.update(gradient, clip.init(params), params)
+        updates, new_state = optimizer.update(shorter, state, params)
+        return updates, new_state
+
+    return optax.GradientTransformation(optimizer.init, update)
+
+
 def with_hyperparameters(opt_state: PyTree, **values: float | jax.Array) -> PyTree:
     """The same state with other hyperparameters; each keeps its dtype.
 

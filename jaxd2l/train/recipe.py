@@ -12,7 +12,7 @@ import optax
 from jaxd2l.data import Prepare, as_stored, image_preparer
 from jaxd2l.nn.loss import cross_entropy
 from jaxd2l.nn.metric import hits
-from jaxd2l.train.optimizer import sgd
+from jaxd2l.train.optimizer import clipped, sgd
 from jaxd2l.train.step import Objective, PerExample
 
 PRECISIONS = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
@@ -43,6 +43,7 @@ class Recipe:
         precision: what the network computes in, a key of `PRECISIONS`.
         remat: compute most activations a second time in the backward pass instead of keeping them.
         accumulate: pieces that each batch is cut into to save memory; it divides `batch_size`.
+        clip_norm: the gradient is scaled down to this L2 norm where it is longer; None never does.
         optimizer: `f(learning_rate, weight_decay)`, one of `jaxd2l.train.optimizer`.
         loss: per example.
         hits: which outputs are right; None for regression.
@@ -63,6 +64,7 @@ class Recipe:
     precision: str = "float32"
     remat: bool = False
     accumulate: int = 1
+    clip_norm: float | None = None
     optimizer: Callable[[float, float], optax.GradientTransformation] = sgd
     loss: PerExample = cross_entropy
     hits: PerExample | None = hits
@@ -87,6 +89,8 @@ class Recipe:
             raise ValueError(f"learning_rate must be a positive number, got {self.learning_rate!r}")
         if not (math.isfinite(self.weight_decay) and self.weight_decay >= 0):
             raise ValueError(f"weight_decay must be a number of at least 0, got {self.weight_decay!r}")
+        if self.clip_norm is not None and not (math.isfinite(self.clip_norm) and self.clip_norm > 0):
+            raise ValueError(f"clip_norm must be a positive number, got {self.clip_norm!r}")
         if self.batch_size % self.accumulate:
             raise ValueError(f"accumulate must divide the batch size of {self.batch_size}, got {self.accumulate!r}")
         if not isinstance(self.remat, bool):
@@ -104,7 +108,8 @@ class Recipe:
 
     def make_optimizer(self) -> optax.GradientTransformation:
         """The optimizer with this recipe's learning rate and weight decay."""
-        return self.optimizer(self.learning_rate, self.weight_decay)
+        optimizer = self.optimizer(self.learning_rate, self.weight_decay)
+        return optimizer if self.clip_norm is None else clipped(optimizer, self.clip_norm)
 
     def settings(self) -> dict[str, Any]:
         """The fields that a command line may override, as plain values."""
@@ -113,5 +118,5 @@ class Recipe:
 
 OVERRIDABLE = (
     *("dataset", "epochs", "batch_size", "learning_rate", "weight_decay"),
-    *("image_size", "precision", "remat", "accumulate"),
+    *("image_size", "precision", "remat", "accumulate", "clip_norm"),
 )

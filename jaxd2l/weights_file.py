@@ -1,0 +1,98 @@
+"""`weights.safetensors`: parameters and batch statistics by name, with the digest that safetensors lacks.
+
+The header's metadata holds the epoch and a SHA-256 over every name, dtype, shape and byte, so damage is found
+on reading. A file of another origin has none and is read without.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxd2l.data import DataError
+
+PyTree = Any
+
+
+def flatten(params: PyTree, batch_stats: PyTree) -> dict[str, np.ndarray]:
+    """Both collections as one flat mapping on the host: `params.Conv_0.kernel` and so on."""
+    leaves = jax.tree_util.tree_leaves_with_path({"params": params, "batch_stats": batch_stats})
+    return {".".join(key.key for key in keys): np.asarray(leaf) for keys, leaf in leaves}
+
+
+def serialize(params: PyTree, batch_stats: PyTree, epoch: int | None = None) -> bytes:
+    """The file's bytes; `epoch` is the one after which the weights were taken, 0 for initial ones."""
+    from safetensors.numpy import save
+
+    tensors = flatten(params, batch_stats)
+    metadata = {"sha256": _digest(tensors)} | ({} if epoch is None else {"epoch": str(epoch)})
+    return save(tensors, metadata=metadata)
+
+
+def parse(data: bytes, name: str) -> tuple[dict[str, np.ndarray], int | None]:
+    """Read a safetensors file; nothing in it is executed.
+
+    Args:
+        data: the file's bytes.
+        name: stands in the message.
+
+    Returns:
+        The tensors by name and the epoch, None where the file does not say.
+
+    Raises:
+        DataError: no safetensors file, a damaged one, or one that does not agree with its digest.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        tensors = load(data)
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+        metadata = header.get("__metadata__") or {}
+        epoch = int(metadata["epoch"]) if "epoch" in metadata else None
+    except (SafetensorError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        raise DataError(f"{name}: no safetensors file ({' '.join(str(error).split())})") from error
+    if metadata.get("sha256", _digest(tensors)) != _digest(tensors):
+        raise DataError(f"{name}: damaged, its tensors do not agree with their SHA-256; resume or rerun the training")
+    return tensors, epoch
+
+
+def fit_to(tensors: Mapping[str, np.ndarray], params: PyTree, batch_stats: PyTree, name: str) -> tuple[PyTree, PyTree]:
+    """Arrange tensors as trees like the given ones.
+
+    Args:
+        tensors: by name, as `flatten` gives them.
+        params: arrays or shapes that the network expects.
+        batch_stats: likewise.
+        name: stands in the message.
+
+    Returns:
+        `(params, batch_stats)` of NumPy arrays.
+
+    Raises:
+        DataError: names, shapes or dtypes differ; all of them are listed.
+    """
+    leaves, structure = jax.tree_util.tree_flatten_with_path({"params": params, "batch_stats": batch_stats})
+    names = [".".join(key.key for key in keys) for keys, _ in leaves]
+    problems = [f"{n} is missing" for n in names if n not in tensors]
+    problems += [f"{n} is not expected" for n in tensors if n not in names]
+    for n, (_, leaf) in zip(names, leaves, strict=True):
+        if n in tensors and (tensors[n].shape, tensors[n].dtype) != (leaf.shape, leaf.dtype):
+            got = tensors[n]
+            problems.append(f"{n} is {got.dtype} {got.shape}, expected {leaf.dtype} {leaf.shape}")
+    if problems:
+        raise DataError(f"{name}: does not fit the network: {'; '.join(problems)}")
+    trees = jax.tree_util.tree_unflatten(structure, [tensors[n] for n in names])
+    return trees["params"], trees["batch_stats"]
+
+
+def _digest(tensors: Mapping[str, np.ndarray]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        a = np.ascontiguousarray(tensors[name])
+        digest.update(f"{name} {a.dtype} {tensors[name].shape}\n".encode())
+        digest.update(a.reshape(-1).view(np.uint8))
+    return digest.hexdigest()
