@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from jaxd2l.commands import compilation_cache
 from jaxd2l.data import Dataset, Examples, check_examples
 from jaxd2l.train.recipe import OVERRIDABLE, PRECISIONS, Recipe
 
@@ -65,13 +66,14 @@ def add_device_option(parser: argparse.ArgumentParser) -> None:
 
 
 def choose_device(name: str) -> None:
-    """Make `name` the default device; call it before anything runs.
+    """Make `name` the default device and keep compiled programs; call it before anything runs.
 
     Raises:
         ValueError: no such device is there; JAX itself would fall back to the CPU.
     """
     import jax
 
+    compilation_cache.use()
     if name == "auto":
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
