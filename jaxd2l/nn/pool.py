@@ -1,12 +1,18 @@
-"""Pooling over windows (D2L 7.5), as a few whole-array operations on strided slices.
+"""Pooling over windows (D2L 7.5), as a few whole-array operations on slices.
 
 Each place of the window is one strided slice of `x`; the pool is the maximum or the mean over these slices. So the
 gradient of the maximum needs no select-and-scatter, which is slow on CPU and not deterministic on GPU.
+
+The derivative is written over the same slices cut another way: `x` is first dealt out by its position within a stride
+(its *phase*), then each slice is a contiguous window of one phase. Turned around, that is one small sum a phase and
+one interleaving of the phases, where the gradient of strided slices would be a full-size addition for each.
 """
 
+import functools
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -32,11 +38,7 @@ def max_pool(x: jax.Array, window: Sizes, *, stride: Sizes | None = None, paddin
     Raises:
         ValueError: a rank or a setting does not fit, or the window is larger than the padded input.
     """
-    parts = _slices(x, window, stride, padding, -jnp.inf)
-    largest = next(parts)
-    for part in parts:
-        largest = jnp.where((part > largest) | (part != part), part, largest)
-    return largest
+    return _largest(x, _windows(x, window, stride, padding))
 
 
 def avg_pool(x: jax.Array, window: Sizes, *, stride: Sizes | None = None, padding: Padding = 0) -> jax.Array:
@@ -44,17 +46,20 @@ def avg_pool(x: jax.Array, window: Sizes, *, stride: Sizes | None = None, paddin
 
     Arguments, result and errors are those of `max_pool`, with padding of 0.
     """
-    parts = _slices(x, window, stride, padding, 0.0)
-    total = next(parts)
-    for part in parts:
-        total = total + part
-    return total / math.prod(sizes("window", window, x.ndim - 2))
+    return _mean(x, _windows(x, window, stride, padding))
 
 
 def global_avg_pool(x: jax.Array) -> jax.Array:
     """Mean over all spatial axes: (n, *space, channels) to (n, channels), whatever the size of the image."""
     _check(x)
     return jnp.mean(x, axis=tuple(range(1, x.ndim - 1)))
+
+
+class _Windows(NamedTuple):
+    window: tuple[int, ...]
+    strides: tuple[int, ...]
+    borders: tuple[tuple[int, int], ...]
+    output: tuple[int, ...]
 
 
 def _check(x: jax.Array) -> None:
@@ -64,8 +69,7 @@ def _check(x: jax.Array) -> None:
         raise ValueError(f"pooling takes a floating-point array, got {x.dtype}: convert it first")
 
 
-def _slices(x: jax.Array, window: Sizes, stride: Sizes | None, padding: Padding, border: float) -> Iterator[jax.Array]:
-    """The strided slice of padded `x` under each place of the window, in reading order."""
+def _windows(x: jax.Array, window: Sizes, stride: Sizes | None, padding: Padding) -> _Windows:
     _check(x)
     rank = x.ndim - 2
     shape = sizes("window", window, rank)
@@ -75,9 +79,72 @@ def _slices(x: jax.Array, window: Sizes, stride: Sizes | None, padding: Padding,
         raise ValueError(
             f"padding must be at most half the window {shape}, got {padding}: a window would hold no pixel"
         )
-    out = output_size(x.shape[1:-1], shape, strides, borders, (1,) * rank)
-    if any(map(any, borders)):
-        x = jnp.pad(x, ((0, 0), *borders, (0, 0)), constant_values=border)
-    for place in itertools.product(*map(range, shape)):
-        last = tuple(p + s * (o - 1) + 1 for p, s, o in zip(place, strides, out, strict=True))
-        yield lax.slice(x, (0, *place, 0), (x.shape[0], *last, x.shape[-1]), (1, *strides, 1))
+    return _Windows(shape, strides, borders, output_size(x.shape[1:-1], shape, strides, borders, (1,) * rank))
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
+def _largest(x: jax.Array, at: _Windows) -> jax.Array:
+    return functools.reduce(jnp.maximum, _slices(x, at, -jnp.inf))
+
+
+@_largest.defjvp
+def _largest_jvp(at: _Windows, primals: tuple[jax.Array], tangents: tuple[jax.Array]) -> tuple[jax.Array, jax.Array]:
+    largest = _largest(primals[0], at)
+    parts = _slices(primals[0], at, -jnp.inf)
+    first = jnp.zeros(largest.shape, jnp.int32 if len(parts) > 256 else jnp.uint8)  # place of the first maximum
+    for place in reversed(range(len(parts))):
+        first = jnp.where(parts[place] == largest, jnp.full_like(first, place), first)
+    moved = enumerate(_phase_slices(tangents[0], at))
+    return largest, _total(jnp.where(first == place, part, jnp.zeros_like(part)) for place, part in moved)
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
+def _mean(x: jax.Array, at: _Windows) -> jax.Array:
+    return _total(_slices(x, at, 0.0)) / math.prod(at.window)
+
+
+@_mean.defjvp
+def _mean_jvp(at: _Windows, primals: tuple[jax.Array], tangents: tuple[jax.Array]) -> tuple[jax.Array, jax.Array]:
+    (t,) = tangents
+    if at.window == at.strides and t.shape[1:-1] == tuple(map(math.prod, zip(at.window, at.output, strict=True))):
+        pairs = itertools.chain.from_iterable(zip(at.output, at.window, strict=True))
+        tiles = t.reshape(t.shape[0], *pairs, t.shape[-1])  # turned around: one broadcast
+        return _mean(primals[0], at), jnp.mean(tiles, axis=tuple(range(2, tiles.ndim - 1, 2)))
+    return _mean(primals[0], at), _total(_phase_slices(t, at)) / math.prod(at.window)
+
+
+def _slices(x: jax.Array, at: _Windows, border: float) -> list[jax.Array]:
+    """The strided slice of padded `x` under each place of the window, in reading order."""
+    x = jnp.pad(x, ((0, 0), *at.borders, (0, 0)), constant_values=border)
+    found = []
+    for place in itertools.product(*map(range, at.window)):
+        last = tuple(p + s * (o - 1) + 1 for p, s, o in zip(place, at.strides, at.output, strict=True))
+        found.append(lax.slice(x, (0, *place, 0), (x.shape[0], *last, x.shape[-1]), (1, *at.strides, 1)))
+    return found
+
+
+def _phase_slices(x: jax.Array, at: _Windows) -> list[jax.Array]:
+    """The slices of `_slices` with a border of 0, cut from the phases of `x`; linear, and fast turned around."""
+    tiles = [o - 1 + -(-k // s) for o, k, s in zip(at.output, at.window, at.strides, strict=True)]
+    config = [
+        (low, q * s - size - low, 0)
+        for (low, _), q, s, size in zip(at.borders, tiles, at.strides, x.shape[1:-1], strict=True)
+    ]
+    x = lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *config, (0, 0, 0)])
+    x = x.reshape(x.shape[0], *itertools.chain.from_iterable(zip(tiles, at.strides, strict=True)), x.shape[-1])
+    phases = [x]
+    for axis, stride in enumerate(at.strides):
+        phases = [part for phase in phases for part in lax.split(phase, (1,) * stride, axis=2 * axis + 2)]
+    phase_of = dict(zip(itertools.product(*map(range, at.strides)), phases, strict=True))
+    found = []
+    for place in itertools.product(*map(range, at.window)):
+        phase = phase_of[tuple(p % s for p, s in zip(place, at.strides, strict=True))]
+        phase = phase.reshape(x.shape[0], *tiles, x.shape[-1])
+        first = [p // s for p, s in zip(place, at.strides, strict=True)]
+        last = [f + o for f, o in zip(first, at.output, strict=True)]
+        found.append(lax.slice(phase, (0, *first, 0), (x.shape[0], *last, x.shape[-1])))
+    return found
+
+
+def _total(terms: Iterable[jax.Array]) -> jax.Array:
+    return functools.reduce(jnp.add, terms)
