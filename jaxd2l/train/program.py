@@ -2,8 +2,9 @@
 
 import dataclasses
 import time
+from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -71,8 +72,51 @@ def compile_program(recipe: Recipe, data: Dataset) -> Program:
         ValueError: the batch is larger than the data, or the network refuses the images' shape.
     """
     began = time.perf_counter()
-    n = len(data.train.x)
-    batch_size = recipe.batch_size
+    pure = bind(recipe, data)
+    key = run_keys(0).init
+    number = jax.ShapeDtypeStruct((), jnp.float32)
+    integer = jax.ShapeDtypeStruct((), jnp.int32)
+    state = jax.eval_shape(pure.init, key, number, number)
+    rows = jax.eval_shape(pure.shuffle, key, integer)
+    train, test, test_rows = _like(data.train), _like(data.test), _like(pure.evaluation_rows)
+    record = _like(empty_tally(pure.train_steps))
+    epoch = jax.jit(pure.epoch, donate_argnums=(0, 1)).lower(state, record, *train, rows, key, integer, integer)
+    record = _like(empty_tally(test_rows.indices.shape[0]))
+    evaluation = jax.jit(pure.evaluation, donate_argnums=2).lower(
+        state.params, state.batch_stats, record, *test, test_rows, integer, integer
+    )
+    return Program(
+        recipe=recipe,
+        init=jax.jit(pure.init).lower(key, number, number).compile(),
+        shuffle=jax.jit(pure.shuffle).lower(key, integer).compile(),
+        epoch=epoch.compile(),
+        evaluation=evaluation.compile(),
+        train_steps=pure.train_steps,
+        evaluation_rows=pure.evaluation_rows,
+        dropped=pure.dropped,
+        compile_seconds=time.perf_counter() - began,
+    )
+
+
+class Functions(NamedTuple):
+    """The pure functions of a run with everything bound but the arrays; the fields are those of `Program`."""
+
+    init: Callable[[jax.Array, jax.Array, jax.Array], TrainState]
+    shuffle: Callable[[jax.Array, jax.Array], Rows]
+    epoch: Callable[..., tuple[TrainState, Tally]]
+    evaluation: Callable[..., Tally]
+    train_steps: int
+    evaluation_rows: Rows
+    dropped: int
+
+
+def bind(recipe: Recipe, data: Dataset) -> Functions:
+    """Bind a recipe and the shapes of its data, compiling nothing: to compile it, or to vmap it first.
+
+    Raises:
+        ValueError: the batch is larger than the data, or the network refuses the images' shape.
+    """
+    n, batch_size = len(data.train.x), recipe.batch_size
     num_steps(n, batch_size)  # refuses a batch that does not fit before anything is traced
     optimizer, objective = recipe.make_optimizer(), recipe.objective()
     stored = jax.ShapeDtypeStruct((1, *data.train.x.shape[1:]), data.train.x.dtype)
@@ -82,38 +126,19 @@ def compile_program(recipe: Recipe, data: Dataset) -> Program:
         x = jnp.zeros(prepared.shape, prepared.dtype)
         return init_state(recipe.model, optimizer, key, x, learning_rate=learning_rate, weight_decay=weight_decay)
 
-    key = run_keys(0).init
     number = jax.ShapeDtypeStruct((), jnp.float32)
-    integer = jax.ShapeDtypeStruct((), jnp.int32)
-    compiled_init = jax.jit(init).lower(key, number, number).compile()
-    state = jax.eval_shape(init, key, number, number)
-
-    keep_last = not jax.tree.leaves(state.batch_stats)
+    keep_last = not jax.tree.leaves(jax.eval_shape(init, run_keys(0).init, number, number).batch_stats)
     steps = num_steps(n, batch_size, keep_last=keep_last)
     rows_of = partial(epoch_rows, n=n, batch_size=batch_size, keep_last=keep_last)
-    shuffle = jax.jit(lambda key, epoch: rows_of(jax.random.fold_in(key, epoch)))
-    rows = jax.eval_shape(shuffle, key, integer)
     step = make_step(recipe.model, optimizer, objective, remat=recipe.remat, accumulate=recipe.accumulate)
-    epoch = jax.jit(make_epoch(step), donate_argnums=(0, 1))
-    train = _like(data.train)
-    compiled_epoch = epoch.lower(state, _like(empty_tally(steps)), *train, rows, key, integer, integer).compile()
-
-    test_rows = ordered_rows(len(data.test.x), batch_size)
-    evaluation = jax.jit(make_evaluation(make_judge(recipe.model, objective)), donate_argnums=2)
-    record = _like(empty_tally(test_rows.indices.shape[0]))
-    compiled_evaluation = evaluation.lower(
-        state.params, state.batch_stats, record, *_like(data.test), _like(test_rows), integer, integer
-    ).compile()
-    return Program(
-        recipe=recipe,
-        init=compiled_init,
-        shuffle=shuffle.lower(key, integer).compile(),
-        epoch=compiled_epoch,
-        evaluation=compiled_evaluation,
+    return Functions(
+        init=init,
+        shuffle=lambda key, epoch: rows_of(jax.random.fold_in(key, epoch)),
+        epoch=make_epoch(step),
+        evaluation=make_evaluation(make_judge(recipe.model, objective)),
         train_steps=steps,
-        evaluation_rows=test_rows,
+        evaluation_rows=ordered_rows(len(data.test.x), batch_size),
         dropped=0 if keep_last else n - steps * batch_size,
-        compile_seconds=time.perf_counter() - began,
     )
 
 
