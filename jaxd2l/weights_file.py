@@ -16,6 +16,8 @@ from jaxd2l.data import DataError
 
 PyTree = Any
 
+_KEY = "jaxd2l"  # one entry: safetensors writes several in random order, and equal weights are to be equal bytes
+
 
 def flatten(params: PyTree, batch_stats: PyTree) -> dict[str, np.ndarray]:
     """Both collections as one flat mapping on the host: `params.Conv_0.kernel` and so on."""
@@ -28,8 +30,8 @@ def serialize(params: PyTree, batch_stats: PyTree, epoch: int | None = None) -> 
     from safetensors.numpy import save
 
     tensors = flatten(params, batch_stats)
-    metadata = {"sha256": _digest(tensors)} | ({} if epoch is None else {"epoch": str(epoch)})
-    return save(tensors, metadata=metadata)
+    facts = {"epoch": epoch, "sha256": _digest(tensors)}
+    return save(tensors, metadata={_KEY: json.dumps(facts)})
 
 
 def parse(data: bytes, name: str) -> tuple[dict[str, np.ndarray], int | None]:
@@ -51,13 +53,13 @@ def parse(data: bytes, name: str) -> tuple[dict[str, np.ndarray], int | None]:
     try:
         tensors = load(data)
         header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-        metadata = header.get("__metadata__") or {}
-        epoch = int(metadata["epoch"]) if "epoch" in metadata else None
+        facts = json.loads((header.get("__metadata__") or {}).get(_KEY, "{}"))
+        epoch, digest = facts.get("epoch"), facts.get("sha256")
     except (SafetensorError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise DataError(f"{name}: no safetensors file ({' '.join(str(error).split())})") from error
-    if metadata.get("sha256", _digest(tensors)) != _digest(tensors):
+    if facts and digest != _digest(tensors):
         raise DataError(f"{name}: damaged, its tensors do not agree with their SHA-256; resume or rerun the training")
-    return tensors, epoch
+    return tensors, epoch if isinstance(epoch, int) else None
 
 
 def fit_to(tensors: Mapping[str, np.ndarray], params: PyTree, batch_stats: PyTree, name: str) -> tuple[PyTree, PyTree]:
