@@ -17,9 +17,24 @@ def leaky_relu(x: jax.Array, slope: float = 0.01) -> jax.Array:
     return jnp.where(x > 0, x, slope * x)
 
 
+@jax.custom_jvp
 def sigmoid(x: jax.Array) -> jax.Array:
     """1 / (1 + exp(-x)), in (0, 1); derivative at most 1/4, reached at 0. Saturates without overflow."""
-    return jax.lax.logistic(x)
+    return jax.lax.platform_dependent(x, cpu=_flat_logistic, default=jax.lax.logistic)
+
+
+@sigmoid.defjvp
+def _sigmoid_jvp(primals: tuple[jax.Array], tangents: tuple[jax.Array]) -> tuple[jax.Array, jax.Array]:
+    y = sigmoid(primals[0])
+    return y, y * (1 - y) * tangents[0]
+
+
+def _flat_logistic(x: jax.Array) -> jax.Array:
+    """The same on CPU, where XLA turns exp over four axes into scalar code, 7 times slower than over two."""
+    if x.ndim < 3:
+        return jax.lax.logistic(x)
+    flat = jax.lax.optimization_barrier(x.reshape(-1, x.shape[-2] * x.shape[-1]))
+    return jax.lax.optimization_barrier(jax.lax.logistic(flat)).reshape(x.shape)
 
 
 def tanh(x: jax.Array) -> jax.Array:
