@@ -12,6 +12,7 @@ training goes on meanwhile and may donate its buffers.
 import errno
 import hashlib
 import json
+import logging
 import math
 import threading
 from collections.abc import Callable, Mapping
@@ -166,6 +167,7 @@ class Checkpoints:
             if self._orbax is None:
                 import orbax.checkpoint as ocp
 
+                logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax reports its options as warnings
                 options = ocp.CheckpointManagerOptions(
                     create=not self._read_only,
                     read_only=self._read_only,

@@ -1,0 +1,153 @@
+"""`jaxd2l check RUN_DIR`: is everything in a run folder what it claims to be?"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jaxd2l import run_folder, weights_file
+from jaxd2l.commands.exit_code import ExitCode
+from jaxd2l.data import DataError
+from jaxd2l.folder_lock import holder
+from jaxd2l.run_writer import refuse_other_settings
+from jaxd2l.train.checkpoint import Checkpoint, Checkpoints
+
+
+class Finding(NamedTuple):
+    """One file or folder: what was found, and whether it is not what it claims."""
+
+    what: str
+    text: str
+    wrong: bool = False
+
+
+def add_parser(subparsers: Any) -> argparse.ArgumentParser:
+    """Describe the command."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "check",
+        help="verify every file of a run folder",
+        description="Verify configuration, metrics, weights and every checkpoint of a run against their digests and "
+        "each other; changes nothing. Exit code 65 where something is wrong.",
+    )
+    parser.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="a folder that jaxd2l train wrote")
+    parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Check and report, a line a finding.
+
+    Raises:
+        DataError: there is no run folder, or its configuration is damaged.
+    """
+    folder: Path = args.run_dir
+    config = run_folder.read_config(folder)
+    findings = check(folder, config)
+    wrong = [finding for finding in findings if finding.wrong]
+    state = _state(folder, config)
+    for finding in findings:
+        print(f"{'WRONG' if finding.wrong else 'ok':<5}  {finding.what}: {finding.text}")
+    print(f"{folder}: {state}; " + (f"{len(wrong)} of {len(findings)} wrong" if wrong else "nothing wrong"))
+    if args.json:
+        problems = [f"{finding.what}: {finding.text}" for finding in wrong]
+        print(json.dumps({"run_dir": str(folder), "state": state, "checked": len(findings), "problems": problems}))
+    return ExitCode.DATA if wrong else ExitCode.DONE
+
+
+def check(folder: Path, config: dict[str, Any]) -> list[Finding]:
+    """Everything that can be said about the files of a run folder, without changing any.
+
+    Raises:
+        OSError: a file is there but cannot be read.
+    """
+    findings = [Finding(run_folder.CONFIG, f"{config.get('recipe')}, seed {config.get('seed')}"), _environment(folder)]
+    rows = run_folder.whole_rows(folder)
+    findings += [_metrics(folder, rows), _weights(folder, len(rows))]
+    if (process := holder(folder)) is not None:
+        return [*findings, Finding(run_folder.CHECKPOINTS, f"not read: process {process} is writing here")]
+    return [*findings, *_checkpoints(folder, config, rows)]
+
+
+def _state(folder: Path, config: dict[str, Any]) -> str:
+    if holder(folder) is not None:
+        return "running"
+    done, epochs = run_folder.finished_epochs(folder)
+    if done == epochs:
+        return "finished"
+    return f"unfinished ({done} of {epochs} epochs), go on with: jaxd2l train {config.get('recipe')} --resume --out ..."
+
+
+def _environment(folder: Path) -> Finding:
+    try:
+        found = json.loads((folder / run_folder.ENVIRONMENT).read_bytes())
+        return Finding(run_folder.ENVIRONMENT, f"{found['device']}, jax {found['jax']}, commit {found['commit']}")
+    except FileNotFoundError:
+        return Finding(run_folder.ENVIRONMENT, "missing: the run was killed before its first step")
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        return Finding(run_folder.ENVIRONMENT, f"damaged ({error!r})", wrong=True)
+
+
+def _metrics(folder: Path, rows: list[dict[str, Any]]) -> Finding:
+    file = folder / run_folder.METRICS
+    if not file.exists():
+        return Finding(run_folder.METRICS, "missing", wrong=True)
+    lines = file.read_bytes().split(b"\n")
+    if len(lines) - 1 > len(rows):
+        return Finding(run_folder.METRICS, f"line {len(rows) + 1} is not that of epoch {len(rows) + 1}", wrong=True)
+    if lines[-1]:
+        return Finding(run_folder.METRICS, f"{len(rows)} epochs and a torn line, which --resume takes away")
+    return Finding(run_folder.METRICS, f"{len(rows)} epochs")
+
+
+def _weights(folder: Path, epochs: int) -> Finding:
+    file = folder / run_folder.WEIGHTS
+    if not file.exists():
+        return Finding(run_folder.WEIGHTS, "none yet" if not epochs else "missing", wrong=bool(epochs))
+    try:
+        tensors, epoch = weights_file.parse(file.read_bytes(), run_folder.WEIGHTS)
+    except DataError as error:
+        return Finding(run_folder.WEIGHTS, str(error), wrong=True)
+    text = f"{len(tensors)} tensors after epoch {epoch}"
+    if not all(np.isfinite(a).all() for a in tensors.values()):
+        return Finding(run_folder.WEIGHTS, f"{text}, not finite", wrong=True)
+    if epoch not in (epochs, epochs + 1):  # a kill between the two files leaves the weights one ahead
+        return Finding(run_folder.WEIGHTS, f"{text}, but {run_folder.METRICS} has {epochs} epochs", wrong=True)
+    return Finding(run_folder.WEIGHTS, text)
+
+
+def _checkpoints(folder: Path, config: dict[str, Any], rows: list[dict[str, Any]]) -> list[Finding]:
+    findings = []
+    if (folder / run_folder.CHECKPOINTS).is_dir():
+        checkpoints = Checkpoints(folder / run_folder.CHECKPOINTS, read_only=True)
+        for number in checkpoints.numbers():
+            name = f"{run_folder.CHECKPOINTS}/{number}"
+            try:
+                found = checkpoints.read(number)
+                findings.append(Finding(name, _agree(folder, found, config, rows)))
+            except (ValueError, KeyError, TypeError) as error:
+                findings.append(Finding(name, str(error), wrong=True))
+        checkpoints.close()
+    aside = sorted((folder / run_folder.DAMAGED).iterdir()) if (folder / run_folder.DAMAGED).is_dir() else []
+    lost = bool(aside) and not any(not finding.wrong for finding in findings)
+    findings += [Finding(f"{run_folder.DAMAGED}/{path.name}", "set aside by --resume", wrong=lost) for path in aside]
+    return findings
+
+
+def _agree(folder: Path, found: Checkpoint, config: dict[str, Any], rows: list[dict[str, Any]]) -> str:
+    """What a sound checkpoint holds.
+
+    Raises:
+        ValueError: it is of other settings than the folder, or of epochs that came out differently.
+    """
+    facts = found.facts
+    asked = {
+        **{name: value for name, value in config.items() if name != "epochs"},
+        "data": facts["fingerprint"]["data"],
+    }
+    refuse_other_settings(folder, facts["fingerprint"], asked)
+    for kept, row in zip(facts["results"], rows, strict=False):
+        if any(kept[name] != row[name] for name in ("train_loss", "test_loss", "train_accuracy", "test_accuracy")):
+            raise ValueError(f"its epoch {row['epoch']} is not that of {run_folder.METRICS}: one of them was altered")
+    return f"epoch {facts['epoch']}, step {facts['step']}, {len(found.arrays)} arrays"
