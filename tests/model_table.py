@@ -1,0 +1,71 @@
+"""Every network once: what the tests of models, of PyTorch parity and of weight conversion iterate over."""
+
+from functools import partial
+from typing import NamedTuple
+
+import flax.linen as nn
+
+from jaxd2l.nn import BatchNorm, relu
+from jaxd2l.nn.models import (
+    MLP,
+    VGG,
+    VGG11,
+    VGG13,
+    VGG16,
+    VGG19,
+    AlexNet,
+    Conv3DNet,
+    DenseNet,
+    GoogLeNet,
+    LeNet,
+    Linear,
+    NiN,
+    ResNet,
+    SoftmaxRegression,
+    resnet18,
+    resnet34,
+    resnet50,
+    resnext50,
+)
+from jaxd2l.nn.models.resnet import PAPER_RESIDUAL, RESNEXT_BLOCK, Bottleneck
+
+
+class Entry(NamedTuple):
+    """A network at its published size.
+
+    `smallest` is the least number of pixels along an axis, 0 for a network of vectors. `small` is a network of the
+    same depth with narrow layers where the published one is too large to train in a test.
+    """
+
+    network: nn.Module
+    input_shape: tuple[int, ...]
+    parameters: int
+    smallest: int = 0
+    small: nn.Module | None = None
+
+
+_vgg = partial(VGG, width_divisor=8, dense_features=(64, 32))
+_paper = partial(ResNet, stages=(3, 4, 6, 3), width=16, use_bias=False)
+MODELS = {
+    "linear": Entry(Linear(), (2,), 3),
+    "softmax": Entry(SoftmaxRegression(), (28, 28, 1), 7_850),
+    "mlp": Entry(MLP(), (28, 28, 1), 203_530),
+    "dropout_mlp": Entry(MLP(hidden=(256, 256), dropout=(0.2, 0.5)), (28, 28, 1), 269_322),
+    "lenet": Entry(LeNet(), (28, 28, 1), 61_706, 12),
+    "lenet_relu": Entry(LeNet(conv_activation=relu, dense_activation=relu), (28, 28, 1), 61_706, 12),
+    "lenet_conv_relu": Entry(LeNet(conv_activation=relu), (28, 28, 1), 61_706, 12),
+    "lenet_bn": Entry(LeNet(padding=0, normalisation=BatchNorm), (28, 28, 1), 44_878, 16),
+    "alexnet": Entry(AlexNet(), (224, 224, 1), 46_764_746, 65),
+    "vgg11": Entry(VGG(VGG11, width_divisor=4), (224, 224, 1), 43_093_322, 32),
+    "vgg13": Entry(VGG(VGG13, num_classes=1000), (224, 224, 3), 133_047_848, 32, _vgg(VGG13)),
+    "vgg16": Entry(VGG(VGG16, num_classes=1000), (224, 224, 3), 138_357_544, 32, _vgg(VGG16)),
+    "vgg19": Entry(VGG(VGG19, num_classes=1000), (224, 224, 3), 143_667_240, 32, _vgg(VGG19)),
+    "nin": Entry(NiN(), (224, 224, 1), 1_992_166, 67),
+    "googlenet": Entry(GoogLeNet(), (96, 96, 1), 5_977_530, 1),
+    "resnet18": Entry(resnet18(), (96, 96, 1), 11_178_378, 1),
+    "resnet34": Entry(resnet34(1000), (224, 224, 3), 21_797_672, 1, _paper(PAPER_RESIDUAL)),
+    "resnet50": Entry(resnet50(1000), (224, 224, 3), 25_557_032, 1, _paper(Bottleneck)),
+    "resnext50": Entry(resnext50(1000), (224, 224, 3), 25_028_904, 1, _paper(RESNEXT_BLOCK)),
+    "densenet": Entry(DenseNet(), (96, 96, 1), 758_226, 29),
+    "conv3d": Entry(Conv3DNet(), (8, 28, 28, 1), 3_866, 4),
+}
