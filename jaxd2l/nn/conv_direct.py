@@ -62,5 +62,5 @@ def filter_gradient(x: jax.Array, dy: jax.Array, window: Pair, strides: Pair, bo
         return total + product, None
 
     parts = (n // images) * (oh // rows)
-    total = lax.scan(part, jnp.zeros((c, *window, features), dy.dtype), jnp.arange(parts, dtype=jnp.int32))[0]
+    total = lax.scan(part, jnp.zeros((c, *window, features), dy.dtype), jnp.arange(parts))[0]
     return total.transpose(1, 2, 0, 3)
