@@ -87,7 +87,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"jaxd2l {__version__}")
         return ExitCode.DONE
     if args.command is None:
-        parser.error("no command; expected one of " + ", ".join(c.__name__.rsplit(".", 1)[-1] for c in COMMANDS))
+        parser.error(
+            "no command; expected one of "
+            + ", ".join(c.__name__.rsplit(".", 1)[-1].replace("_", "-") for c in COMMANDS)
+        )
     try:
         return int(args.run(args))
     except BrokenPipeError:

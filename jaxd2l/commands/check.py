@@ -73,6 +73,8 @@ def check(folder: Path, config: dict[str, Any]) -> list[Finding]:
 def _state(folder: Path, config: dict[str, Any]) -> str:
     if holder(folder) is not None:
         return "running"
+    if "imported_from" in config:
+        return f"weights imported from {config['imported_from']}"
     done, epochs = run_folder.finished_epochs(folder)
     if done == epochs:
         return "finished"
@@ -109,10 +111,10 @@ def _weights(folder: Path, epochs: int) -> Finding:
         tensors, epoch = weights_file.parse(file.read_bytes(), run_folder.WEIGHTS)
     except DataError as error:
         return Finding(run_folder.WEIGHTS, str(error), wrong=True)
-    text = f"{len(tensors)} tensors after epoch {epoch}"
+    text = f"{len(tensors)} tensors" + ("" if epoch is None else f" after epoch {epoch}")
     if not all(np.isfinite(a).all() for a in tensors.values()):
         return Finding(run_folder.WEIGHTS, f"{text}, not finite", wrong=True)
-    if epoch not in (epochs, epochs + 1):  # a kill between the two files leaves the weights one ahead
+    if epoch is not None and epoch not in (epochs, epochs + 1):  # a kill between the two files leaves the weights one ahead
         return Finding(run_folder.WEIGHTS, f"{text}, but {run_folder.METRICS} has {epochs} epochs", wrong=True)
     return Finding(run_folder.WEIGHTS, text)
 

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jaxd2l import run_folder
 from jaxd2l.commands import settings
 from jaxd2l.commands.exit_code import ExitCode
-from jaxd2l.data import DataError
+from jaxd2l.data import DataError, Dataset
 from jaxd2l.recipes import find, load_data
 from jaxd2l.train import Recipe, evaluate
 
@@ -44,6 +44,17 @@ def recipe_of(folder: Path) -> tuple[Recipe, dict[str, Any]]:
         raise DataError(f"{folder / run_folder.CONFIG}: {error}") from error
 
 
+def load_weights(folder: Path, recipe: Recipe, data: Dataset) -> tuple[Any, Any]:
+    """A run's `(params, batch_stats)`.
+
+    Raises:
+        DataError: the file is damaged or does not fit the recipe's network.
+    """
+    x = jnp.zeros((1, *settings.prepared_shape(recipe, data)))
+    expected = jax.eval_shape(lambda: recipe.model.init(jax.random.key(0), x, train=False))
+    return run_folder.read_weights(folder, expected["params"], expected.get("batch_stats", {}))
+
+
 def run(args: argparse.Namespace) -> int:
     """Evaluate as asked."""
     recipe, config = recipe_of(args.run_dir)
@@ -51,14 +62,7 @@ def run(args: argparse.Namespace) -> int:
     settings.choose_device(args.device)
     limit = config.get("limit_test") if args.limit_test is None else args.limit_test
     data = settings.checked(settings.limited(load_data(recipe), None, limit), recipe)
-    objective = recipe.objective()
-
-    def shapes() -> Any:
-        x = objective.prepare(jnp.zeros((1, *data.train.x.shape[1:]), data.train.x.dtype)).astype(jnp.float32)
-        return recipe.model.init(jax.random.key(0), x, train=False)
-
-    expected = jax.eval_shape(shapes)
-    params, batch_stats = run_folder.read_weights(args.run_dir, expected["params"], expected.get("batch_stats", {}))
+    params, batch_stats = load_weights(args.run_dir, recipe, data)
     loss, accuracy = evaluate(recipe, params, batch_stats, data.test)
     shown = "" if accuracy is None else f", accuracy {accuracy:.4f}"
     print(f"{recipe.name} on {data.name}, {len(data.test.x):,} test examples: loss {loss:.4f}{shown}")

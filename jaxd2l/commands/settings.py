@@ -7,6 +7,8 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+import jax
+
 from jaxd2l.commands import compilation_cache
 from jaxd2l.data import Dataset, Examples, check_examples
 from jaxd2l.train.recipe import OVERRIDABLE, PRECISIONS, Recipe
@@ -71,8 +73,6 @@ def choose_device(name: str) -> None:
     Raises:
         ValueError: no such device is there; JAX itself would fall back to the CPU.
     """
-    import jax
-
     compilation_cache.use()
     if name == "auto":
         return
@@ -125,3 +125,9 @@ def checked(data: Dataset, recipe: Recipe) -> Dataset:
     check_examples(data.train, classes, f"{data.name} training part")
     check_examples(data.test, classes, f"{data.name} test part")
     return data
+
+
+def prepared_shape(recipe: Recipe, data: Dataset) -> tuple[int, ...]:
+    """Shape of one example as the network sees it, without the batch."""
+    stored = jax.ShapeDtypeStruct((1, *data.train.x.shape[1:]), data.train.x.dtype)
+    return jax.eval_shape(recipe.prepare(), stored).shape[1:]

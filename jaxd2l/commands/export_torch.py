@@ -1,0 +1,41 @@
+"""`jaxd2l export-torch RUN_DIR FILE`: a run's weights as a PyTorch state_dict."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from jaxd2l.commands import settings
+from jaxd2l.commands.evaluate import load_weights, recipe_of
+from jaxd2l.commands.exit_code import ExitCode
+from jaxd2l.interop.torch import save_torch
+from jaxd2l.recipes import load_data
+
+
+def add_parser(subparsers: Any) -> argparse.ArgumentParser:
+    """Describe the command."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "export-torch",
+        help="write a run's weights as a PyTorch state_dict",
+        description="Write a run's weights for the same network in PyTorch: "
+        "net.load_state_dict(safetensors.torch.load_file(FILE), strict=False).",
+    )
+    parser.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="a folder that jaxd2l train wrote")
+    parser.add_argument("file", type=Path, metavar="FILE", help="the .safetensors file to write")
+    parser.add_argument("--overwrite", action="store_true", help="replace FILE where it exists")
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Convert as asked.
+
+    Raises:
+        ValueError: the file exists, or no PyTorch names are known for the network.
+    """
+    if args.file.exists() and not args.overwrite:
+        raise ValueError(f"{args.file} exists; name another file or give --overwrite")
+    recipe, _ = recipe_of(args.run_dir)
+    data = load_data(recipe)
+    params, batch_stats = load_weights(args.run_dir, recipe, data)
+    save_torch(args.file, recipe.model, params, batch_stats, settings.prepared_shape(recipe, data))
+    print(f"{recipe.name}: weights of {args.run_dir} are in {args.file}")
+    return ExitCode.DONE
