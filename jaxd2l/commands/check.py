@@ -114,7 +114,8 @@ def _weights(folder: Path, epochs: int) -> Finding:
     text = f"{len(tensors)} tensors" + ("" if epoch is None else f" after epoch {epoch}")
     if not all(np.isfinite(a).all() for a in tensors.values()):
         return Finding(run_folder.WEIGHTS, f"{text}, not finite", wrong=True)
-    if epoch is not None and epoch not in (epochs, epochs + 1):  # a kill between the two files leaves the weights one ahead
+    # a kill between the two files leaves the weights one epoch ahead
+    if epoch is not None and epoch not in (epochs, epochs + 1):
         return Finding(run_folder.WEIGHTS, f"{text}, but {run_folder.METRICS} has {epochs} epochs", wrong=True)
     return Finding(run_folder.WEIGHTS, text)
 
