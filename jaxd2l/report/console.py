@@ -82,13 +82,13 @@ class Console:
     def __enter__(self) -> Self:
         if not self._quiet and sys.stdout.isatty():
             try:
-                from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+                from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
             except ImportError:  # the lines alone tell the same
                 return self
             self._bar = Progress(
                 TextColumn("{task.description}"),
                 BarColumn(),
-                TextColumn("{task.percentage:>3.0f}%"),
+                TaskProgressColumn(),
                 TimeRemainingColumn(),
                 transient=True,
             )
