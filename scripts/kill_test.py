@@ -16,6 +16,7 @@ import contextlib
 import datetime
 import hashlib
 import json
+import math
 import os
 import random
 import signal
@@ -89,11 +90,11 @@ def outcome(folder: Path) -> tuple[str, list[tuple[object, ...]]]:
 def kill_somewhere(child: int, folder: Path, seconds: float, rng: random.Random) -> int | None:
     """Kill the child at a random moment; its exit code where it ended before, else None."""
     if rng.random() < 0.5:
-        ended = wait(child, time.monotonic() + rng.uniform(0, seconds))
+        ended = wait(child, time.monotonic() + rng.uniform(0, 0.9 * seconds))
     else:
-        changes, before, deadline = rng.randrange(1, 12), look(folder), time.monotonic() + 2 * seconds
+        changes, before = rng.randrange(1, 9), look(folder)
         ended = None
-        while ended is None and changes and time.monotonic() < deadline:
+        while ended is None and changes:
             ended = wait(child, time.monotonic() + 0.001)
             now = look(folder)
             changes -= now != before
@@ -113,7 +114,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     parser.add_argument("--recipe", default="dropout_mlp")
-    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--epochs", type=int, default=16)
     parser.add_argument("--limit-train", type=int, default=12800)
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--folder", type=Path, help="where to work (default: a temporary folder)")
@@ -124,9 +125,11 @@ def main() -> int:
         work = args.folder or Path(temporary)
         size = ["--limit-train", str(args.limit_train), "--limit-test", "500", "--batch-size", str(args.batch_size)]
         train = ["train", args.recipe, "--epochs", str(args.epochs), *size, "--checkpoint-every", "0", "--resume"]
-        began = time.monotonic()
-        code = finish(start([*train, "--out", str(work / "unbroken")], work / "unbroken.log"))
-        seconds = time.monotonic() - began
+        seconds = math.inf
+        for attempt in ("warm", "unbroken"):  # the first one reads cold files
+            began = time.monotonic()
+            code = finish(start([*train, "--out", str(work / attempt)], work / f"{attempt}.log"))
+            seconds = min(seconds, time.monotonic() - began)
         if code:
             print((work / "unbroken.log").read_text())
             return 1

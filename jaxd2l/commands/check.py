@@ -7,11 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxd2l import run_folder, weights_file
+from jaxd2l import run_folder
 from jaxd2l.commands.exit_code import ExitCode
+from jaxd2l.commands.run_writer import refuse_other_settings
 from jaxd2l.data import DataError
-from jaxd2l.folder_lock import holder
-from jaxd2l.run_writer import refuse_other_settings
 from jaxd2l.train.checkpoint import Checkpoint, Checkpoints
 
 
@@ -65,13 +64,13 @@ def check(folder: Path, config: dict[str, Any]) -> list[Finding]:
     findings = [Finding(run_folder.CONFIG, f"{config.get('recipe')}, seed {config.get('seed')}"), _environment(folder)]
     rows = run_folder.whole_rows(folder)
     findings += [_metrics(folder, rows), _weights(folder, len(rows))]
-    if (process := holder(folder)) is not None:
+    if (process := run_folder.holder(folder)) is not None:
         return [*findings, Finding(run_folder.CHECKPOINTS, f"not read: process {process} is writing here")]
     return [*findings, *_checkpoints(folder, config, rows)]
 
 
 def _state(folder: Path, config: dict[str, Any]) -> str:
-    if holder(folder) is not None:
+    if run_folder.holder(folder) is not None:
         return "running"
     if "imported_from" in config:
         return f"weights imported from {config['imported_from']}"
@@ -108,7 +107,7 @@ def _weights(folder: Path, epochs: int) -> Finding:
     if not file.exists():
         return Finding(run_folder.WEIGHTS, "none yet" if not epochs else "missing", wrong=bool(epochs))
     try:
-        tensors, epoch = weights_file.parse(file.read_bytes(), run_folder.WEIGHTS)
+        tensors, epoch = run_folder.parse_weights(file.read_bytes(), run_folder.WEIGHTS)
     except DataError as error:
         return Finding(run_folder.WEIGHTS, str(error), wrong=True)
     text = f"{len(tensors)} tensors" + ("" if epoch is None else f" after epoch {epoch}")

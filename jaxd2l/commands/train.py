@@ -14,12 +14,11 @@ import numpy as np
 from jaxd2l import run_folder
 from jaxd2l.commands import settings
 from jaxd2l.commands.exit_code import ExitCode
+from jaxd2l.commands.run_writer import RunWriter, refuse_other_settings
+from jaxd2l.commands.stop_signal import StopSignals
 from jaxd2l.data import Dataset
-from jaxd2l.folder_lock import FolderLock
 from jaxd2l.recipes import RECIPES, find, load_data
 from jaxd2l.report.console import Console, closing_table
-from jaxd2l.run_writer import RunWriter, refuse_other_settings
-from jaxd2l.stop_signal import StopSignals
 from jaxd2l.train import (
     DivergenceError,
     EpochResult,
@@ -110,7 +109,7 @@ def _run(args: argparse.Namespace, signals: StopSignals, stack: ExitStack) -> in
     find(args.recipe)
     found: dict[str, Any] | None = None
     if args.resume and run_folder.begun(args.out):
-        stack.enter_context(FolderLock(args.out))
+        stack.enter_context(run_folder.FolderLock(args.out))
         found = run_folder.read_config(args.out)
     recipe, config = _asked(args, found)
     seed = config["seed"]
@@ -138,7 +137,7 @@ def _run(args: argparse.Namespace, signals: StopSignals, stack: ExitStack) -> in
         console.say(f"{program.dropped} examples of each epoch fill no batch of {recipe.batch_size} and are left out")
     if found is None:
         folder.mkdir(parents=True, exist_ok=True)
-        stack.enter_context(FolderLock(folder))
+        stack.enter_context(run_folder.FolderLock(folder))
         run_folder.create(folder, args.overwrite or args.resume)
     if config != found:
         run_folder.write_json(folder / run_folder.CONFIG, config)

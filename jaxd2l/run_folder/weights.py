@@ -7,16 +7,57 @@ on reading. A file of another origin has none and is read without.
 import hashlib
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 
 from jaxd2l.data import DataError
+from jaxd2l.run_folder.file import WEIGHTS, write_atomically
 
 PyTree = Any
 
 _KEY = "jaxd2l"  # one entry: safetensors writes several in random order, and equal weights are to be equal bytes
+
+
+def write_weights(path: Path, params: PyTree, batch_stats: PyTree, epoch: int | None = None) -> None:
+    """Write `weights.safetensors`, the whole file or nothing; `epoch` is the finished one they come from."""
+    write_atomically(path / WEIGHTS, serialize(params, batch_stats, epoch))
+
+
+def read_weights(path: Path, params: PyTree, batch_stats: PyTree) -> tuple[PyTree, PyTree]:
+    """Read the weights of a run folder into trees like the given ones (arrays or shapes).
+
+    Returns:
+        `(params, batch_stats)` of NumPy arrays.
+
+    Raises:
+        DataError: the file is damaged, or names, shapes or dtypes differ; all of them are listed.
+        OSError: it cannot be read.
+    """
+    file = path / WEIGHTS
+    tensors, _ = parse(file.read_bytes(), str(file))
+    return fit_to(tensors, params, batch_stats, str(file))
+
+
+def weights_epoch(path: Path) -> int | None:
+    """After which epoch the folder's weights were taken; None where there are none or they are damaged."""
+    try:
+        return parse((path / WEIGHTS).read_bytes(), WEIGHTS)[1]
+    except (FileNotFoundError, DataError):
+        return None
+
+
+def count_parameters(path: Path) -> int:
+    """How many numbers the network of the folder's weights learned.
+
+    Raises:
+        DataError: the file is damaged.
+        OSError: it cannot be read.
+    """
+    tensors, _ = parse((path / WEIGHTS).read_bytes(), str(path / WEIGHTS))
+    return sum(a.size for name, a in tensors.items() if name.startswith("params."))
 
 
 def flatten(params: PyTree, batch_stats: PyTree) -> dict[str, np.ndarray]:

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from jaxd2l import run_folder
-from jaxd2l.stop_signal import StopSignals
+from jaxd2l.commands.stop_signal import StopSignals
 from jaxd2l.train import DivergenceError, EpochResult, Progress, TrainState
 from jaxd2l.train.checkpoint import Checkpoints, pack, unpack
 

@@ -1,0 +1,87 @@
+"""`metrics.jsonl`: a line an epoch, each epoch once, written as it happens."""
+
+import errno
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from jaxd2l.data import DataError
+from jaxd2l.run_folder.file import METRICS, write_atomically
+from jaxd2l.train import EpochResult
+
+
+def append_metrics(path: Path, result: EpochResult) -> None:
+    """Add one epoch's line to `metrics.jsonl`, the whole line or nothing, so that a reader sees it at once.
+
+    Raises:
+        OSError: it cannot be written; the lines before it stay.
+    """
+    with open(path / METRICS, "ab", buffering=0) as file:
+        end = file.seek(0, os.SEEK_END)
+        line = _line(result._asdict())
+        try:
+            if file.write(line) != len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path / METRICS))
+        except OSError:
+            file.truncate(end)
+            raise
+
+
+def write_metrics(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Replace `metrics.jsonl` by these epochs, the whole file or nothing."""
+    write_atomically(path / METRICS, b"".join(_line(row) for row in rows))
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """The epochs of a run, oldest first.
+
+    Raises:
+        DataError: a line is no JSON object.
+        OSError: the file cannot be read.
+    """
+    rows = []
+    for number, line in enumerate((path / METRICS).read_text(encoding="utf-8").splitlines(), 1):
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise DataError(f"{path / METRICS}, line {number}: not JSON ({error})") from error
+        if not isinstance(row, dict):
+            raise DataError(f"{path / METRICS}, line {number}: expected an object, got {type(row).__name__}")
+        rows.append(row)
+    return rows
+
+
+def whole_rows(path: Path) -> list[dict[str, Any]]:
+    """The epochs 1, 2, ... of `metrics.jsonl` up to the first line that is not the next one.
+
+    After a crash the last line may be torn; what was finished before it counts.
+    """
+    rows: list[dict[str, Any]] = []
+    try:
+        lines = (path / METRICS).read_bytes().split(b"\n")[:-1]
+    except FileNotFoundError:
+        return rows
+    for line in lines:
+        try:
+            row = json.loads(line)
+            EpochResult(**row)
+        except (ValueError, TypeError, RecursionError):
+            break
+        if row["epoch"] != len(rows) + 1:
+            break
+        rows.append(row)
+    return rows
+
+
+def ends_whole(path: Path) -> bool:
+    """Whether `metrics.jsonl` is there and ends with a whole line."""
+    try:
+        return (path / METRICS).read_bytes()[-1:] in (b"", b"\n")
+    except FileNotFoundError:
+        return False
+
+
+def _line(row: Mapping[str, Any]) -> bytes:
+    return (json.dumps(row, allow_nan=False) + "\n").encode()
