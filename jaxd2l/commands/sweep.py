@@ -1,0 +1,182 @@
+"""`jaxd2l sweep RECIPE ...`: recipes at several learning rates, weight decays and seeds.
+
+Each finished member is a small file, so a stopped sweep goes on where it was.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxd2l import run_folder
+from jaxd2l.commands import settings
+from jaxd2l.commands.exit_code import ExitCode
+from jaxd2l.data import DataError
+from jaxd2l.recipes import RECIPES, find, load_data
+from jaxd2l.report.sweep import Summary, divergence_map, markdown, plot, summarise
+from jaxd2l.train import Recipe
+from jaxd2l.train.sweep import Curves, Method, Rates, Sweep, rates_of, sweep
+
+_CURVES = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
+
+
+def add_parser(subparsers: Any) -> argparse.ArgumentParser:
+    """Describe the command."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "sweep",
+        help="train recipes at several rates and seeds; mean, deviation, 95%% interval, map of divergence",
+        description="Train recipes at every learning rate, weight decay and seed. Prints mean, deviation and 95%% "
+        "interval of the last and best test accuracy and a map of where training diverged; writes OUT/sweep.md, "
+        "OUT/sweep.json and, with matplotlib, OUT/curves.png. Run it again to go on: finished members are kept.",
+        epilog=f"recipes: {', '.join(RECIPES)}",
+    )
+    parser.add_argument("recipes", nargs="+", metavar="RECIPE", help="which networks and settings")
+    parser.add_argument("--seeds", type=settings.integer, default=5, metavar="N", help="seeds 0 to N-1 (default: 5)")
+    parser.add_argument("--learning-rates", type=settings.number, nargs="+", metavar="RATE", help="default: its own")
+    parser.add_argument("--weight-decays", type=settings.number, nargs="+", metavar="LAMBDA", help="default: its own")
+    parser.add_argument("--epochs", type=settings.integer, metavar="N", help="default: the recipe's own")
+    parser.add_argument("--batch-size", type=settings.integer, metavar="N", help="default: the recipe's own")
+    parser.add_argument(
+        "--method",
+        choices=[method.value for method in Method],
+        default=Method.MEASURE.value,
+        help="vmap: members as one program; loop: one after another; measure: time both first (default)",
+    )
+    parser.add_argument("--out", type=Path, default=Path("runs/sweep"), metavar="DIR", help="default: %(default)s")
+    settings.add_data_options(parser)
+    parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
+    parser.add_argument("--quiet", action="store_true", help="print only the table and the map")
+    settings.add_device_option(parser)
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train what is missing, then print and write the results.
+
+    Raises:
+        DataError: a kept member was made with other settings.
+        ValueError: a setting is out of range.
+    """
+    if args.seeds < 1:
+        raise ValueError(f"--seeds must be at least 1, got {args.seeds}")
+    settings.choose_device(args.device)
+    say = (lambda text: None) if args.quiet else (lambda text: print(text, flush=True))
+    recipes = [settings.overridden(find(name), vars(args)) for name in dict.fromkeys(args.recipes)]
+    if len({recipe.hits is None for recipe in recipes}) > 1:
+        raise ValueError("one sweep compares accuracies or losses: give classifiers or regressions, not both")
+    began = time.perf_counter()
+    sweeps, summaries = {}, []
+    for recipe in recipes:
+        sweeps[recipe.name], classes = _sweep(recipe, args, say)
+        summaries += summarise(recipe.name, sweeps[recipe.name], classes)
+    table, fate = markdown(summaries), divergence_map(summaries)
+    print(f"{table}\n\nwhere training failed, by learning rate:\n{fate}", flush=True)
+    result = _result(summaries, sweeps, time.perf_counter() - began)
+    run_folder.write_atomically(args.out / "sweep.md", f"{table}\n\n```\n{fate}\n```\n".encode())
+    run_folder.write_json(args.out / "sweep.json", result)
+    try:
+        plot(args.out / "curves.png", sweeps, recipes[0].hits is not None)
+    except ModuleNotFoundError:
+        say("matplotlib is not installed: no curves.png (pip install 'jaxd2l[plot]')")
+    say(f"wrote {args.out}")
+    if args.json:
+        print(json.dumps({"points": result["points"], "seconds": result["seconds"], "out": str(args.out)}), flush=True)
+    return ExitCode.DONE
+
+
+def _sweep(recipe: Recipe, args: argparse.Namespace, say: Callable[[str], None]) -> tuple[Sweep, int | None]:
+    """Sweep one recipe, keeping each member as it is done; and the number of its classes."""
+    rates = rates_of(args.learning_rates or [recipe.learning_rate], args.weight_decays or [recipe.weight_decay])
+    data = settings.checked(settings.limited(load_data(recipe), args.limit_train, args.limit_test), recipe)
+    asked = {**recipe.settings(), "train_examples": len(data.train.x), "test_examples": len(data.test.x)}
+    folder = args.out / recipe.name
+    paths = {(point, seed): folder / _name(point, seed) for point in rates for seed in range(args.seeds)}
+    kept = {(point, seed): _kept(path, _at(asked, point)) for (point, seed), path in paths.items() if path.exists()}
+    say(f"{recipe.name}: {len(paths)} members, {len(kept)} of them are there, {run_folder.device_name()}")
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def keep(point: Rates, seed: int, curves: Curves) -> None:
+        lists = {name: [_finite(v) for v in getattr(curves, name)] for name in _CURVES}
+        run_folder.write_json(
+            paths[point, seed], {"settings": _at(asked, point), "seed": seed, "diverged": curves.diverged, **lists}
+        )
+        end = f"diverged in epoch {curves.diverged}" if curves.diverged else f"test {_last(curves):.4f}"
+        say(f"{recipe.name} rate {point.learning_rate:g} decay {point.weight_decay:g} seed {seed}: {end}")
+
+    result = sweep(
+        recipe,
+        data,
+        rates,
+        range(args.seeds),
+        method=Method(args.method),
+        finished=kept,
+        on_curves=keep,
+        on_choice=lambda choice: say(f"{recipe.name}: {choice.reason}"),
+    )
+    return result, len(data.classes) if recipe.hits is not None else None
+
+
+def _name(point: Rates, seed: int) -> str:
+    return f"rate{point.learning_rate!r}-decay{point.weight_decay!r}-seed{seed}.json"
+
+
+def _at(asked: dict[str, Any], point: Rates) -> dict[str, Any]:
+    return {**asked, **point._asdict()}
+
+
+def _kept(path: Path, asked: dict[str, Any]) -> Curves:
+    try:
+        member = json.loads(path.read_bytes())
+        found = member["settings"]
+        lists = [np.array([np.nan if v is None else v for v in member[name]], float) for name in _CURVES]
+        curves = Curves(lists[0], lists[1], lists[2], lists[3], member["diverged"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path}: no member of a sweep ({error!r}); remove it to train it again") from error
+    differing = sorted(name for name in {*asked, *found} if asked.get(name) != found.get(name))
+    if differing:
+        raise DataError(
+            f"{path} was made with {differing[0]} {found.get(differing[0])!r}, asked is {asked.get(differing[0])!r}; "
+            "name another --out, or remove the file"
+        )
+    return curves
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _last(curves: Curves) -> float:
+    accuracy = float(curves.test_accuracy[-1])
+    return float(curves.test_loss[-1]) if np.isnan(accuracy) else accuracy
+
+
+def _result(summaries: list[Summary], sweeps: dict[str, Sweep], seconds: float) -> dict[str, Any]:
+    points = [
+        {
+            "recipe": s.recipe,
+            **s.rates._asdict(),
+            "seeds": s.seeds,
+            "diverged": list(s.diverged),
+            "at_chance": s.at_chance,
+            "train_loss": s.train_loss._asdict(),
+            "last": s.last._asdict(),
+            "best": s.best._asdict(),
+        }
+        for s in summaries
+    ]
+    members = [
+        {
+            "recipe": name,
+            **point._asdict(),
+            "seed": seed,
+            "diverged": curves.diverged,
+            **{key: [_finite(v) for v in getattr(curves, key)] for key in _CURVES},
+        }
+        for name, result in sweeps.items()
+        for (point, seed), curves in result.items()
+    ]
+    return {"points": points, "members": members, "device": run_folder.device_name(), "seconds": round(seconds, 3)}

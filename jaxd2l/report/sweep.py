@@ -1,0 +1,169 @@
+"""A sweep in a table, a map and a plot: mean, deviation and 95% interval of every point over its seeds."""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jaxd2l.train.sweep import Curves, Rates, Sweep
+
+
+class Interval(NamedTuple):
+    """Mean over n values, its sample deviation and the 95% confidence interval of the mean (Student's t).
+
+    Attributes:
+        mean, deviation: None without a value, or for the deviation with one alone.
+        low, high: ends of the interval; None with fewer than two values.
+        n: how many values.
+    """
+
+    mean: float | None
+    deviation: float | None
+    low: float | None
+    high: float | None
+    n: int
+
+    def __str__(self) -> str:
+        """Such as `0.8612 ± 0.0031 [0.8573, 0.8651]`."""
+        if self.mean is None:
+            return "-"
+        spread = "" if self.deviation is None else f" ± {self.deviation:.4f} [{self.low:.4f}, {self.high:.4f}]"
+        return f"{self.mean:.4f}{spread}"
+
+
+class Summary(NamedTuple):
+    """One point of a sweep over its seeds; members that diverged count in `diverged` alone.
+
+    Attributes:
+        recipe: the recipe's name.
+        rates: learning rate and weight decay.
+        seeds: how many.
+        diverged: the epoch of each member that diverged.
+        at_chance: members whose last test accuracy is within 0.02 of a uniform guess; None for regression.
+        train_loss: of the last epoch.
+        last, best: test accuracy of the last and of the best epoch; for regression test losses.
+    """
+
+    recipe: str
+    rates: Rates
+    seeds: int
+    diverged: tuple[int, ...]
+    at_chance: int | None
+    train_loss: Interval
+    last: Interval
+    best: Interval
+
+
+def interval(values: Sequence[float]) -> Interval:
+    """Mean, sample deviation (n - 1) and 95% interval: mean ± t(0.975, n - 1) deviation / sqrt(n)."""
+    if not len(values):
+        return Interval(None, None, None, None, 0)
+    mean = float(np.mean(values))
+    if len(values) == 1:
+        return Interval(mean, None, None, None, 1)
+    from scipy.special import stdtrit  # type: ignore[import-untyped]
+
+    deviation = float(np.std(values, ddof=1))
+    half = float(stdtrit(len(values) - 1, 0.975)) * deviation / math.sqrt(len(values))
+    return Interval(mean, deviation, mean - half, mean + half, len(values))
+
+
+def summarise(recipe: str, sweep: Sweep, num_classes: int | None) -> list[Summary]:
+    """Summarise every point, in the sweep's order.
+
+    Args:
+        recipe: name of the recipe.
+        sweep: at least one member.
+        num_classes: for the accuracy of a uniform guess; None for regression.
+    """
+    summaries = []
+    for rates in dict.fromkeys(rates for rates, _ in sweep):
+        members = [curves for (point, _), curves in sweep.items() if point == rates]
+        whole = [curves for curves in members if curves.diverged is None]
+        judged = [c.test_loss if num_classes is None else c.test_accuracy for c in whole]
+        best = np.min if num_classes is None else np.max
+        last = [float(values[-1]) for values in judged]
+        summaries.append(
+            Summary(
+                recipe=recipe,
+                rates=rates,
+                seeds=len(members),
+                diverged=tuple(curves.diverged for curves in members if curves.diverged is not None),
+                at_chance=None if num_classes is None else sum(value < 1 / num_classes + 0.02 for value in last),
+                train_loss=interval([float(curves.train_loss[-1]) for curves in whole]),
+                last=interval(last),
+                best=interval([float(best(values)) for values in judged]),
+            )
+        )
+    return summaries
+
+
+def markdown(summaries: Sequence[Summary]) -> str:
+    """The summaries as a Markdown table, mean ± deviation [95% interval of the mean]."""
+    what = "loss" if summaries[0].at_chance is None else "accuracy"
+    lines = [
+        f"| recipe | learning rate | weight decay | seeds | diverged | at chance | train loss | last test {what} "
+        f"| best test {what} |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {s.recipe} | {s.rates.learning_rate:g} | {s.rates.weight_decay:g} | {s.seeds} | {len(s.diverged)} "
+        f"| {'' if s.at_chance is None else s.at_chance} | {s.train_loss} | {s.last} | {s.best} |"
+        for s in summaries
+    ]
+    return "\n".join(lines)
+
+
+def divergence_map(summaries: Sequence[Summary]) -> str:
+    """Learning rates across, recipes and weight decays down: `ok`, or how many of the seeds failed and how.
+
+    `2/5 at 3` is two of five seeds diverged, the first in epoch 3; `4/5 chance` is four that learned nothing.
+    """
+    columns = sorted({s.rates.learning_rate for s in summaries})
+    rows = list(dict.fromkeys((s.recipe, s.rates.weight_decay) for s in summaries))
+    cells = {(s.recipe, s.rates.weight_decay, s.rates.learning_rate): _fate(s) for s in summaries}
+    table = [["", *(f"{rate:g}" for rate in columns)]]
+    table += [[f"{name}, decay {decay:g}", *(cells.get((name, decay, c), "") for c in columns)] for name, decay in rows]
+    widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
+    return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in table)
+
+
+def _fate(summary: Summary) -> str:
+    fates = []
+    if summary.diverged:
+        fates.append(f"{len(summary.diverged)}/{summary.seeds} at {min(summary.diverged)}")
+    if summary.at_chance:
+        fates.append(f"{summary.at_chance}/{summary.seeds} chance")
+    return ", ".join(fates) or "ok"
+
+
+def plot(path: Path, sweeps: Mapping[str, Sweep], classified: bool) -> None:
+    """Draw every member's curve, one panel a recipe and one colour a point.
+
+    Raises:
+        ModuleNotFoundError: matplotlib is not installed.
+        OSError: the file cannot be written.
+    """
+    from matplotlib.figure import Figure  # without pyplot: no window, no global state
+
+    figure = Figure(figsize=(4.5 * len(sweeps), 3.5), layout="constrained")
+    axes: Any = figure.subplots(1, len(sweeps), squeeze=False, sharey=True)[0]
+    for axis, (name, sweep) in zip(axes, sweeps.items(), strict=True):
+        points = list(dict.fromkeys(rates for rates, _ in sweep))
+        for (rates, _), curves in sweep.items():
+            _line(axis, curves, f"C{points.index(rates)}", classified)
+        for i, rates in enumerate(points):
+            axis.plot([], [], f"C{i}", label=f"rate {rates.learning_rate:g}, decay {rates.weight_decay:g}")
+        axis.set(title=name, xlabel="epoch")
+        axis.legend(fontsize="small")
+    axes[0].set_ylabel("test accuracy" if classified else "test loss")
+    figure.savefig(path, dpi=150)
+
+
+def _line(axis: Any, curves: Curves, colour: str, classified: bool) -> None:
+    values = curves.test_accuracy if classified else curves.test_loss
+    axis.plot(np.arange(1, len(values) + 1), values, colour, alpha=0.6, linewidth=1)
+    if curves.diverged is not None:
+        axis.axvline(curves.diverged, color=colour, linestyle=":", alpha=0.6)
