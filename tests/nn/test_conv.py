@@ -1,0 +1,267 @@
+"""Convolution against a naive float64 oracle, and every fast way of computing it against the plain one."""
+
+import functools
+import itertools
+import re
+
+import jax
+import jax.export
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+from jaxd2l.nn import Conv, conv1d, conv2d, conv3d, conv_direct, conv_patches, conv_plan
+from jaxd2l.nn.conv_plan import Geometry, Plan, plan
+from jaxd2l.nn.init import torch_bias
+
+CONVOLUTIONS = {1: conv1d, 2: conv2d, 3: conv3d}
+
+
+def naive(x, kernel, stride, pads, dilation, groups):
+    """The definition, one output at a time."""
+    rank = x.ndim - 2
+    x = np.pad(x, ((0, 0), *pads, (0, 0)))
+    window, features = kernel.shape[:rank], kernel.shape[-1]
+    reach = [d * (k - 1) + 1 for d, k in zip(dilation, window, strict=True)]
+    out = [(size - r) // s + 1 for size, r, s in zip(x.shape[1:-1], reach, stride, strict=True)]
+    y = np.zeros((x.shape[0], *out, features))
+    for place in itertools.product(*map(range, out)):
+        cut = tuple(slice(p * s, p * s + r, d) for p, s, r, d in zip(place, stride, reach, dilation, strict=True))
+        seen = x[(slice(None), *cut)]
+        for f in range(features):
+            group = f // (features // groups)
+            channels = seen[..., group * kernel.shape[-2] : (group + 1) * kernel.shape[-2]]
+            y[(slice(None), *place, f)] = (channels * kernel[..., f]).reshape(x.shape[0], -1).sum(1)
+    return y
+
+
+def draw(*shapes, seed=0):
+    rng = np.random.default_rng(seed)
+    return [rng.standard_normal(shape) for shape in shapes]
+
+
+@pytest.mark.parametrize(
+    ("x", "kernel", "stride", "pads", "dilation", "groups"),
+    [
+        ((2, 9, 3), (4, 3, 5), (2,), ((1, 2),), (1,), 1),
+        ((2, 9, 3), (3, 3, 5), (1,), ((0, 0),), (2,), 1),
+        ((2, 7, 9, 3), (3, 2, 3, 5), (1, 1), ((1, 1), (0, 0)), (1, 1), 1),
+        ((2, 7, 9, 3), (3, 2, 3, 5), (2, 3), ((0, 2), (1, 0)), (1, 1), 1),
+        ((2, 8, 9, 4), (3, 3, 2, 6), (2, 1), ((1, 1), (1, 1)), (1, 2), 2),
+        ((2, 5, 7, 4), (1, 1, 4, 3), (2, 3), ((0, 0), (0, 0)), (1, 1), 1),
+        ((2, 5, 7, 4), (1, 1, 4, 3), (1, 1), ((1, 0), (0, 2)), (1, 1), 1),
+        ((1, 11, 13, 1), (5, 5, 1, 2), (1, 1), ((2, 2), (2, 2)), (1, 1), 1),
+        ((2, 4, 5, 6, 3), (2, 3, 2, 3, 5), (1, 2, 1), ((1, 0), (1, 1), (0, 0)), (1, 1, 2), 1),
+    ],
+)
+def test_convolution_is_its_definition(x, kernel, stride, pads, dilation, groups):
+    x, kernel = draw(x, kernel)
+    with jax.enable_x64(True):
+        y = CONVOLUTIONS[x.ndim - 2](
+            jnp.asarray(x), jnp.asarray(kernel), stride=stride, padding=pads, dilation=dilation, groups=groups
+        )
+    np.testing.assert_allclose(y, naive(x, kernel, stride, pads, dilation, groups), rtol=1e-12, atol=1e-12)
+
+
+# image, window, channels, features, strides, borders, columns
+WAYS = [
+    ((7, 9), (3, 3), 3, 5, (1, 1), ((1, 1), (1, 1)), 1),
+    ((7, 9), (3, 3), 3, 5, (1, 1), ((1, 1), (1, 1)), 2),
+    ((7, 10), (5, 5), 1, 2, (1, 1), ((2, 2), (2, 2)), 4),
+    ((7, 10), (5, 4), 2, 3, (1, 1), ((0, 1), (2, 0)), 3),
+    ((8, 11), (3, 2), 3, 5, (2, 3), ((1, 0), (0, 1)), 1),
+    ((8, 11), (3, 3), 2, 5, (2, 2), ((1, 1), (1, 1)), 2),
+    ((11, 12), (3, 3), 1, 4, (4, 4), ((0, 0), (0, 0)), 1),
+]
+
+
+@pytest.mark.parametrize(("image", "window", "channels", "features", "strides", "borders", "columns"), WAYS)
+def test_patches_and_canonical_gradients_equal_the_plain_convolution(
+    image, window, channels, features, strides, borders, columns
+):
+    x, kernel = draw((2, *image, channels), (*window, channels, features))
+    with jax.enable_x64(True):
+        plain = functools.partial(conv_direct.convolve, strides=strides, borders=borders)
+        y, back = jax.vjp(plain, jnp.asarray(x), jnp.asarray(kernel))
+        dy = jnp.asarray(draw(y.shape, seed=1)[0])
+        dx, dk = back(dy)
+        grid = conv_patches.grid(image, window, strides, borders, columns)
+        for found, expected in (
+            (conv_patches.convolve(x, kernel, grid), y),
+            (conv_patches.input_gradient(dy, kernel, grid), dx),
+            (conv_patches.filter_gradient(x, dy, grid), dk),
+            (conv_direct.input_gradient(dy, kernel, image, strides, borders), dx),
+            (conv_direct.filter_gradient(x, dy, window, strides, borders), dk),
+        ):
+            np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_the_filter_gradient_sums_over_the_parts_it_is_computed_in(monkeypatch):
+    monkeypatch.setattr(conv_direct, "_FILTER_BYTES", 1)  # one row of one group of images at a time
+    monkeypatch.setattr(conv_direct, "_FILTER_IMAGES", 3)
+    x, kernel = draw((6, 7, 5, 2), (3, 3, 2, 4))
+    with jax.enable_x64(True):
+        y, back = jax.vjp(lambda k: conv_direct.convolve(x, k, (1, 1), ((1, 1), (1, 1))), jnp.asarray(kernel))
+        dy = jnp.asarray(draw(y.shape, seed=1)[0])
+        found = conv_direct.filter_gradient(jnp.asarray(x), dy, (3, 3), (1, 1), ((1, 1), (1, 1)))
+        np.testing.assert_allclose(found, back(dy)[0], rtol=1e-12)
+
+
+# One shape for each row of the table in `plan`: (image, window, channels, features, stride, padding) and the choice.
+CHOICES = {
+    "LeNet's first": ((28, 28), 5, 1, 6, 1, 2, Plan(4, 4, 4)),
+    "LeNet's second": ((14, 14), 5, 6, 16, 1, 0, Plan(2, 2, 2)),
+    "ResNet's first": ((20, 20), 7, 1, 64, 2, 3, Plan(1, 1, 1)),
+    "deep and small": ((3, 3), 3, 96, 64, 1, 1, Plan(1, 1, 1)),
+    "strided": ((8, 8), 3, 17, 20, 2, 1, Plan(0, 1, 1)),
+    "middle": ((9, 9), 3, 17, 20, 1, 1, Plan(0, 0, 0)),
+    "pointwise": ((5, 7), 1, 17, 3, 1, 0, None),
+    "pointwise, strided": ((5, 7), 1, 17, 3, 2, 0, None),
+}
+
+
+@pytest.mark.parametrize(("image", "window", "channels", "features", "stride", "padding", "choice"), CHOICES.values())
+def test_conv2d_equals_the_plain_convolution_under_jit_in_a_loop(
+    image, window, channels, features, stride, padding, choice
+):
+    at = Geometry((stride, stride), ((padding, padding),) * 2)
+    if choice is not None:
+        assert plan(image, (window, window), channels, features, at) == choice
+    x, kernel = (jnp.asarray(a, jnp.float32) for a in draw((2, *image, channels), (window, window, channels, features)))
+
+    def in_loop(convolve, x, kernel):
+        def body(_, once):
+            y, back = jax.vjp(convolve, x, kernel)
+            return y, back(y)
+
+        shapes = jax.eval_shape(lambda: body(0, None))
+        return lax.fori_loop(0, 1, body, jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes))
+
+    fast = jax.jit(functools.partial(in_loop, functools.partial(conv2d, stride=stride, padding=padding)))
+    plain = jax.jit(functools.partial(in_loop, functools.partial(conv_direct.convolve, strides=at[0], borders=at[1])))
+    for found, expected in zip(jax.tree.leaves(fast(x, kernel)), jax.tree.leaves(plain(x, kernel)), strict=True):
+        # float32 sums of up to 3,000 products in another order
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5 * float(jnp.abs(expected).max()))
+
+
+def test_patches_too_large_for_the_cache_are_made_for_a_part_of_the_batch(monkeypatch):
+    x, kernel = (jnp.asarray(a, jnp.float32) for a in draw((6, 9, 7, 1), (5, 5, 1, 3)))
+    loss = jax.value_and_grad(lambda k, x: jnp.sum(conv2d(x, k) ** 2), argnums=(0, 1))
+    whole = loss(kernel, x)
+    monkeypatch.setattr(conv_plan, "_CHUNK_BYTES", 2 * 5 * (5 * 8) * 4)  # of two images: five rows of one patch
+    text = jax.jit(loss).lower(kernel, x).as_text()
+    assert "stablehlo.while" in text
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-4), loss(kernel, x), whole)
+
+
+def test_gradients_contain_only_canonical_convolutions_on_cpu_and_xlas_own_on_gpu():
+    x, kernel = jnp.zeros((2, 9, 9, 17)), jnp.zeros((3, 3, 17, 20))
+
+    def orders(platform, x, kernel):
+        step = jax.jit(jax.value_and_grad(lambda x, k: jnp.sum(conv2d(x, k, padding=1) ** 2), argnums=(0, 1)))
+        text = jax.export.export(step, platforms=[platform])(x, kernel).mlir_module()
+        return re.findall(r"dim_numbers = (\[.*?\]->\[.*?\])", text)
+
+    canonical = "[b, 0, 1, f]x[0, 1, i, o]->[b, 0, 1, f]"
+    assert orders("cpu", x, kernel) == [canonical] * 3
+    assert canonical in orders("cuda", x, kernel)
+    assert set(orders("cuda", x, kernel)) != {canonical}
+    thin = jnp.zeros((2, 9, 9, 1)), jnp.zeros((5, 5, 1, 6))
+    assert orders("cpu", *thin) == []
+    assert orders("cuda", *thin) != []
+
+
+@pytest.mark.parametrize(("channels", "features"), [(1, 3), (17, 20)])
+def test_vmap_equals_a_loop_and_gradients_can_be_differentiated(channels, features):
+    x, kernels = (jnp.asarray(a, jnp.float32) for a in draw((3, 2, 6, 7, channels), (3, 3, 3, channels, features)))
+    grad = jax.jit(jax.grad(lambda k, x: jnp.sum(conv2d(x, k, padding=1) ** 2)))
+    together = jax.vmap(grad)(kernels, x)
+    for i in range(3):
+        np.testing.assert_allclose(together[i], grad(kernels[i], x[i]), rtol=1e-3, atol=1e-3)
+    # The loss is quadratic in the kernel: its gradient is linear, so <H k, k> = <grad, k>.
+    k, x = kernels[0], x[0]
+    curvature = jax.jit(jax.grad(lambda k: jnp.sum(grad(k, x) * lax.stop_gradient(k))))(k)
+    np.testing.assert_allclose(curvature, grad(k, x), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("choice", ["LeNet's first", "middle", "pointwise"])
+def test_bfloat16_comes_back_and_stays_near_float32(choice):
+    image, window, channels, features, stride, padding, _ = CHOICES[choice]
+    x, kernel = (
+        jnp.asarray(a, jnp.bfloat16) for a in draw((2, *image, channels), (window, window, channels, features))
+    )
+    step = jax.jit(jax.vjp, static_argnums=0)
+    y, back = step(functools.partial(conv2d, stride=stride, padding=padding), x, kernel)
+    y32, back32 = jax.vjp(
+        functools.partial(conv2d, stride=stride, padding=padding), x.astype(jnp.float32), kernel.astype(jnp.float32)
+    )
+    for found, expected in zip((y, *back(y)), (y32, *back32(y.astype(jnp.float32))), strict=True):
+        assert found.dtype == jnp.bfloat16
+        error = jnp.abs(found.astype(jnp.float32) - expected).max() / jnp.abs(expected).max()
+        assert error < 0.02  # bfloat16 keeps 8 bits
+
+
+@pytest.mark.parametrize(
+    ("window", "padding", "stride", "size"),
+    [((3, 3), 1, 1, (8, 8)), ((5, 3), (2, 1), 1, (8, 8)), ((3, 3), 1, 2, (4, 4)), ((3, 5), (0, 1), (3, 4), (2, 2))],
+)
+def test_output_size_is_floor_of_n_minus_k_plus_p_plus_s_over_s(window, padding, stride, size):
+    y = jax.eval_shape(
+        functools.partial(conv2d, stride=stride, padding=padding), jnp.zeros((1, 8, 8, 1)), jnp.zeros((*window, 1, 1))
+    )
+    assert y.shape == (1, *size, 1)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda: conv2d(jnp.zeros((2, 4, 4, 3)), jnp.zeros((7, 7, 3, 5)), padding=1),
+            r"does not fit.*padded to \(6, 6\)",
+        ),
+        (lambda: conv2d(jnp.zeros((2, 4, 4, 3)), jnp.zeros((3, 3, 3, 5)), dilation=2), "a window of"),
+        (lambda: conv2d(jnp.zeros((4, 4, 3)), jnp.zeros((3, 3, 3, 5))), "4 axes"),
+        (lambda: conv1d(jnp.zeros((4, 4, 4, 3)), jnp.zeros((3, 3, 5))), "3 axes"),
+        (lambda: conv2d(jnp.zeros((2, 3, 8, 8)), jnp.zeros((3, 3, 3, 5))), "channels-first"),
+        (lambda: conv2d(jnp.zeros((2, 8, 8, 3)), jnp.zeros((3, 3, 1, 4)), groups=2), "groups must divide"),
+        (lambda: conv2d(jnp.zeros((2, 8, 8, 4)), jnp.zeros((3, 3, 2, 3)), groups=2), "groups must divide"),
+        (lambda: conv2d(jnp.zeros((2, 8, 8, 3)), jnp.zeros((3, 3, 3, 4)), padding="SAME"), "spell the numbers out"),
+        (lambda: conv2d(jnp.zeros((2, 8, 8, 3)), jnp.zeros((3, 3, 3, 4)), padding=-1), "padding"),
+        (lambda: conv2d(jnp.zeros((2, 8, 8, 3)), jnp.zeros((3, 3, 3, 4)), stride=0), "stride"),
+        (lambda: conv2d(jnp.zeros((2, 8, 8, 3)), jnp.zeros((3, 3, 3, 4)), stride=(1, 2, 3)), "stride"),
+        (lambda: conv2d(jnp.zeros((2, 8, 8, 3), jnp.uint8), jnp.zeros((3, 3, 3, 4))), "floating-point"),
+    ],
+)
+def test_wrong_use_is_refused_with_what_was_found(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_the_layer_is_conv_plus_bias_drawn_for_its_fan_in():
+    layer = Conv(6, (3, 2), strides=(2, 1), padding=(1, 0), groups=2, bias_init=torch_bias)
+    x = jnp.asarray(draw((2, 7, 5, 4))[0], jnp.float32)
+    params = layer.init(jax.random.key(0), x)["params"]
+    assert jax.tree.map(jnp.shape, params) == {"kernel": (3, 2, 2, 6), "bias": (6,)}
+    limit = 1 / np.sqrt(3 * 2 * 2)
+    assert 0 < float(jnp.abs(params["bias"]).max()) <= limit
+    expected = conv2d(x, params["kernel"], stride=(2, 1), padding=(1, 0), groups=2) + params["bias"].reshape(1, 1, 1, 6)
+    np.testing.assert_array_equal(layer.apply({"params": params}, x), expected)
+    assert "bias" not in Conv(6, (3, 2), use_bias=False).init(jax.random.key(0), x)["params"]
+    assert hash(layer) == hash(layer.clone())
+
+
+@pytest.mark.parametrize("window", [(3,), (3, 2), (2, 3, 2)])
+def test_the_layer_takes_one_two_and_three_axes(window):
+    x = jnp.ones((2, *(5, 6, 7)[: len(window)], 3))
+    y, params = jax.eval_shape(lambda: Conv(4, window).init_with_output(jax.random.key(0), x))
+    assert params["params"]["kernel"].shape == (*window, 3, 4)
+    assert y.shape == (2, *(n - k + 1 for n, k in zip(x.shape[1:-1], window, strict=True)), 4)
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape"), [(Conv(4, (3, 3)), (5, 5, 3)), (Conv(4, (3, 3), groups=2), (1, 5, 5, 3)), (Conv(4, ()), (1, 3))]
+)
+def test_the_layer_refuses_inputs_it_cannot_take(layer, shape):
+    with pytest.raises(ValueError, match=r"got"):
+        layer.init(jax.random.key(0), jnp.zeros(shape))
