@@ -31,8 +31,15 @@ def write_atomically(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
+    except OSError as error:
+        raise with_name(error, path) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def with_name(error: OSError, path: Path) -> OSError:
+    """The same error with the file's name, which a failed write does not know."""
+    return OSError(error.errno, error.strerror or str(error), str(path))
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:

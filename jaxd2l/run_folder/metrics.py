@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxd2l.data import DataError
-from jaxd2l.run_folder.file import METRICS, write_atomically
+from jaxd2l.run_folder.file import METRICS, with_name, write_atomically
 from jaxd2l.train import EpochResult
 
 
@@ -23,10 +23,10 @@ def append_metrics(path: Path, result: EpochResult) -> None:
         line = _line(result._asdict())
         try:
             if file.write(line) != len(line):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path / METRICS))
-        except OSError:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError as error:
             file.truncate(end)
-            raise
+            raise with_name(error, path / METRICS) from error
 
 
 def write_metrics(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:

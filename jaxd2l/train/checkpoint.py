@@ -14,6 +14,7 @@ import hashlib
 import json
 import logging
 import math
+import shutil
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -28,6 +29,7 @@ from jaxd2l.data import DataError
 from jaxd2l.train.run import EpochResult, Progress
 
 _SUMS = "SHA256SUMS"
+_TRASH = ".forgotten-"  # begins the name of a checkpoint that is being deleted
 _HARD = (errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # not the file's fault
 _HARD_WORDS = ("PERMISSION_DENIED", "Permission denied", "RESOURCE_EXHAUSTED", "Too many open files")
 
@@ -167,6 +169,8 @@ class Checkpoints:
             if self._orbax is None:
                 import orbax.checkpoint as ocp
 
+                for trash in () if self._read_only else self._folder.glob(f"{_TRASH}*"):
+                    shutil.rmtree(trash)
                 logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax reports its options as warnings
                 options = ocp.CheckpointManagerOptions(
                     create=not self._read_only,
@@ -213,9 +217,13 @@ class Checkpoints:
                 except DataError:
                     self._scores[number] = None
         best = max(numbers, key=lambda n: (-math.inf if self._scores[n] is None else self._scores[n], n))
-        for number in numbers[: -self._keep]:
-            if number != best:
-                manager.delete(number)
+        old = [number for number in numbers[: -self._keep] if number != best]
+        for number in old:  # Orbax deletes file by file: a kill would leave half a checkpoint under its own name
+            trash = self._folder / f"{_TRASH}{number}"
+            (self._folder / str(number)).rename(trash)
+            shutil.rmtree(trash)
+        if old:
+            manager.reload()
 
     def _set_aside(self, number: int) -> Path:
         self._damaged.mkdir(exist_ok=True)

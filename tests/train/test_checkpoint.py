@@ -187,3 +187,21 @@ def test_reading_only_leaves_half_written_checkpoints_of_others_alone(folder):
     half.mkdir()
     assert Checkpoints(folder, read_only=True).numbers() == [3]
     assert half.exists()
+
+
+def test_a_kill_while_an_old_checkpoint_is_deleted_leaves_no_half_one(folder, monkeypatch):
+    checkpoints = _saved(folder, 1, 2, keep=2)
+
+    def killed(path):
+        next(p for p in path.rglob("*") if p.is_file()).unlink()
+        raise OSError("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", killed)
+        checkpoints.save(3, _arrays(3), {**FACTS, "number": 3})
+        with pytest.raises(OSError, match="killed"):
+            checkpoints.close()
+    again = Checkpoints(folder)
+    assert again.numbers() == [2, 3]
+    assert sorted(p.name for p in folder.iterdir()) == ["2", "3"]
+    _assert_is(again.newest(pytest.fail), 3)
