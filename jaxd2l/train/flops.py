@@ -1,7 +1,7 @@
 """Floating-point operations of a traced program: what is done, whatever computes it.
 
-A multiply-add is two operations; an elementwise operation or a step of a reduction is one per element; moving
-elements is none. Products with the zeros of a padding are not done, so not counted (XLA counts likewise).
+A multiply-add is two operations, an elementwise operation one per element, a reduction of n elements to one n - 1,
+moving elements none. Products with the zeros of a padding are not done, so not counted (XLA counts likewise).
 """
 
 import math
@@ -55,7 +55,7 @@ def count(program: Operations, platform: str = "gpu") -> Flops:
         elif name == "conv_general_dilated":
             products += 2 * _convolution(operation)
         elif name.startswith(("reduce_", "arg", "cum")):
-            elementwise += next(v.size for v in operation.inputs if v is not None)
+            elementwise += next(v.size for v in operation.inputs if v is not None) - operation.outputs[0].size
         elif name not in MOVES:
             elementwise += sum(v.size for v in operation.outputs)
     return Flops(products, elementwise)
