@@ -1,0 +1,254 @@
+"""jaxd2l and its peers side by side: the same weights, rows and images, one round each in turn.
+
+    python benchmarks/compare.py lenet mlp --torch-python ~/torch/bin/python
+    python benchmarks/compare.py alexnet:16 --steps 2 --rounds 3 --torch-python ~/torch/bin/python
+
+A recipe may carry a batch size after a colon. Prints the ratio of times, peer / jaxd2l (above 1: jaxd2l is faster), as
+the median over rounds with the least and the largest, and writes benchmarks/results/<device>-<date>.json. A peer
+that is not installed, or computes something else, is reported as such. The load of the machine is written down: a
+ratio taken while others compute means little, most of all for PyTorch, whose threads wait by spinning.
+"""
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from jaxd2l.data import load
+from jaxd2l.interop.torch import to_torch
+from jaxd2l.recipes import find
+from jaxd2l.train import compile_program  # noqa: F401 - fails early where the package is not installed
+from jaxd2l.train.state import run_keys
+
+HERE = Path(__file__).resolve().parent
+TOLERANCE = 2e-3  # of the mean loss over the first round: float32 sums in another order, a few dozen updates
+
+
+def write_task(folder, recipe, batch, steps, rounds):
+    """Everything a peer needs, so that all start from the same numbers."""
+    data = load(recipe.dataset).train
+    n = steps * batch
+    rng = np.random.default_rng(0)
+    rows = np.stack([rng.permutation(n).reshape(steps, batch) for _ in range(rounds + 1)]).astype(np.int32)
+    prepared = jax.eval_shape(recipe.prepare(), jax.ShapeDtypeStruct((1, *data.x.shape[1:]), data.x.dtype))
+    variables = jax.jit(lambda key: recipe.model.init(key, jax.numpy.zeros(prepared.shape), train=False))(
+        run_keys(0).init
+    )
+    weights = to_torch(recipe.model, variables["params"], variables.get("batch_stats", {}), prepared.shape[1:])
+    task = {
+        "recipe": recipe.name,
+        "image_size": recipe.image_size,
+        "learning_rate": min(recipe.learning_rate, 0.1),  # no recipe diverges within a round
+    }
+    (folder / "task.json").write_text(json.dumps(task))
+    np.savez(folder / "data.npz", x=data.x[:n], y=data.y[:n])
+    np.savez(folder / "rows.npz", rows=rows)
+    np.savez(folder / "weights.npz", **{k: np.asarray(v) for k, v in weights.items()})
+
+
+class Peer:
+    """A process that trains one round when told to."""
+
+    def __init__(self, name, command):
+        self.name, self.rounds, self.failure = name, [], None
+        environment = {**os.environ, "JAX_ENABLE_COMPILATION_CACHE": "0"}
+        self.began = time.perf_counter()
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        )
+        self.ready = self.read()
+        self.start_seconds = time.perf_counter() - self.began
+
+    def read(self):
+        """The next message, or None with `failure` set."""
+        for line in self.process.stdout:
+            if line.startswith("{"):
+                return json.loads(line)
+        said = self.process.stderr.read().strip().splitlines()
+        self.failure = said[-1][:200] if said else "ended without a word"
+        return None
+
+    def train(self, i):
+        """One round; kept unless it is the first, which warms up."""
+        if self.failure:
+            return
+        self.process.stdin.write(f"{i}\n")
+        self.process.stdin.flush()
+        message = self.read()
+        if message:
+            self.rounds.append(message)
+
+    def end(self):
+        """Close the peer's input, which ends it."""
+        self.process.stdin.close()
+        self.process.wait(timeout=60)
+
+
+def peers(arguments, folder):
+    """Names and commands; a name without a command is reported as not installed."""
+    here, torch_python, keras_python = sys.executable, arguments.torch_python, arguments.keras_python
+    commands = {
+        "jaxd2l": [here, HERE / "peers" / "jaxd2l_scan.py", folder],
+        "jax loop": [here, HERE / "peers" / "jax_loop.py", folder],
+        "torch eager": torch_python and [torch_python, HERE / "peers" / "torch_peer.py", folder],
+        "torch.compile": torch_python and [torch_python, HERE / "peers" / "torch_peer.py", folder, "compile"],
+        "keras": keras_python and [keras_python, HERE / "peers" / "keras_peer.py", folder],
+    }
+    return {name: command for name, command in commands.items() if name == "jaxd2l" or name in arguments.peers}
+
+
+def compare(name, batch, arguments):
+    """One recipe: a dictionary for the results file."""
+    recipe = find(name)
+    batch = batch or recipe.batch_size
+    with tempfile.TemporaryDirectory() as folder:
+        write_task(Path(folder), recipe, batch, arguments.steps, arguments.rounds)
+        found, running = {}, []
+        for peer_name, command in peers(arguments, folder).items():
+            if not command:
+                found[peer_name] = {"failure": "not installed: give its interpreter"}
+                continue
+            running.append(Peer(peer_name, [str(part) for part in command]))
+        for i in range(arguments.rounds + 1):
+            for peer in running:
+                peer.train(i)
+        for peer in running:
+            peer.end()
+    ours = running[0]
+    if ours.failure:
+        raise SystemExit(f"jaxd2l itself failed on {name}: {ours.failure}")
+    stochastic = name in ("alexnet", "vgg11", "nin", "dropout_mlp")
+    for peer in running:
+        found[peer.name] = (
+            {"failure": peer.failure} if peer.failure else summary(peer, ours, arguments.steps, stochastic)
+        )
+    return {"recipe": name, "batch_size": batch, "steps": arguments.steps, "rounds": arguments.rounds, "peers": found}
+
+
+def summary(peer, ours, steps, stochastic):
+    """Times and ratios over the rounds after the first, and whether it did the same work."""
+    seconds, base = ([r["seconds"] for r in p.rounds[1:]] for p in (peer, ours))
+    processor, processor_base = ([r["processor_seconds"] for r in p.rounds[1:]] for p in (peer, ours))
+    ratios = [a / b for a, b in zip(seconds, base, strict=True)]
+    same = peer.ready["parameters"] == ours.ready["parameters"]
+    same = same and abs(peer.ready["first_loss"] - ours.ready["first_loss"]) < 1e-3 * ours.ready["first_loss"]
+    drift = abs(peer.rounds[0]["loss"] - ours.rounds[0]["loss"]) / ours.rounds[0]["loss"]
+    if not stochastic:  # dropout draws other masks in another framework
+        same = same and drift < TOLERANCE
+    return {
+        "same_work": bool(same),
+        "parameters": peer.ready["parameters"],
+        "first_loss": peer.ready["first_loss"],
+        "loss_of_first_round": peer.rounds[0]["loss"],
+        "ms_a_step": 1e3 * statistics.median(seconds) / steps,
+        "ms_a_step_min": 1e3 * min(seconds) / steps,
+        "processor_ms_a_step": 1e3 * statistics.median(processor) / steps,
+        "ratio": statistics.median(seconds) / statistics.median(base),
+        "ratio_min": min(ratios),
+        "ratio_max": max(ratios),
+        "processor_ratio": statistics.median(processor) / statistics.median(processor_base),
+        "compile_seconds": peer.ready["compile_seconds"],
+        "start_seconds": peer.start_seconds,
+        "peak_mb": peer.rounds[-1]["peak_mb"],
+        "versions": peer.ready["versions"],
+    }
+
+
+def show(result):
+    """The table of one recipe."""
+    print(f"\n{result['recipe']}, batch {result['batch_size']}, {result['rounds']} rounds of {result['steps']} steps")
+    print(
+        f"{'':14} {'ms/step':>9} {'ratio':>6} {'min':>6} {'max':>6} {'cpu':>6} {'compile s':>9} {'peak MB':>8} same work"
+    )
+    for name, row in result["peers"].items():
+        if row.get("failure"):
+            print(f"{name:14} {row['failure']}")
+            continue
+        print(
+            f"{name:14} {row['ms_a_step']:9.2f} {row['ratio']:6.2f} {row['ratio_min']:6.2f} {row['ratio_max']:6.2f} "
+            f"{row['processor_ratio']:6.2f} {row['compile_seconds']:9.1f} {row['peak_mb']:8.0f}  "
+            f"{'yes' if row['same_work'] else 'NO'}"
+        )
+
+
+def first_epoch(name):
+    """Seconds from the shell to the end of one epoch with its evaluation, without and with compiled programs kept."""
+    seconds = {}
+    with tempfile.TemporaryDirectory() as folder:
+        environment = {**os.environ, "XDG_CACHE_HOME": folder}
+        for when in ("cold", "warm"):
+            out = str(Path(folder) / f"run-{when}")
+            command = [sys.executable, "-m", "jaxd2l", "train", name, "--epochs", "1", "--quiet", "--out", out]
+            began = time.perf_counter()
+            subprocess.run(command, check=True, env=environment, capture_output=True)
+            seconds[when] = time.perf_counter() - began
+    return seconds
+
+
+def save(results, load_before):
+    """Everything measured, with what it was measured on; the path written."""
+    device = re.sub(r"[^a-z0-9]+", "-", jax.devices()[0].device_kind.lower()).strip("-")
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=HERE).stdout
+    record = {
+        "device": jax.devices()[0].device_kind,
+        "processor": processor(),
+        "cores": len(os.sched_getaffinity(0)),
+        "python": platform.python_version(),
+        "commit": commit.strip(),
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "load_before": load_before,
+        "load_after": os.getloadavg(),
+        "results": results,
+    }
+    path = HERE / "results" / f"{device}-{record['date'][:10]}.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(record, indent=1) + "\n")
+    return path
+
+
+def processor():
+    """What the operating system calls the processor."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def main():
+    """Read the command line, compare, print and save."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("recipes", nargs="+", metavar="RECIPE[:BATCH]")
+    parser.add_argument("--steps", type=int, default=40, help="updates a round")
+    parser.add_argument("--rounds", type=int, default=7, help="rounds after the first, which warms up")
+    parser.add_argument("--peers", nargs="*", default=["jax loop", "torch eager", "torch.compile", "keras"])
+    parser.add_argument("--torch-python", help="interpreter that has PyTorch and NumPy")
+    parser.add_argument("--keras-python", help="interpreter that has Keras 3, JAX and NumPy")
+    parser.add_argument("--first-epoch", action="store_true", help="also time the first epoch from the shell")
+    arguments = parser.parse_args()
+    load_before, results = os.getloadavg(), []
+    if load_before[0] > 0.5:
+        print(f"the machine is busy (load {load_before[0]:.1f}): ratios will wander", file=sys.stderr)
+    for recipe in arguments.recipes:
+        name, _, batch = recipe.partition(":")
+        results.append(compare(name, int(batch or 0), arguments))
+        if arguments.first_epoch:
+            results[-1]["first_epoch_seconds"] = first_epoch(name)
+        show(results[-1])
+        path = save(results, load_before)
+    print(f"\n{path}")
+
+
+if __name__ == "__main__":
+    main()

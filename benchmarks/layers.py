@@ -1,0 +1,175 @@
+"""Every distinct convolution and pool of the book's networks: how fast, and what share of a matrix product's rate.
+
+    python benchmarks/layers.py lenet alexnet --batch 16
+
+Each product runs inside a compiled loop, as in training. For a convolution the columns are GFLOP/s (and percent of the
+rate of a 1024 x 1024 product, measured first) of the forward pass, the input gradient and the filter gradient, and
+the ways that `jaxd2l.nn.conv_plan` chose (0 a convolution routine, k patches of k outputs, 1x1 a plain product).
+For a pool: milliseconds forward, and forward with gradient.
+"""
+
+import argparse
+import json
+import statistics
+import time
+from unittest import mock
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from jaxd2l.nn import conv_plan, pool
+from jaxd2l.recipes import find
+
+BOOK = ("lenet", "lenet_bn", "alexnet", "vgg11", "nin", "googlenet", "resnet18", "densenet")
+
+
+def shapes(names):
+    """(convolutions, pools) of the recipes, each once, with the recipe that has it first."""
+    convolutions, pools = {}, {}
+    convolve, largest, mean = conv_plan.convolve, pool._largest, pool._mean
+    current = ""
+
+    def seen_convolution(x, kernel, at):
+        convolutions.setdefault((x.shape[1:], kernel.shape, at), current)
+        return convolve(x, kernel, at)
+
+    def seen_pool(kind, function):
+        def record(x, at):
+            pools.setdefault((kind, x.shape[1:], at), current)
+            return function(x, at)
+
+        return record
+
+    with (
+        mock.patch.object(conv_plan, "convolve", seen_convolution),
+        mock.patch.object(pool, "_largest", seen_pool("max", largest)),
+        mock.patch.object(pool, "_mean", seen_pool("mean", mean)),
+    ):
+        for current in names:
+            recipe = find(current)
+            x = jax.ShapeDtypeStruct((1, recipe.image_size, recipe.image_size, 1), jnp.float32)
+            jax.eval_shape(lambda x, model=recipe.model: model.init(jax.random.key(0), x, train=False), x)
+    return convolutions, pools
+
+
+def seconds(function, *arrays, least=0.05, repeats=5):
+    """Median time of one call of `function(*arrays)` inside a compiled loop."""
+
+    def loop(arrays, count):
+        def body(_, arrays):
+            out = lax.optimization_barrier(function(*arrays))
+            # One element of the result goes into the first array, so that no round can be left out.
+            first = sum(leaf.ravel()[0] for leaf in jax.tree.leaves(out))
+            changed = arrays[0].at[(0,) * arrays[0].ndim].add(1e-30 * first)
+            return (changed, *arrays[1:])
+
+        return lax.fori_loop(0, count, body, arrays)
+
+    run = jax.jit(loop)
+    jax.block_until_ready(run(arrays, 1))
+    began = time.perf_counter()
+    jax.block_until_ready(run(arrays, 1))
+    count = max(1, int(least / (time.perf_counter() - began)))
+    times = []
+    for _ in range(repeats):
+        began = time.perf_counter()
+        jax.block_until_ready(run(arrays, count))
+        times.append((time.perf_counter() - began) / count)
+    return statistics.median(times)
+
+
+def draw(*shape):
+    """Normal numbers from a fixed key."""
+    return jax.random.normal(jax.random.key(0), shape)
+
+
+def matrix_rate(size=1024):
+    """GFLOP/s of a float32 product of two square matrices."""
+    a = draw(size, size)
+    return 2 * size**3 / seconds(jnp.matmul, a, a) / 1e9
+
+
+def measure_convolution(image, kernel_shape, at, batch, repeats):
+    """GFLOP/s of the three products."""
+    x, kernel = draw(batch, *image), draw(*kernel_shape)
+    y = jax.eval_shape(lambda x, k: conv_plan.convolve(x, k, at), x, kernel)
+    flops, dy = 2 * y.size * kernel[..., 0].size, draw(*y.shape)
+
+    def input_gradient(dy, x, kernel):
+        return jax.vjp(lambda x: conv_plan.convolve(x, kernel, at), x)[1](dy)
+
+    def filter_gradient(dy, x, kernel):
+        return jax.vjp(lambda k: conv_plan.convolve(x, k, at), kernel)[1](dy)
+
+    forward = seconds(lambda x, k: conv_plan.convolve(x, k, at), x, kernel, repeats=repeats)
+    gradients = [seconds(f, dy, x, kernel, repeats=repeats) for f in (input_gradient, filter_gradient)]
+    return [flops / s / 1e9 for s in (forward, *gradients)]
+
+
+def measure_pool(kind, image, at, batch, repeats):
+    """Milliseconds forward, and forward with gradient."""
+    function = pool._largest if kind == "max" else pool._mean
+    x = draw(batch, *image)
+    dy = draw(*jax.eval_shape(lambda x: function(x, at), x).shape)
+
+    def both(x, dy):
+        y, back = jax.vjp(lambda x: function(x, at), x)
+        return y, back(dy)
+
+    return [1e3 * seconds(f, *a, repeats=repeats) for f, a in ((lambda x: function(x, at), (x,)), (both, (x, dy)))]
+
+
+def way(image, kernel_shape, at):
+    """What the plan chose, in three signs."""
+    *window, channels, features = kernel_shape
+    if tuple(window) == (1, 1):
+        return "1x1"
+    return " ".join(map(str, conv_plan.plan(image[:2], tuple(window), channels, features, at)))
+
+
+def main():
+    """Measure and print; `--json` writes the same numbers."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("recipes", nargs="*", default=BOOK, metavar="RECIPE")
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--json", metavar="PATH")
+    arguments = parser.parse_args()
+    convolutions, pools = shapes(arguments.recipes)
+    peak, rows = matrix_rate(), []
+    print(
+        f"{jax.devices()[0].device_kind}, jax {jax.__version__}, batch {arguments.batch}; "
+        f"matrix product {peak:.0f} GFLOP/s"
+    )
+    print(
+        f"{'recipe':10} {'image':>14} {'kernel':>17} {'stride':>6} {'way':>6} "
+        f"{'forward':>11} {'input':>11} {'filter':>11}"
+    )
+    for (image, kernel, at), name in convolutions.items():
+        rates = measure_convolution(image, kernel, at, arguments.batch, arguments.repeats)
+        cells = " ".join(f"{rate:5.0f} {100 * rate / peak:4.0f}%" for rate in rates)
+        print(
+            f"{name:10} {'x'.join(map(str, image)):>14} {'x'.join(map(str, kernel)):>17} {at.strides[0]:>6} "
+            f"{way(image, kernel, at):>6} {cells}",
+            flush=True,
+        )
+        rows.append({"recipe": name, "image": image, "kernel": kernel, "strides": at.strides, "gflops": rates})
+    print(f"\n{'recipe':10} {'image':>14} {'pool':>5} {'window':>6} {'stride':>6} {'forward ms':>10} {'both ms':>8}")
+    for (kind, image, at), name in pools.items():
+        times = measure_pool(kind, image, at, arguments.batch, arguments.repeats)
+        print(
+            f"{name:10} {'x'.join(map(str, image)):>14} {kind:>5} {at.window[0]:>6} {at.strides[0]:>6} "
+            f"{times[0]:10.2f} {times[1]:8.2f}",
+            flush=True,
+        )
+        rows.append({"recipe": name, "image": image, "pool": kind, "window": at.window, "milliseconds": times})
+    if arguments.json:
+        with open(arguments.json, "w", encoding="utf-8") as file:
+            json.dump(
+                {"jax": jax.__version__, "batch": arguments.batch, "matrix_gflops": peak, "rows": rows}, file, indent=1
+            )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""How `compare.py` talks to a peer: one process each, one JSON line a message; only the one that was asked works.
+
+The folder given as the first argument holds the whole task, so that all peers do the same work:
+`task.json` (recipe, batch size, image size, learning rate), `data.npz` (x uint8 (n, 28, 28, 1), y), `rows.npz` (rows
+(rounds, steps, batch)) and `weights.npz` (the initial parameters by PyTorch's names). Needs NumPy alone.
+"""
+
+import json
+import resource
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+
+class Task:
+    """The task in the folder: its settings as attributes, and the arrays x, y, rows and weights."""
+
+    def __init__(self, folder):
+        folder = Path(folder)
+        self.__dict__.update(json.loads((folder / "task.json").read_text()))
+        data = np.load(folder / "data.npz")
+        self.x, self.y = data["x"], data["y"]
+        self.rows = np.load(folder / "rows.npz")["rows"]
+        self.weights = dict(np.load(folder / "weights.npz"))
+
+
+def serve(began, parameters, first_loss, train, versions, compile_seconds):
+    """Announce that compilation is over, then train a round for each number read, until a line that is none.
+
+    Args:
+        began: `time.perf_counter()` at the start of the process's own work.
+        parameters: how many the network has.
+        first_loss: mean loss of the first batch in prediction mode, before any update.
+        train: `f(round) -> mean loss`, finished when it returns.
+        versions: of what matters.
+        compile_seconds: tracing and compiling, as far as the peer can tell them apart.
+    """
+    total = time.perf_counter() - began
+    say(
+        {
+            "parameters": int(parameters),
+            "first_loss": float(first_loss),
+            "versions": versions,
+            "compile_seconds": compile_seconds,
+            "start_seconds": total,
+        }
+    )
+    for line in sys.stdin:
+        if not line.strip().isdigit():
+            break
+        began, used = time.perf_counter(), time.process_time()
+        loss = float(train(int(line)))
+        say(
+            {
+                "seconds": time.perf_counter() - began,
+                "processor_seconds": time.process_time() - used,
+                "loss": loss,
+                "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+            }
+        )
+
+
+def say(message):
+    """One line to the driver."""
+    print(json.dumps(message), flush=True)
