@@ -3,6 +3,7 @@
 Channels come last: `x` is (n, *space, channels) and a kernel is (*window, channels / groups, features).
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -101,8 +102,13 @@ def _convolve(
     output_size(x.shape[1:-1], kernel.shape[:rank], strides, borders, dilations)
     dtype = jnp.promote_types(x.dtype, kernel.dtype)
     x, kernel = x.astype(dtype), kernel.astype(dtype)
-    if rank == 2 and groups == 1 and dilations == (1, 1) and x.shape[0] > 0:
-        return conv_plan.convolve(x, kernel, conv_plan.Geometry(strides, borders))
+    if groups == 1 and set(dilations) == {1} and x.shape[0] > 0:
+        if rank == 1:
+            at = conv_plan.Geometry((1, *strides), ((0, 0), *borders))
+            return conv_plan.convolve(x[:, None], kernel[None], at)[:, 0]
+        if rank == 2:
+            return conv_plan.convolve(x, kernel, conv_plan.Geometry(strides, borders))
+        return _convolve_volume(x, kernel, strides, borders)
     return lax.conv_general_dilated(
         x,
         kernel,
@@ -112,6 +118,25 @@ def _convolve(
         dimension_numbers=(f"N{space}C", f"{space}IO", f"N{space}C"),
         feature_group_count=groups,
     )
+
+
+def _convolve_volume(
+    x: jax.Array, kernel: jax.Array, strides: tuple[int, ...], borders: tuple[tuple[int, ...], ...]
+) -> jax.Array:
+    """A 3-D convolution as the sum of one 2-D convolution for each depth of the kernel.
+
+    In a compiled loop on CPU, XLA's gradients of a 3-D convolution are naive loops, 10 times slower.
+    """
+    (n, _, *_), depth = x.shape, kernel.shape[0]
+    x = jnp.pad(x, ((0, 0), borders[0], (0, 0), (0, 0), (0, 0)))
+    planes = (x.shape[1] - depth) // strides[0] + 1
+    at = conv_plan.Geometry(strides[1:], borders[1:])
+
+    def seen(i: int) -> jax.Array:
+        return lax.slice_in_dim(x, i, i + (planes - 1) * strides[0] + 1, strides[0], axis=1)
+
+    parts = [conv_plan.convolve(seen(i).reshape(n * planes, *x.shape[2:]), kernel[i], at) for i in range(depth)]
+    return functools.reduce(jnp.add, parts).reshape(n, planes, *parts[0].shape[1:])
 
 
 def _zeros(fan_in: int) -> Initializer:

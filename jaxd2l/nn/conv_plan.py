@@ -5,9 +5,9 @@ measured by `benchmarks/layers.py`. The platform is that of the lowering (`lax.p
 program serves several.
 """
 
-import functools
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -16,6 +16,7 @@ from jax import lax
 
 from jaxd2l.nn import conv_direct as direct
 from jaxd2l.nn import conv_patches as patches
+from jaxd2l.nn.bilinear import bilinear
 
 __all__ = ["Geometry", "Plan", "convolve", "plan"]
 
@@ -59,31 +60,36 @@ def plan(image: Pair, window: Pair, channels: int, features: int, at: Geometry) 
     return Plan(int(deep), int(deep_back or strided), int(deep or strided))
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
 def convolve(x: jax.Array, kernel: jax.Array, at: Geometry) -> jax.Array:
-    """`conv2d` of (n, h, w, c) and (kh, kw, c, features) of one dtype; differentiable in reverse mode, to any order."""
-    return lax.platform_dependent(x, kernel, cpu=functools.partial(_forward, at), default=functools.partial(_plain, at))
+    """`conv2d` of (n, h, w, c) and (kh, kw, c, features) of one dtype; differentiable in both modes, to any order."""
+    image, window = x.shape[1:3], kernel.shape[:2]
 
+    def product(x: jax.Array, kernel: jax.Array) -> jax.Array:
+        return lax.platform_dependent(x, kernel, cpu=partial(_forward, at), default=partial(_plain, at))
 
-def _convolve_forward(x: jax.Array, kernel: jax.Array, at: Geometry) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-    return convolve(x, kernel, at), (x, kernel)
+    def input_gradient(kernel: jax.Array, dy: jax.Array) -> jax.Array:
+        default = partial(_plain_input_gradient, at, image)
+        return lax.platform_dependent(kernel, dy, cpu=partial(_input_gradient, at, image), default=default)
 
+    def filter_gradient(x: jax.Array, dy: jax.Array) -> jax.Array:
+        default = partial(_plain_filter_gradient, at, window)
+        return lax.platform_dependent(x, dy, cpu=partial(_filter_gradient, at, window), default=default)
 
-def _convolve_backward(at: Geometry, saved: tuple[jax.Array, jax.Array], dy: jax.Array) -> tuple[jax.Array, jax.Array]:
-    return lax.platform_dependent(
-        *saved, dy, cpu=functools.partial(_backward, at), default=functools.partial(_plain_backward, at)
-    )
-
-
-convolve.defvjp(_convolve_forward, _convolve_backward)
+    return bilinear(product, input_gradient, filter_gradient)(x, kernel)
 
 
 def _plain(at: Geometry, x: jax.Array, kernel: jax.Array) -> jax.Array:
     return direct.convolve(x, kernel, *at)
 
 
-def _plain_backward(at: Geometry, x: jax.Array, kernel: jax.Array, dy: jax.Array) -> tuple[jax.Array, jax.Array]:
-    return jax.vjp(functools.partial(_plain, at), x, kernel)[1](dy)
+def _plain_input_gradient(at: Geometry, image: Pair, kernel: jax.Array, dy: jax.Array) -> jax.Array:
+    x = jax.ShapeDtypeStruct((dy.shape[0], *image, kernel.shape[2]), dy.dtype)
+    return jax.linear_transpose(lambda x: _plain(at, x, kernel), x)(dy)[0]
+
+
+def _plain_filter_gradient(at: Geometry, window: Pair, x: jax.Array, dy: jax.Array) -> jax.Array:
+    kernel = jax.ShapeDtypeStruct((*window, x.shape[-1], dy.shape[-1]), dy.dtype)
+    return jax.linear_transpose(lambda kernel: _plain(at, x, kernel), kernel)(dy)[0]
 
 
 def _forward(at: Geometry, x: jax.Array, kernel: jax.Array) -> jax.Array:
@@ -97,23 +103,29 @@ def _forward(at: Geometry, x: jax.Array, kernel: jax.Array) -> jax.Array:
     return _map_images(lambda x: patches.convolve(x, kernel, grid), grid, c, x)
 
 
-def _backward(at: Geometry, x: jax.Array, kernel: jax.Array, dy: jax.Array) -> tuple[jax.Array, jax.Array]:
-    image, window, (c, features) = x.shape[1:3], kernel.shape[:2], kernel.shape[2:]
+def _input_gradient(at: Geometry, image: Pair, kernel: jax.Array, dy: jax.Array) -> jax.Array:
+    window, (c, features) = kernel.shape[:2], kernel.shape[2:]
     if _is_pointwise(window, at):
-        small, spread = jax.vjp(functools.partial(_subsample, at=at), x)
-        (dx,) = spread(dy @ kernel[0, 0].T)
-        return dx, patches.outer(small.reshape(-1, c), dy.reshape(-1, features)).reshape(kernel.shape)
-    chosen = plan(image, window, c, features, at)
-    if not chosen.input_gradient:
-        dx = direct.input_gradient(dy, kernel, image, *at)
-    else:
-        grid = patches.grid(image, window, *at, chosen.input_gradient)
-        dx = _map_images(lambda dy: patches.input_gradient(dy, kernel, grid), grid, c, dy)
-    if not chosen.filter_gradient:
-        return dx, direct.filter_gradient(x, dy, window, *at)
-    grid = patches.grid(image, window, *at, chosen.filter_gradient)
+        x = jax.ShapeDtypeStruct((dy.shape[0], *image, c), dy.dtype)
+        return jax.linear_transpose(partial(_subsample, at=at), x)(dy @ kernel[0, 0].T)[0]
+    columns = plan(image, window, c, features, at).input_gradient
+    if not columns:
+        return direct.input_gradient(dy, kernel, image, *at)
+    grid = patches.grid(image, window, *at, columns)
+    return _map_images(lambda dy: patches.input_gradient(dy, kernel, grid), grid, c, dy)
+
+
+def _filter_gradient(at: Geometry, window: Pair, x: jax.Array, dy: jax.Array) -> jax.Array:
+    image, c, features = x.shape[1:3], x.shape[-1], dy.shape[-1]
+    if _is_pointwise(window, at):
+        small = _subsample(x, at).reshape(-1, c)
+        return patches.outer(small, dy.reshape(-1, features)).reshape(*window, c, features)
+    columns = plan(image, window, c, features, at).filter_gradient
+    if not columns:
+        return direct.filter_gradient(x, dy, window, *at)
+    grid = patches.grid(image, window, *at, columns)
     parts = _map_images(lambda x, dy: patches.filter_gradient(x, dy, grid)[None], grid, c, x, dy)
-    return dx, jnp.sum(parts, axis=0)
+    return jnp.sum(parts, axis=0)
 
 
 def _is_pointwise(window: Pair, at: Geometry) -> bool:

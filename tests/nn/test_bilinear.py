@@ -1,0 +1,71 @@
+"""The convolution that training uses against XLA's own, under every transformation of JAX."""
+
+import chex
+import jax
+import jax.flatten_util
+import jax.numpy as jnp
+import pytest
+from jax import lax
+
+from jaxd2l.nn import conv2d, conv3d
+from jaxd2l.nn.models import LeNet
+
+X = jax.random.normal(jax.random.key(0), (2, 7, 6, 3))
+KERNEL = jax.random.normal(jax.random.key(1), (3, 2, 3, 5))
+
+
+def _ours(x, kernel):
+    return jnp.sum(jnp.sin(conv2d(x, kernel, stride=2, padding=1)))
+
+
+def _plain(x, kernel):
+    y = lax.conv_general_dilated(x, kernel, (2, 2), [(1, 1), (1, 1)], dimension_numbers=("NHWC", "HWIO", "NHWC"))
+    return jnp.sum(jnp.sin(y))
+
+
+TRANSFORMATIONS = {
+    "value": lambda f: f(X, KERNEL),
+    "grad": lambda f: jax.grad(f, (0, 1))(X, KERNEL),
+    "jvp": lambda f: jax.jvp(f, (X, KERNEL), (2 * X, -KERNEL)),
+    "jacfwd": lambda f: jax.jacfwd(f, 1)(X, KERNEL),
+    "Hessian-vector product, forward over reverse": lambda f: jax.jvp(
+        jax.grad(f, (0, 1)), (X, KERNEL), (2 * X, -KERNEL)
+    ),
+    "Hessian-vector product, reverse over reverse": lambda f: jax.grad(
+        lambda x, k: jnp.sum(jnp.square(jax.grad(f, 1)(x, k))), (0, 1)
+    )(X, KERNEL),
+    "vmap of grad over kernels": lambda f: jax.vmap(jax.grad(f, 1), (None, 0))(X, jnp.stack([KERNEL, -KERNEL])),
+    "grad of vmap over kernels": lambda f: jax.grad(lambda ks: jnp.sum(jax.vmap(lambda k: f(X, k))(ks)))(
+        jnp.stack([KERNEL, -KERNEL])
+    ),
+    "grad of vmap over images": lambda f: jax.grad(
+        lambda k: jnp.sum(jax.vmap(f, (-1, None))(jnp.stack([X, -X], -1), k)), 0
+    )(KERNEL),
+    "vmap over both": lambda f: jax.vmap(jax.grad(f, (0, 1)))(jnp.stack([X, 2 * X]), jnp.stack([KERNEL, -KERNEL])),
+    "checkpoint": lambda f: jax.grad(jax.checkpoint(f), 1)(X, KERNEL),
+    "jit": lambda f: jax.jit(jax.grad(f, (0, 1)))(X, KERNEL),
+}
+
+
+@pytest.mark.parametrize("name", TRANSFORMATIONS)
+def test_a_convolution_transforms_as_xlas_own(name):
+    transform = TRANSFORMATIONS[name]
+    # another order of summation in float32; second derivatives add a few hundred terms
+    chex.assert_trees_all_close(transform(_ours), transform(_plain), rtol=2e-4, atol=2e-4)
+
+
+def test_a_convolution_in_three_dimensions_has_both_modes():
+    x, kernel = jnp.ones((1, 4, 5, 6, 2)), jnp.full((2, 3, 2, 2, 3), 0.1)
+    f = lambda k: jnp.sum(jnp.sin(conv3d(x, k, stride=(1, 2, 1))))  # noqa: E731
+    chex.assert_trees_all_close(jax.jacfwd(f)(kernel), jax.grad(f)(kernel), rtol=1e-5, atol=1e-5)
+
+
+def test_a_network_has_hessian_vector_products():
+    x = jax.random.normal(jax.random.key(2), (2, 28, 28, 1))
+    params = LeNet().init(jax.random.key(3), x, train=False)["params"]
+    f = lambda p: jnp.sum(jnp.square(LeNet().apply({"params": p}, x, train=False)))  # noqa: E731
+    _, forward = jax.jvp(jax.grad(f), (params,), (params,))
+    flat, _ = jax.flatten_util.ravel_pytree(params)
+    reverse = jax.grad(lambda p: jnp.vdot(jax.flatten_util.ravel_pytree(jax.grad(f)(p))[0], flat))(params)
+    chex.assert_trees_all_close(forward, reverse, rtol=1e-3, atol=1e-4)  # two orders of summation
+    assert jnp.max(jnp.abs(jax.flatten_util.ravel_pytree(forward)[0])) > 0
