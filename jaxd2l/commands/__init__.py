@@ -2,9 +2,20 @@
 
 from types import ModuleType
 
-from jaxd2l.commands import check, evaluate, export_torch, houses, import_torch, list, reproduce, sweep, train
+from jaxd2l.commands import check, cost, evaluate, export_torch, houses, import_torch, list, reproduce, sweep, train
 from jaxd2l.commands.exit_code import ExitCode
 
-COMMANDS: tuple[ModuleType, ...] = (train, evaluate, list, reproduce, houses, sweep, check, import_torch, export_torch)
+COMMANDS: tuple[ModuleType, ...] = (
+    train,
+    evaluate,
+    list,
+    cost,
+    reproduce,
+    houses,
+    sweep,
+    check,
+    import_torch,
+    export_torch,
+)
 
 __all__ = ["COMMANDS", "ExitCode"]

@@ -32,8 +32,9 @@ from jaxd2l.train import (
     fit,
     run_keys,
 )
-from jaxd2l.train.enough_memory import require_memory
+from jaxd2l.train.enough_memory import free_bytes, require_memory
 from jaxd2l.train.fit import CHUNK_SECONDS
+from jaxd2l.train.foresee_memory import advice, foreseen_shortage, ran_out
 from jaxd2l.train.program import initial_state
 from jaxd2l.train.recipe import OVERRIDABLE
 
@@ -130,6 +131,9 @@ def _run(args: argparse.Namespace, signals: StopSignals, stack: ExitStack) -> in
         f"{recipe.name} on {data.name}, {len(data.train.x):,} training and {len(data.test.x):,} test "
         f"examples, seed {seed}, {run_folder.device_name()}"
     )
+    free = free_bytes()
+    if free is not None and (shortage := foreseen_shortage(recipe, data, free)):
+        _warn(shortage)
     program = compile_program(recipe, data)
     console.say(f"compiled in {program.compile_seconds:.1f} s")
     require_memory(program, data)
@@ -169,6 +173,12 @@ def _run(args: argparse.Namespace, signals: StopSignals, stack: ExitStack) -> in
         writer.diverged(error)
         error.args = (f"{error} (--clip-norm 1); the last finite weights are in {folder}",)
         raise
+    except jax.errors.JaxRuntimeError as error:
+        if not ran_out(error):
+            raise
+        raise ValueError(
+            f"memory ran out at batch size {recipe.batch_size}; {advice(recipe, data, free or 0)}"
+        ) from error
     writer.close()
     console.say(closing_table(recipe, done))
     if warning := _at_chance(data, done.epochs[-1]):

@@ -5,12 +5,14 @@
 - `Progress`: where a run stands, enough to go on from there
 - `check_dataset`: what `fit` refuses before anything is traced
 - `evaluate`: judge parameters
+- `cost`, `Cost`, `largest_batch`: parameters, computation and memory, before anything is allocated
 - `compile_program`, `Program`: compile once, train many seeds
 - `TrainState`, `Keys`, `run_keys`, `init_state`: what changes while training, and its randomness
 - `make_step`, `make_judge`, `make_epoch`, `make_evaluation`, `Batch`, `Tally`, `Objective`: the pure functions below
 - `sgd`, `adam`: optimizers with their hyperparameters in the state
 """
 
+from jaxd2l.train.cost import Cost, cost, largest_batch
 from jaxd2l.train.door import check_dataset
 from jaxd2l.train.epoch import empty_tally, make_epoch, make_evaluation
 from jaxd2l.train.evaluate import evaluate
@@ -24,6 +26,7 @@ from jaxd2l.train.step import Batch, Objective, Tally, make_judge, make_step
 
 __all__ = [
     "Batch",
+    "Cost",
     "DivergenceError",
     "EpochResult",
     "Keys",
@@ -38,11 +41,13 @@ __all__ = [
     "adam",
     "check_dataset",
     "compile_program",
+    "cost",
     "empty_tally",
     "evaluate",
     "fit",
     "init_state",
     "kernels_only",
+    "largest_batch",
     "make_epoch",
     "make_evaluation",
     "make_judge",

@@ -76,9 +76,7 @@ def peak(program: Operations, donated: int = 0, loss: int | None = None, platfor
     last = {v: t for t, kernel in enumerate(kernels) for v in kernel.reads}
     last |= {v: len(kernels) for v in program.outputs if v is not None}
     gradients = {v for k in kernels if not in_place.isdisjoint(k.writes) for v in k.reads} - set(program.inputs)
-    boundary = -1
-    if loss is not None:
-        boundary = next((t for t, k in enumerate(kernels) if program.outputs[loss] in k.writes), -1)
+    boundary = -1 if loss is None else _known_at(program.outputs[loss], kernels)
 
     alive: dict[Value, int] = {}
     forward: set[Value] = set()
@@ -105,6 +103,17 @@ def peak(program: Operations, donated: int = 0, loss: int | None = None, platfor
             waiting = sum(alive.values())
         waiting = max(waiting, inner.boundary)
     return worst._replace(boundary=waiting)
+
+
+def _known_at(value: Value | None, kernels: list[_Kernel]) -> int:
+    """When a value is known: where the routine that makes it, or the last one it is computed from, stands."""
+    at = {v: t for t, kernel in enumerate(kernels) for v in kernel.writes}
+    if value not in at:
+        return -1
+    kernel = kernels[at[value]]
+    if kernel.operation.name in ROUTINES:
+        return at[value]
+    return max((at[v] for v in kernel.reads if v in at), default=-1)
 
 
 def _round(operation: Operation, program: Operations, loss: int | None, platform: str) -> Peak:

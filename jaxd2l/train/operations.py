@@ -111,7 +111,10 @@ def _walk(
             found.append(Operation(name, equation.params, inputs, outputs, literals))
             continue
         inner: dict[Any, Value | None] = {v: Value(v.aval) for v in sub.constvars}
-        inner |= zip(sub.invars, map(read, arguments), strict=True)
+        given = list(map(read, arguments))
+        if equation.params.get("differentiated") and equation.params.get("prevent_cse"):
+            given = _behind_barrier(given, found)  # as jax.checkpoint is lowered: the recomputation is not shared
+        inner |= zip(sub.invars, given, strict=True)
         passed = {
             v: chosen[a]
             for v, a in zip(sub.invars, arguments, strict=True)
@@ -120,6 +123,14 @@ def _walk(
         results = _walk(sub, inner, passed, found, platform)
         values |= zip(equation.outvars, results, strict=True)
     return [read(v) for v in jaxpr.outvars]
+
+
+def _behind_barrier(values: list[Value | None], found: list[Operation]) -> list[Value | None]:
+    behind = [v and Value(v) for v in values]
+    kept = [(v, b) for v, b in zip(values, behind, strict=True) if v is not None and b is not None]
+    before, after = zip(*kept, strict=True) if kept else ((), ())
+    found.append(Operation("optimization_barrier", {"behind": len(found)}, before, after))
+    return behind
 
 
 def _called(equation: Any, chosen: dict[Any, int]) -> tuple[core.Jaxpr | None, list[Any]]:

@@ -1,0 +1,235 @@
+"""`jaxd2l cost RECIPE`: parameters, computation, memory to train and to predict, before anything is allocated."""
+
+import argparse
+import dataclasses
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from jaxd2l.commands import settings
+from jaxd2l.commands.exit_code import ExitCode
+from jaxd2l.data import Dataset
+from jaxd2l.recipes import RECIPES, find, load_data
+from jaxd2l.report.console import columns, short
+from jaxd2l.train import Recipe
+from jaxd2l.train.cost import STORED, Cost, Memory, cost, largest_batch, shapes
+from jaxd2l.train.foresee_memory import gib
+from jaxd2l.train.recipe import PRECISIONS
+
+_UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+
+
+def memory(text: str) -> int:
+    """Bytes from text such as 8GiB, 500M or 1e9."""
+    found = re.fullmatch(r"\s*([0-9.]+(?:e[0-9]+)?)\s*([KMGT]?)(?:i?B)?\s*", text, re.IGNORECASE)
+    try:
+        number = float(found[1]) * _UNITS[found[2].upper()] if found else 0.0
+    except ValueError:
+        number = 0.0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"expected an amount of memory such as 8GiB or 500MiB, got {text!r}")
+    return int(number)
+
+
+def add_parser(subparsers: Any) -> argparse.ArgumentParser:
+    """Describe the command."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "cost",
+        help="count parameters, computation and memory of a recipe",
+        description="Count parameters, multiply-adds, FLOPs and peak memory, layer by layer, from shapes alone. "
+        "Counts of layers and of a prediction are for one example, those of a step for a batch.",
+        epilog=f"recipes: {', '.join(RECIPES)} (see jaxd2l list)",
+    )
+    parser.add_argument("recipe", metavar="RECIPE", nargs="?", help="which network and settings")
+    parser.add_argument("--all", action="store_true", help="one line for each recipe")
+    group = parser.add_argument_group("what if (default: the recipe's own settings)")
+    group.add_argument("--batch-size", type=settings.integer, nargs="+", metavar="N", help="one or more")
+    group.add_argument("--image-size", type=settings.integer, metavar="PIXELS", help="a side")
+    group.add_argument("--precision", choices=tuple(PRECISIONS), help="what the network computes in")
+    group.add_argument("--remat", action="store_true", default=None, help="with rematerialisation")
+    group.add_argument("--accumulate", type=settings.integer, metavar="N", help="with batches cut into N pieces")
+    group.add_argument("--dataset", metavar="NAME", help="another image data set")
+    more = parser.add_argument_group("more answers")
+    more.add_argument("--memory", type=memory, metavar="SIZE", help="name the largest batch that trains in SIZE: 8GiB")
+    more.add_argument("--rate", type=settings.number, metavar="FLOPS", help="time of an epoch at FLOPS a second")
+    more.add_argument("--check", action="store_true", help="compile, and show XLA's own figures beside these")
+    more.add_argument("--measure", action="store_true", help="run a few updates: rate, time of an epoch, peak memory")
+    more.add_argument("--plot", type=Path, metavar="FILE", help="with --all: draw parameters, FLOPs and accuracy")
+    parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
+    settings.add_device_option(parser)
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Answer for one recipe, or for all."""
+    if args.all == (args.recipe is not None):
+        raise ValueError("name one recipe, or give --all")
+    if args.plot is not None and not args.all:
+        raise ValueError("--plot draws all recipes; give --all")
+    if args.memory is not None and args.all:
+        raise ValueError("--memory takes one recipe, not --all")
+    settings.choose_device(args.device)
+    return _all(args) if args.all else _one(args)
+
+
+def _one(args: argparse.Namespace) -> int:
+    own = find(args.recipe)
+    asked = settings.overridden(own, {**vars(args), "batch_size": None, "accumulate": None})
+    sizes = args.batch_size or [own.batch_size]
+    variants = [dataclasses.replace(asked, batch_size=n, accumulate=args.accumulate or own.accumulate) for n in sizes]
+    data = _shapes(asked)
+    found = [cost(recipe, data) for recipe in variants]
+    first = found[0]
+    print(_layer_table(first))
+    print(
+        f"\n{own.name}: {first.parameters:,} parameters, {first.macs:,} multiply-adds and "
+        f"{first.forward_flops:,} FLOPs to predict one example"
+    )
+    rows = [(_label(one.recipe, own), one) for one in found]
+    plain = dataclasses.replace(variants[0], remat=own.remat, accumulate=own.accumulate, precision=own.precision)
+    before = cost(plain, data) if plain != variants[0] else None
+    if before is not None:
+        rows.insert(0, ("as it is", before))
+    print("\n" + _total_table(rows))
+    answer: dict[str, Any] = {**summary(first), "layers": [_layer(one) for one in first.layers]}
+    if len(found) > 1:
+        answer["batches"] = [summary(one) for one in found]
+    if before is not None:
+        answer["as_it_is"] = summary(before)
+    if args.memory is not None:
+        fits = largest_batch(variants[0], args.memory, data)
+        answer["memory_bytes"], answer["largest_batch"] = args.memory, fits
+        print(f"\nlargest batch that trains in {gib(args.memory)}: {fits if fits is not None else 'none'}")
+    if args.rate is not None:
+        answer["epoch_seconds"] = first.epoch_seconds(args.rate)
+        print(f"\nan epoch at {short(args.rate)}FLOP/s: {first.epoch_seconds(args.rate):.3g} s")
+    if args.check:
+        answer["xla"] = _check(first, data)
+    if args.measure:
+        answer["measured"] = _measure(first, data)
+    if args.json:
+        print(json.dumps(answer))
+    return ExitCode.DONE
+
+
+def _all(args: argparse.Namespace) -> int:
+    found = []
+    for own in RECIPES.values():
+        values = {**vars(args), "batch_size": args.batch_size[0] if args.batch_size else None}
+        if own.image_size is None:
+            values = {**values, "image_size": None, "dataset": None}
+        asked = settings.overridden(own, values)
+        found.append(cost(asked, _shapes(asked)))
+    header = ("recipe", "parameters", "MACs", "FLOPs to predict", "batch", "FLOPs a step", "to predict", "to train")
+    rows = [
+        (
+            *(one.recipe.name, f"{one.parameters:,}", short(one.macs), short(one.forward_flops)),
+            *(str(one.recipe.batch_size), short(one.step_flops), gib(one.predict.total), gib(one.train.total)),
+        )
+        for one in found
+    ]
+    print(columns(header, rows))
+    if args.plot is not None:
+        from jaxd2l.report.cost_plot import draw
+
+        draw(found, args.plot)
+        print(f"\nplot: {args.plot}")
+    if args.json:
+        print(json.dumps({"recipes": [summary(one) for one in found]}))
+    return ExitCode.DONE
+
+
+def summary(one: Cost) -> dict[str, Any]:
+    """The totals as plain numbers: FLOPs of one prediction and of one step, bytes at the peak."""
+    recipe = one.recipe
+    return {
+        "recipe": recipe.name,
+        "batch_size": recipe.batch_size,
+        "image_size": recipe.image_size,
+        "precision": recipe.precision,
+        "remat": recipe.remat,
+        "accumulate": recipe.accumulate,
+        "parameters": one.parameters,
+        "macs": one.macs,
+        "forward_flops": one.forward_flops,
+        "step_flops": one.step_flops,
+        "padding_flops": one.padding_flops,
+        "predict_bytes": one.predict.total,
+        "train_bytes": one.train.total,
+        "kept_activation_bytes": one.kept_activations,
+        "predict_memory": one.predict._asdict(),
+        "train_memory": one.train._asdict(),
+        "steps_per_epoch": one.steps,
+    }
+
+
+def _shapes(recipe: Recipe) -> Dataset:
+    return shapes(recipe) if recipe.dataset in STORED else load_data(recipe)
+
+
+def _layer(layer: Any) -> dict[str, Any]:
+    return {**layer._asdict(), "output_shape": [*layer.output_shape], "receptive_field": [*layer.receptive_field]}
+
+
+def _layer_table(one: Cost) -> str:
+    header = ("layer", "output", "parameters", "MACs", "share", "output bytes", "receptive field")
+    rows = [
+        (
+            *(layer.name, "x".join(map(str, layer.output_shape)), f"{layer.parameters:,}", f"{layer.macs:,}"),
+            *(f"{layer.macs / max(one.macs, 1):.1%}", gib(layer.activation_bytes)),
+            "x".join(map(str, layer.receptive_field)),
+        )
+        for layer in one.layers
+    ]
+    return columns(header, rows)
+
+
+def _total_table(rows: list[tuple[str, Cost]]) -> str:
+    """A column for each variant: FLOPs, then memory by what it holds."""
+    header = ("", *(label for label, _ in rows), "")
+    lines = [("FLOPs a step", *(short(one.step_flops) for _, one in rows), "")]
+    lines.append(("memory to predict", *(gib(one.predict.total) for _, one in rows), ""))
+    lines.append(("memory to train", *(gib(one.train.total) for _, one in rows), ""))
+    for field in Memory._fields:
+        cells = (gib(getattr(one.train, field)) for _, one in rows)
+        lines.append((f"  {field.replace('_', ' ')}", *cells, ""))
+    return columns(header, lines)
+
+
+def _label(recipe: Recipe, own: Recipe) -> str:
+    parts = [f"batch {recipe.batch_size}"]
+    parts += ["remat"] if recipe.remat and not own.remat else []
+    parts += [f"{recipe.accumulate} pieces"] if recipe.accumulate != own.accumulate else []
+    parts += [recipe.precision] if recipe.precision != own.precision else []
+    return ", ".join(parts)
+
+
+def _check(one: Cost, data: Dataset) -> dict[str, Any]:
+    from jaxd2l.train.cost_check import xla_cost
+
+    xla = xla_cost(one.recipe, data)
+    n = one.recipe.batch_size
+    forward = one.forward_flops * n - 2 * n * sum(layer.padding_macs for layer in one.layers)
+    pairs = (
+        ("FLOPs of a predicted batch, without padding", forward, xla.forward_flops),
+        ("FLOPs of a step, without padding", one.step_flops - one.padding_flops, xla.step_flops),
+        ("bytes to predict", one.predict.total, xla.predict_bytes),
+        ("bytes to train, without what fit sets aside", one.train.total - one.train.set_aside, xla.train_bytes),
+    )
+    rows = [(what, f"{ours:,.0f}", f"{theirs:,.0f}", f"{ours / theirs:.3f}", "") for what, ours, theirs in pairs]
+    print("\n" + columns(("", "counted", "XLA", "ratio", ""), rows))
+    return xla._asdict()
+
+
+def _measure(one: Cost, data: Dataset) -> dict[str, Any]:
+    from jaxd2l.train.cost_check import measure
+
+    found = measure(one, data)
+    seconds = one.epoch_seconds(found.flops_per_second)
+    peak = "not reported by this device" if found.peak_bytes is None else gib(found.peak_bytes)
+    print(
+        f"\nmeasured: {found.step_seconds * 1e3:.3g} ms a step, {short(found.flops_per_second)}FLOP/s, "
+        f"{seconds:.3g} s an epoch; peak memory {peak}"
+    )
+    return {**found._asdict(), "epoch_seconds": seconds}
