@@ -1,12 +1,14 @@
 """What training the house-price grid by Python loops costs, beside the one compiled program.
 
 Four ways to the same trainings, with the same functions underneath. Three of them loop over the members, and are
-timed on a sample of the members, taken evenly through the grid; the total is their median times the number.
+timed on a sample of the members, taken evenly through the grid and interleaved with the program; the total is their
+median times the number.
 """
 
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +18,7 @@ from jaxd2l.data.houses import Houses
 from jaxd2l.experiments.houses import Family, prepare
 from jaxd2l.nn.loss import squared_error
 from jaxd2l.train.folds import FoldRows, fold_rows, shuffled
-from jaxd2l.train.kfold import Point, kfold, make_training
+from jaxd2l.train.kfold import Point, make_training, over_members, stacked
 from jaxd2l.train.optimizer import adam, with_hyperparameters
 from jaxd2l.train.state import Keys, init_state, run_keys
 from jaxd2l.train.step import Batch, Objective, make_step
@@ -41,15 +43,15 @@ class Cost(NamedTuple):
 Member = tuple[FoldRows, Point, Keys]
 
 
-def loop_costs(family: Family, train: Houses, fold: np.ndarray, *, sample: int = 12, few: int = 3) -> list[Cost]:
-    """Time the program and the loops.
+def loop_costs(family: Family, train: Houses, fold: np.ndarray, *, rounds: int = 3, sample: int = 4) -> list[Cost]:
+    """Time the program and the loops, interleaved.
 
     Args:
         family: networks and grid.
         train: houses with prices.
         fold: (n,) from `assign_folds`.
-        sample: trainings to time of the loop over a compiled fit.
-        few: trainings to time of the two slower loops.
+        rounds: each times the program once and every loop on its sample; results are medians.
+        sample: trainings a round of the loop over a compiled fit; the two slower loops time one.
 
     Returns:
         The program first.
@@ -63,18 +65,10 @@ def loop_costs(family: Family, train: Houses, fold: np.ndarray, *, sample: int =
         for j in range(len(prepared.tables))
     ]
     settings = (squared_error, family.schedule, family.epochs, family.batch_size)
-    whole = kfold(
-        family.network,
-        prepared.folds,
-        family.points,
-        epochs=family.epochs,
-        batch_size=family.batch_size,
-        seeds=family.seeds,
-        schedule=family.schedule,
-    )
-    began = time.perf_counter()
-    fit = jax.jit(make_training(family.network, adam(1.0, 0.0), *settings)).lower(*members[0]).compile()
-    compile_seconds = time.perf_counter() - began
+    training = make_training(family.network, adam(1.0, 0.0), *settings)
+    arguments = (rows, *stacked(family.points, family.seeds))
+    program, program_seconds = _compiled(over_members(training), *arguments)
+    fit, fit_seconds = _compiled(training, *members[0])
 
     def compiled_for_itself(member: Member) -> object:
         fold_rows, point, keys = member
@@ -83,12 +77,37 @@ def loop_costs(family: Family, train: Houses, fold: np.ndarray, *, sample: int =
         return jax.jit(lambda rows, keys: alone(rows, Point(rate, decay, dropout), keys))(fold_rows, keys)
 
     in_batches, step_seconds = _batch_loop(family, members[0])
-    return [
-        Cost("one program for all", len(members), whole.seconds, whole.compile_seconds),
-        _timed("loop over one compiled fit", lambda m: fit(*m), members, sample, compile_seconds),
-        _timed("loop over batches, one compiled step", in_batches, members, few, step_seconds),
-        _timed("loop over fits, each compiled for its settings", compiled_for_itself, members, few, 0.0),
+    loops: list[tuple[str, Callable[[Member], object], int, float]] = [
+        ("loop over one compiled fit", lambda member: fit(*member), sample, fit_seconds),
+        ("loop over batches, one compiled step", in_batches, 1, step_seconds),
+        ("loop over fits, each compiled for its settings", compiled_for_itself, 1, 0.0),
     ]
+    whole: list[float] = []
+    each: dict[str, list[float]] = {name: [] for name, *_ in loops}
+    chosen = [members[i] for i in np.linspace(0, len(members) - 1, rounds * sample).round().astype(int)]
+    for r in range(rounds):
+        whole.append(_seconds(lambda: program(*arguments)))
+        for name, run, count, _ in loops:
+            some = chosen[r * sample : r * sample + count]
+            each[name] += [_seconds(partial(run, member)) for member in some]
+    return [
+        Cost("one program for all", len(members), float(np.median(whole)), program_seconds),
+        *(
+            Cost(name, len(each[name]), float(np.median(each[name])) * len(members), compile_seconds)
+            for name, _, _, compile_seconds in loops
+        ),
+    ]
+
+
+def _compiled(function: Callable[..., Any], *arguments: Any) -> tuple[Any, float]:
+    began = time.perf_counter()
+    return jax.jit(function).lower(*arguments).compile(), time.perf_counter() - began
+
+
+def _seconds(run: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    jax.block_until_ready(run())
+    return time.perf_counter() - began
 
 
 def _batch_loop(family: Family, member: Member) -> tuple[Callable[[Member], object], float]:
@@ -121,15 +140,3 @@ def _batch_loop(family: Family, member: Member) -> tuple[Callable[[Member], obje
     began = time.perf_counter()
     jax.block_until_ready(run((member[0], point, member[2]), 1))
     return run, time.perf_counter() - began
-
-
-def _timed(
-    name: str, run: Callable[[Member], object], members: list[Member], sample: int, compile_seconds: float
-) -> Cost:
-    chosen = [members[i] for i in np.linspace(0, len(members) - 1, min(sample, len(members))).round().astype(int)]
-    seconds = []
-    for member in chosen:
-        began = time.perf_counter()
-        jax.block_until_ready(run(member))
-        seconds.append(time.perf_counter() - began)
-    return Cost(name, len(chosen), float(np.median(seconds)) * len(members), compile_seconds)

@@ -171,15 +171,12 @@ def kfold(
         raise ValueError(f"batch size must be between 1 and {data.train.indices.shape[1]} rows, got {batch_size}")
     began = time.perf_counter()
     train = make_training(network, optimizer(1.0, 0.0), loss, schedule, epochs, batch_size)
-    over_points = jax.vmap(train, (None, 0, None))
-    program = jax.jit(jax.vmap(jax.vmap(over_points, (None, None, 0)), (0, None, None)))
-    arrays = Point(*(jnp.asarray(values, jnp.float32) for values in zip(*points, strict=True)))
-    keys = jax.tree.map(lambda *key: jnp.stack(key), *[run_keys(seed) for seed in seeds])
-    compiled = program.lower(data, arrays, keys).compile()
+    arguments = (data, *stacked(points, seeds))
+    compiled = jax.jit(over_members(train)).lower(*arguments).compile()
     compile_seconds = time.perf_counter() - began
 
     began = time.perf_counter()
-    params, train_loss, validation_loss, prediction = jax.block_until_ready(compiled(data, arrays, keys))
+    params, train_loss, validation_loss, prediction = jax.block_until_ready(compiled(*arguments))
     seconds = time.perf_counter() - began
     by_point = lambda a: np.moveaxis(np.asarray(a), (0, 1, 2), (2, 1, 0))  # noqa: E731 - (k, s, g) to (g, s, k)
     return CrossValidation(
@@ -196,6 +193,21 @@ def kfold(
     )
 
 
+Training = Callable[[FoldRows, Point, Keys], tuple[PyTree, jax.Array, jax.Array, jax.Array]]
+
+
+def over_members(train: Training) -> Training:
+    """Vmap one training over k folds, s seeds and g points; results carry (k, s, g) in front."""
+    over_points = jax.vmap(train, (None, 0, None))
+    return jax.vmap(jax.vmap(over_points, (None, None, 0)), (0, None, None))
+
+
+def stacked(points: Sequence[Point], seeds: Sequence[int]) -> tuple[Point, Keys]:
+    """Points as arrays (g,), and the keys of the seeds (s,)."""
+    arrays = Point(*(jnp.asarray(values, jnp.float32) for values in zip(*points, strict=True)))
+    return arrays, jax.tree.map(lambda *key: jnp.stack(key), *[run_keys(seed) for seed in seeds])
+
+
 def make_training(
     network: Network,
     optimizer: optax.GradientTransformation,
@@ -203,7 +215,7 @@ def make_training(
     schedule: Schedule,
     epochs: int,
     batch_size: int,
-) -> Callable[[FoldRows, Point, Keys], tuple[PyTree, jax.Array, jax.Array, jax.Array]]:
+) -> Training:
     """Bind everything but the arrays.
 
     Returns:

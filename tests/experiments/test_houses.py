@@ -83,8 +83,8 @@ def test_peers_are_judged_on_the_same_folds(few):
 def test_the_loops_train_the_same_number_of_fits(few):
     train, _ = few
     family = SMALL_MLP._replace(points=grid((0.01,)), seeds=(0,), epochs=1, batch_size=55)
-    costs = loop_costs(family, train, assign_folds(83, 3, 0), sample=1, few=1)
-    assert [cost.sample for cost in costs] == [3, 1, 1, 1]
+    costs = loop_costs(family, train, assign_folds(83, 3, 0), rounds=1, sample=2)
+    assert [cost.sample for cost in costs] == [3, 2, 1, 1]
     assert all(cost.seconds > 0 for cost in costs)
 
 
