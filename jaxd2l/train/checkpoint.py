@@ -171,7 +171,8 @@ class Checkpoints:
 
                 for trash in () if self._read_only else self._folder.glob(f"{_TRASH}*"):
                     shutil.rmtree(trash)
-                logging.getLogger("absl").setLevel(logging.ERROR)  # Orbax reports its options as warnings
+                logging.getLogger("absl").setLevel(logging.CRITICAL)  # Orbax reports options, and errors it also raises
+                logging.getLogger("asyncio").addFilter(_not_an_orphan)
                 options = ocp.CheckpointManagerOptions(
                     create=not self._read_only,
                     read_only=self._read_only,
@@ -199,14 +200,24 @@ class Checkpoints:
             manager = self._manager()
             if number in manager.all_steps():
                 return
+            self._require_room(arrays)
             items = ocp.args.Composite(arrays=ocp.args.StandardSave(arrays), facts=ocp.args.JsonSave(document))
             manager.save(number, args=items, force=True)
             _sum_files(self._folder / str(number))
             self._scores[number] = score
             self._forget(manager)
         except Exception as error:  # a full disk comes as OSError, ValueError or an exception of TensorStore
+            for half in self._folder.glob(f"{number}.*"):
+                shutil.rmtree(half, ignore_errors=True)  # on a full disk it would take the room of the next one
             reason = " ".join(str(error).split())[:200]
             raise OSError(f"cannot save a checkpoint in {self._folder}: {reason}") from error
+
+    def _require_room(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Orbax finds a full disk too, but by half a checkpoint and tracebacks from its threads."""
+        needed = sum(a.nbytes for a in arrays.values()) * 9 // 8 + 2**16
+        free = shutil.disk_usage(self._folder).free
+        if free < needed:
+            raise OSError(f"{needed / 1e6:.3g} MB are needed, {free / 1e6:.3g} MB are free; make room and resume")
 
     def _forget(self, manager: Any) -> None:
         numbers = sorted(manager.all_steps())
@@ -232,6 +243,11 @@ class Checkpoints:
         (self._folder / str(number)).rename(target)
         self._manager().reload()
         return target
+
+
+def _not_an_orphan(record: logging.LogRecord) -> bool:
+    """Where one write fails Orbax does not wait for the others, and asyncio would log their tracebacks."""
+    return "never retrieved" not in record.getMessage()
 
 
 def _sum_files(step: Path) -> None:

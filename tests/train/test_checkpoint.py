@@ -205,3 +205,12 @@ def test_a_kill_while_an_old_checkpoint_is_deleted_leaves_no_half_one(folder, mo
     assert again.numbers() == [2, 3]
     assert sorted(p.name for p in folder.iterdir()) == ["2", "3"]
     _assert_is(again.newest(pytest.fail), 3)
+
+
+def test_a_disk_without_room_is_told_before_anything_is_written(folder, monkeypatch):
+    checkpoints = _saved(folder, 1)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**6, 10**6 - 9000, 9000))
+    checkpoints.save(2, _arrays(2), FACTS)
+    with pytest.raises(OSError, match=r"0\.0661 MB are needed, 0\.009 MB are free"):
+        checkpoints.close()
+    assert sorted(p.name for p in folder.iterdir()) == ["1"]
