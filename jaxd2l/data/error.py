@@ -7,3 +7,6 @@ class DataError(ValueError):
     The message is one line: what was found, what was expected, what to do.
     The command line ends with exit code 65 (`EX_DATAERR`) on it.
     """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.split()))  # names and values out of a file may hold line breaks

@@ -42,10 +42,10 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
         OSError: the file cannot be read.
     """
     rows = []
-    for number, line in enumerate((path / METRICS).read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate((path / METRICS).read_bytes().splitlines(), 1):
         try:
             row = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise DataError(f"{path / METRICS}, line {number}: not JSON ({error})") from error
         if not isinstance(row, dict):
             raise DataError(f"{path / METRICS}, line {number}: expected an object, got {type(row).__name__}")
