@@ -47,6 +47,7 @@ def plan(image: Pair, window: Pair, channels: int, features: int, at: Geometry) 
     | few channels in and out (LeNet) | patches of several outputs | the routine fills no vector register |
     | few channels in (first layers) | patches | the same; 2 times faster |
     | kernel larger than the image (3x3x512 on 3x3) | patches | the routine packs the kernel anew for each image |
+    | window larger than the image (5x5 on 3x3) | patches | XLA has only naive loops for it |
     | strides, both gradients | patches | the routine would multiply mostly zeros |
     | everything else | the routine | 80 to 95 % of the rate of a matrix product |
     """
@@ -54,10 +55,14 @@ def plan(image: Pair, window: Pair, channels: int, features: int, at: Geometry) 
     if at.strides == (1, 1) and max(channels, features) <= 16:
         columns = next(b for b in (4, 2, 1) if b * features <= 32 or b == 1)
         return Plan(columns, columns, columns)
-    deep = channels <= 4 or (kh * kw * channels > 16 * oh * ow and features >= 64)
-    deep_back = kh * kw * features > 16 * math.prod(image) and channels >= 64
+    forward = channels <= 4 or (kh * kw * channels > 16 * oh * ow and features >= 64) or _exceeds(window, image)
+    back = (kh * kw * features > 16 * math.prod(image) and channels >= 64) or _exceeds(window, (oh, ow))
     strided = at.strides != (1, 1)
-    return Plan(int(deep), int(deep_back or strided), int(deep or strided))
+    return Plan(int(forward), int(back or strided), int(forward or strided))
+
+
+def _exceeds(window: Pair, image: Pair) -> bool:
+    return any(k > size for k, size in zip(window, image, strict=True))
 
 
 def convolve(x: jax.Array, kernel: jax.Array, at: Geometry) -> jax.Array:

@@ -114,6 +114,7 @@ CHOICES = {
     "LeNet's second": ((14, 14), 5, 6, 16, 1, 0, Plan(2, 2, 2)),
     "ResNet's first": ((20, 20), 7, 1, 64, 2, 3, Plan(1, 1, 1)),
     "deep and small": ((3, 3), 3, 96, 64, 1, 1, Plan(1, 1, 1)),
+    "window over the image": ((3, 3), 5, 17, 20, 1, 2, Plan(1, 1, 1)),
     "strided": ((8, 8), 3, 17, 20, 2, 1, Plan(0, 1, 1)),
     "middle": ((9, 9), 3, 17, 20, 1, 1, Plan(0, 0, 0)),
     "pointwise": ((5, 7), 1, 17, 3, 1, 0, None),
