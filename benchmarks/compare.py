@@ -133,7 +133,14 @@ def compare(name, batch, arguments):
         found[peer.name] = (
             {"failure": peer.failure} if peer.failure else summary(peer, ours, arguments.steps, stochastic)
         )
-    return {"recipe": name, "batch_size": batch, "steps": arguments.steps, "rounds": arguments.rounds, "peers": found}
+    return {
+        "recipe": name,
+        "batch_size": batch,
+        "steps": arguments.steps,
+        "rounds": arguments.rounds,
+        "load": os.getloadavg(),
+        "peers": found,
+    }
 
 
 def summary(peer, ours, steps, stochastic):
@@ -167,10 +174,9 @@ def summary(peer, ours, steps, stochastic):
 
 def show(result):
     """The table of one recipe."""
-    print(f"\n{result['recipe']}, batch {result['batch_size']}, {result['rounds']} rounds of {result['steps']} steps")
-    print(
-        f"{'':14} {'ms/step':>9} {'ratio':>6} {'min':>6} {'max':>6} {'cpu':>6} {'compile s':>9} {'peak MB':>8} same work"
-    )
+    what = f"batch {result['batch_size']}, {result['rounds']} rounds of {result['steps']} steps"
+    print(f"\n{result['recipe']}, {what}, load {result['load'][0]:.1f}")
+    print(f"{'':14} {'ms/step':>9} {'ratio':>6} {'min':>6} {'max':>6} {'cpu':>6} {'compile s':>9} {'peak MB':>8} same")
     for name, row in result["peers"].items():
         if row.get("failure"):
             print(f"{name:14} {row['failure']}")
@@ -196,8 +202,11 @@ def first_epoch(name):
     return seconds
 
 
-def save(results, load_before):
-    """Everything measured, with what it was measured on; the path written."""
+def save(results):
+    """Everything measured, with what it was measured on; the path written.
+
+    Results of the same day and device stay in the file unless the same recipe and batch were measured again.
+    """
     device = re.sub(r"[^a-z0-9]+", "-", jax.devices()[0].device_kind.lower()).strip("-")
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=HERE).stdout
     record = {
@@ -207,12 +216,12 @@ def save(results, load_before):
         "python": platform.python_version(),
         "commit": commit.strip(),
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "load_before": load_before,
-        "load_after": os.getloadavg(),
-        "results": results,
     }
     path = HERE / "results" / f"{device}-{record['date'][:10]}.json"
     path.parent.mkdir(exist_ok=True)
+    earlier = json.loads(path.read_text())["results"] if path.exists() else []
+    new = {(r["recipe"], r["batch_size"]) for r in results}
+    record["results"] = [r for r in earlier if (r["recipe"], r["batch_size"]) not in new] + results
     path.write_text(json.dumps(record, indent=1) + "\n")
     return path
 
@@ -237,16 +246,16 @@ def main():
     parser.add_argument("--keras-python", help="interpreter that has Keras 3, JAX and NumPy")
     parser.add_argument("--first-epoch", action="store_true", help="also time the first epoch from the shell")
     arguments = parser.parse_args()
-    load_before, results = os.getloadavg(), []
-    if load_before[0] > 0.5:
-        print(f"the machine is busy (load {load_before[0]:.1f}): ratios will wander", file=sys.stderr)
+    results = []
+    if os.getloadavg()[0] > 0.5:
+        print(f"the machine is busy (load {os.getloadavg()[0]:.1f}): ratios will wander", file=sys.stderr)
     for recipe in arguments.recipes:
         name, _, batch = recipe.partition(":")
         results.append(compare(name, int(batch or 0), arguments))
         if arguments.first_epoch:
             results[-1]["first_epoch_seconds"] = first_epoch(name)
         show(results[-1])
-        path = save(results, load_before)
+        path = save(results)
     print(f"\n{path}")
 
 

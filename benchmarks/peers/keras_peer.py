@@ -19,8 +19,8 @@ def network(recipe):
         return [layers.Flatten(), layers.Dense(256, "relu"), layers.Dense(10)], ["1", "3"]
     if recipe in ("lenet", "lenet_relu"):
         act = "sigmoid" if recipe == "lenet" else "relu"
-        body = [layers.Conv2D(6, 5, padding="same", activation=act), layers.AveragePooling2D()]
-        body += [layers.Conv2D(16, 5, activation=act), layers.AveragePooling2D(), layers.Flatten()]
+        body = [layers.Conv2D(6, 5, padding="same", activation=act), layers.AveragePooling2D(2)]
+        body += [layers.Conv2D(16, 5, activation=act), layers.AveragePooling2D(2), layers.Flatten()]
         head = [layers.Dense(120, act), layers.Dense(84, act), layers.Dense(10)]
         return body + head, ["0", "3", "7", "9", "11"]
     raise SystemExit(f"no Keras network is written for {recipe}")

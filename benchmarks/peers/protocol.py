@@ -57,9 +57,18 @@ def serve(began, parameters, first_loss, train, versions, compile_seconds):
                 "seconds": time.perf_counter() - began,
                 "processor_seconds": time.process_time() - used,
                 "loss": loss,
-                "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+                "peak_mb": peak_mb(),
             }
         )
+
+
+def peak_mb():
+    """Most memory resident so far, in MB; `ru_maxrss` would count what the parent held when it forked."""
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
+    except (OSError, StopIteration):
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def say(message):
