@@ -20,6 +20,7 @@ def leaky_relu(x: jax.Array, slope: float = 0.01) -> jax.Array:
 @jax.custom_jvp
 def sigmoid(x: jax.Array) -> jax.Array:
     """1 / (1 + exp(-x)), in (0, 1); derivative at most 1/4, reached at 0. Saturates without overflow."""
+    x = jnp.asarray(x)
     return jax.lax.platform_dependent(x, cpu=_flat_logistic, default=jax.lax.logistic)
 
 

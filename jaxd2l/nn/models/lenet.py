@@ -24,7 +24,7 @@ class LeNet(nn.Module):
     | avg_pool 2x2 | (n, 14, 14, 6) | |
     | Conv_1 5x5, sigmoid | (n, 10, 10, 16) | 2,416 |
     | avg_pool 2x2 | (n, 5, 5, 16) | |
-    | flatten | (n, 400) | |
+    | Flatten_0 | (n, 400) | |
     | Dense_0, sigmoid | (n, 120) | 48,120 |
     | Dense_1, sigmoid | (n, 84) | 10,164 |
     | Dense_2 | (n, 10) | 850 |

@@ -32,7 +32,7 @@ class SoftmaxRegression(nn.Module):
     | layer | output | parameters |
     |---|---|---|
     | input | (n, 28, 28, 1) | |
-    | flatten | (n, 784) | |
+    | Flatten_0 | (n, 784) | |
     | Dense_0 | (n, 10) | 7,850 |
 
     Total: 7,850 parameters. Weights N(0, 0.01^2), bias 0.

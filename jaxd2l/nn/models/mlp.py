@@ -17,7 +17,7 @@ class MLP(nn.Module):
     | layer | output | parameters |
     |---|---|---|
     | input | (n, 28, 28, 1) | |
-    | flatten | (n, 784) | |
+    | Flatten_0 | (n, 784) | |
     | Dense_0, relu | (n, 256) | 200,960 |
     | Dense_1 | (n, 10) | 2,570 |
 

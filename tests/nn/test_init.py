@@ -1,0 +1,88 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxd2l.nn import by_path, init
+from jaxd2l.nn.models import MLP
+
+DENSE, CONV = (300, 200), (5, 3, 20, 100)
+
+
+@pytest.mark.parametrize(
+    ("rule", "shape", "deviation"),
+    [
+        (init.normal(0.01), DENSE, 0.01),  # the notes say N(0, 0.01) and mean the standard deviation
+        (init.uniform(-3.0, 3.0), DENSE, 3 / np.sqrt(3)),
+        (init.xavier_uniform, DENSE, np.sqrt(2 / 500)),
+        (init.xavier_normal, CONV, np.sqrt(2 / (15 * 120))),
+        (init.xavier_uniform, CONV, np.sqrt(2 / (15 * 120))),
+        (init.he_normal, CONV, np.sqrt(2 / 300)),
+        (init.he_uniform, CONV, np.sqrt(2 / 300)),
+        (init.torch_kernel, CONV, np.sqrt(1 / 300 / 3)),
+        (init.torch_bias(300), (30_000,), np.sqrt(1 / 300 / 3)),
+    ],
+)
+def test_initialisers_have_mean_0_and_the_stated_deviation(rule, shape, deviation):
+    drawn = rule(jax.random.key(0), shape, jnp.float32)
+    np.testing.assert_allclose(np.std(drawn), deviation, rtol=0.02)  # 30,000 draws: 0.4%, five deviations
+    assert abs(np.mean(drawn)) < 5 * deviation / np.sqrt(drawn.size)
+
+
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float32])
+@pytest.mark.parametrize("rule", [init.normal(0.1), init.xavier_uniform, init.he_normal, init.constant(2.0)])
+def test_initialisers_keep_the_dtype(rule, dtype):
+    assert rule(jax.random.key(0), (3, 5), dtype).dtype == dtype
+
+
+def test_scale_of_a_bias_cannot_be_read_off_its_shape():
+    with pytest.raises(ValueError, match="bias rule"):
+        init.xavier_uniform(jax.random.key(0), (5,), jnp.float32)
+
+
+def test_equal_settings_are_equal_rules():
+    assert init.normal(0.01) == init.normal(0.01)
+    assert init.torch_bias(7) == init.torch_bias(7)
+    np.testing.assert_array_equal(init.zero_bias(3)(jax.random.key(0), (5,)), 0)
+    np.testing.assert_array_equal(init.constant_bias(2.0)(3)(jax.random.key(0), (5,)), 2)
+
+
+@pytest.fixture(scope="module")
+def params():
+    return MLP(hidden=(5, 7), num_outputs=2).init(jax.random.key(0), jnp.ones((1, 3)), train=False)["params"]
+
+
+def test_a_rule_per_layer_by_path(params):
+    rules = {"Dense_0/kernel": init.xavier_uniform, "Dense_1/kernel": init.constant(42.0), "*/bias": init.constant(1.0)}
+    new = by_path.initialise(params, rules, jax.random.key(1))
+    np.testing.assert_array_equal(new["Dense_1"]["kernel"], 42)
+    assert all(np.all(new[layer]["bias"] == 1) for layer in new)
+    assert np.any(new["Dense_0"]["kernel"] != params["Dense_0"]["kernel"])
+    np.testing.assert_array_equal(new["Dense_2"]["kernel"], params["Dense_2"]["kernel"])  # no rule: kept
+
+
+def test_uniform_with_a_gap_zeroes_the_small_ones(params):
+    new = by_path.initialise(params, {"*/kernel": init.uniform_with_gap(10.0, 5.0)}, jax.random.key(1))
+    sizes = np.abs(np.concatenate([new[layer]["kernel"].ravel() for layer in new]))
+    assert np.all((sizes == 0) | ((sizes >= 5) & (sizes <= 10)))
+    assert 0.2 < np.mean(sizes == 0) < 0.8
+
+
+def test_a_rule_that_matches_nothing_is_refused_with_the_paths(params):
+    with pytest.raises(ValueError, match=r"matches no parameter.*Dense_0/bias"):
+        by_path.initialise(params, {"Conv_0/kernel": init.xavier_uniform}, jax.random.key(0))
+
+
+def test_parameters_are_read_set_and_counted_by_path(params):
+    assert list(by_path.flat(params))[:2] == ["Dense_0/bias", "Dense_0/kernel"]
+    new = by_path.replace(params, {"Dense_0/bias": jnp.arange(5.0)})
+    np.testing.assert_array_equal(new["Dense_0"]["bias"], jnp.arange(5.0))
+    np.testing.assert_array_equal(params["Dense_0"]["bias"], 0)  # nothing changes in place
+    assert by_path.count(params) == 3 * 5 + 5 + 5 * 7 + 7 + 7 * 2 + 2
+    assert "Dense_2/kernel" in by_path.table(params)
+    assert by_path.table(params).endswith(str(by_path.count(params)))
+
+
+def test_wrong_paths_and_shapes_are_all_listed(params):
+    with pytest.raises(ValueError, match=r"x: no such parameter; Dense_0/bias: shape \(3,\), expected \(5,\)"):
+        by_path.replace(params, {"x": jnp.ones(1), "Dense_0/bias": jnp.ones(3)})
