@@ -8,6 +8,7 @@ from typing import Any
 
 from jaxd2l.commands import settings
 from jaxd2l.commands.exit_code import ExitCode
+from jaxd2l.data import DataError
 from jaxd2l.data.houses import CITATION, Houses, load_ames, read_houses, write_submission
 from jaxd2l.data.table import apply_table, fit_table
 from jaxd2l.experiments.house_loops import Cost, loop_costs
@@ -66,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
     fold = assign_folds(len(train.ids), args.folds, args.seed)
     source = CITATION if args.train is None else str(args.train)
     say(f"{source}: {len(train.ids):,} training and {len(test.ids):,} test rows, {args.folds} folds, {device_name()}")
-    for line in _remarks(train, test):
+    for line in _remarks(train, test, (args.train, args.test)):
         say(line)
 
     began = time.perf_counter()
@@ -108,10 +109,16 @@ def _files(train: Path, test: Path) -> tuple[Houses, Houses]:
     return houses, rows
 
 
-def _remarks(train: Houses, test: Houses) -> list[str]:
+def _remarks(train: Houses, test: Houses, files: tuple[Path | None, Path | None]) -> list[str]:
     """What the tables leave out or have not seen; the check of the columns comes before any training."""
-    table = fit_table(train.features)
-    unseen = apply_table(table, test.features).unseen
+    try:
+        table = fit_table(train.features)
+    except DataError as error:
+        raise DataError(f"{files[0]}: {error}") from error
+    try:
+        unseen = apply_table(table, test.features).unseen
+    except DataError as error:
+        raise DataError(f"{files[1]}: {error}") from error
     lines = list(table.notes)
     if unseen:
         counts = ", ".join(f"{name} {count}" for name, count in unseen.items())

@@ -240,14 +240,15 @@ def _is_number(column: "pd.Series") -> bool:
 
 
 def _numbers(column: "pd.Series", name: str) -> np.ndarray:
-    """A column as float64, NaN where missing."""
+    """A column as float64, NaN where missing; rows are counted from 1, the first after the header."""
     if not _is_number(column) and not column.isna().all():
         text = next(v for v in column[column.notna()] if not _reads_as_number(v))
-        row = int(np.flatnonzero((column == text).to_numpy())[0])
+        row = int(np.flatnonzero((column == text).to_numpy())[0]) + 1
         raise DataError(f"column {name} holds {text!r} at row {row}, but numbers in the training table")
     values = column.to_numpy(np.float64, na_value=np.nan)
     if np.isinf(values).any():
-        raise DataError(f"column {name} is infinite at row {int(np.flatnonzero(np.isinf(values))[0])}")
+        row = int(np.flatnonzero(np.isinf(values))[0]) + 1
+        raise DataError(f"column {name} is infinite at row {row}")
     return values
 
 

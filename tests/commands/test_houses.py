@@ -56,6 +56,7 @@ def test_bad_files_end_in_one_line_and_exit_code_65(files, capsys, train, test, 
     assert main(["houses", "--train", str(paths[0]), "--test", str(paths[1]), "--folds", "2", "--quiet"]) == code
     error = capsys.readouterr().err
     assert message in error
+    assert "train.csv" in error or "test.csv" in error
     assert error.count("\n") == 1
     assert not (paths[0].parent / "submission.csv").exists()
 

@@ -32,6 +32,8 @@ def test_a_file_to_predict_needs_no_price(tmp_path):
     assert houses.price is None
     assert houses.ids.tolist() == [7, 5]
     assert list(houses.features.columns) == ["a"]
+    blank = read_houses(written(tmp_path, "Id,a,SalePrice\n7,1,NA\n5,2,\n"), needs_price=False)
+    assert blank.price is None
 
 
 @pytest.mark.parametrize(

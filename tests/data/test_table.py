@@ -83,8 +83,8 @@ def test_columns_are_found_by_name_not_by_place():
     [
         (pd.DataFrame({"a": [1.0]}), "without b"),
         (pd.DataFrame({"a": [1.0], "b": ["u"], "c": [0]}), "unexpected c"),
-        (pd.DataFrame({"a": ["many"], "b": ["u"]}), "column a holds 'many' at row 0"),
-        (pd.DataFrame({"a": [np.inf], "b": ["u"]}), "column a is infinite at row 0"),
+        (pd.DataFrame({"a": ["many"], "b": ["u"]}), "column a holds 'many' at row 1"),
+        (pd.DataFrame({"a": [np.inf], "b": ["u"]}), "column a is infinite at row 1"),
     ],
 )
 def test_rows_that_do_not_fit_the_training_table_are_refused(frame, message):
