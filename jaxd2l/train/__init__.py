@@ -10,6 +10,9 @@
 - `TrainState`, `Keys`, `run_keys`, `init_state`: what changes while training, and its randomness
 - `make_step`, `make_judge`, `make_epoch`, `make_evaluation`, `Batch`, `Tally`, `Objective`: the pure functions below
 - `sgd`, `adam`: optimizers with their hyperparameters in the state
+
+Many trainings as one program are modules of their own: `jaxd2l.train.kfold` (with `folds`) cross-validates a grid,
+`jaxd2l.train.sweep` (with `members`) trains one recipe at many rates and seeds.
 """
 
 from jaxd2l.train.cost import Cost, cost, largest_batch
