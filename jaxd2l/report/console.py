@@ -15,7 +15,7 @@ def short(number: float | None) -> str:
     """A count in at most five characters: 7,850 -> 7.85k; empty for None."""
     if number is None:
         return ""
-    for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+    for size, unit in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
         if number >= size:
             return f"{number / size:.3g}{unit}"
     return f"{number:g}"

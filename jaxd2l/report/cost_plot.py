@@ -13,9 +13,9 @@ def published_accuracy(one: Cost) -> float | None:
 
 
 def draw(costs: Sequence[Cost], path: Path) -> None:
-    """Draw FLOPs to predict against published test accuracy; the area of a point is its number of parameters.
+    """Draw FLOPs to predict against published test accuracy; the area of a point grows with its parameters.
 
-    Networks without a published accuracy stand on the lower edge, hollow.
+    Networks without a published accuracy are left out.
 
     Args:
         costs: of the recipes to show.
@@ -29,19 +29,21 @@ def draw(costs: Sequence[Cost], path: Path) -> None:
 
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.subplots()
-    shown = [(one, published_accuracy(one)) for one in costs if one.recipe.hits is not None]
-    lowest = min((accuracy for _, accuracy in shown if accuracy is not None), default=0.5) - 0.02
-    for one, accuracy in shown:
-        y = lowest if accuracy is None else accuracy
-        size = 4 + 300 * (one.parameters / 50e6) ** 0.5
-        face = "none" if accuracy is None else "tab:blue"
-        axes.scatter([one.forward_flops], [y], s=size, facecolors=face, edgecolors="tab:blue", alpha=0.7)
-        turn = 60 if accuracy is None else 0
+    shown = [(one, accuracy) for one in costs if (accuracy := published_accuracy(one)) is not None]
+    for i, (one, accuracy) in enumerate(sorted(shown, key=lambda pair: pair[0].forward_flops)):
+        axes.scatter([one.forward_flops], [accuracy], s=4 + 300 * (one.parameters / 50e6) ** 0.5, alpha=0.6)
+        below = i % 2  # labels of neighbours on either side of their points
         axes.annotate(
-            one.recipe.name, (one.forward_flops, y), (4, 4), textcoords="offset points", rotation=turn, fontsize=8
+            one.recipe.name,
+            (one.forward_flops, accuracy),
+            (0, -14 if below else 9),
+            textcoords="offset points",
+            ha="center",
+            fontsize=8,
         )
     axes.set_xscale("log")
-    axes.set_xlabel("FLOPs to predict one image")
-    axes.set_ylabel("published test accuracy (hollow: none published)")
-    axes.set_title("Area of a point: square root of the number of parameters")
+    axes.margins(0.1)
+    axes.set_xlabel("FLOPs to predict one example")
+    axes.set_ylabel("test accuracy, mean of the published runs")
+    axes.set_title("Area of a point: root of the number of parameters", fontsize=10)
     figure.savefig(path)

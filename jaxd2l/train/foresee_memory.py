@@ -49,7 +49,7 @@ def ran_out(error: BaseException) -> bool:
 def gib(number: int) -> str:
     """Bytes for people: 3 digits and the unit that suits them."""
     for unit, size in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
-        if number >= size:
+        if number >= size * 1000 / 1024:  # 1000 KiB are 0.977 MiB: never four digits
             return f"{number / size:.3g} {unit}"
     return f"{number} B"
 
