@@ -1,0 +1,67 @@
+"""What makes equal seeds give equal bits, on a GPU too: nothing in an update adds in an order left to chance."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from jaxd2l.recipes import RECIPES
+from jaxd2l.train import Batch, init_state, make_step
+
+REPOSITORY = Path(__file__).parent.parent.parent
+# One recipe for each kind of layer: the deeper relatives repeat theirs.
+KINDS = ("softmax", "dropout_mlp", "lenet", "lenet_bn", "alexnet", "nin", "googlenet", "resnet18", "densenet")
+
+
+def _primitives(jaxpr):
+    """Every primitive of a traced program, inner programs included."""
+    for equation in jaxpr.eqns:
+        yield equation.primitive.name
+        for value in equation.params.values():
+            for inner in value if isinstance(value, list | tuple) else (value,):
+                if hasattr(inner, "eqns"):
+                    yield from _primitives(inner)
+                elif hasattr(inner, "jaxpr"):
+                    yield from _primitives(inner.jaxpr)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_no_update_scatters(name):
+    # Scatter and select-and-scatter add in the order in which a GPU's threads arrive.
+    recipe = RECIPES[name]
+    optimizer, objective = recipe.make_optimizer(), recipe.objective()
+    x = jax.ShapeDtypeStruct((2, 28, 28, 1), jnp.uint8)
+    prepared = jax.eval_shape(objective.prepare, x)
+    key = jax.eval_shape(lambda: jax.random.key(0))
+    state = jax.eval_shape(lambda key: init_state(recipe.model, optimizer, key, jnp.zeros(prepared.shape)), key)
+    batch = Batch(x, jax.ShapeDtypeStruct((2,), jnp.int32), jax.ShapeDtypeStruct((2,), jnp.float32))
+    traced = jax.make_jaxpr(make_step(recipe.model, optimizer, objective))(state, batch, key)
+    used = set(_primitives(traced.jaxpr))
+    assert "dot_general" in used, "the walk reaches the network"
+    assert not {primitive for primitive in used if "scatter" in primitive}
+
+
+def test_deterministic_changes_nothing_on_a_cpu(tmp_path):
+    ends = []
+    for more in ([], ["--deterministic"]):
+        folder = tmp_path / f"run{len(ends)}"
+        command = [
+            sys.executable,
+            "-m",
+            "jaxd2l",
+            "train",
+            "linear",
+            "--quiet",
+            "--device",
+            "cpu",
+            "--out",
+            str(folder),
+        ]
+        environment = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
+        subprocess.run([*command, str(folder), *more], check=True, env=environment, cwd=REPOSITORY)
+        ends.append((folder / "weights.safetensors").read_bytes())
+    assert ends[0] == ends[1]
