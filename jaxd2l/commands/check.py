@@ -77,7 +77,8 @@ def _state(folder: Path, config: dict[str, Any]) -> str:
     done, epochs = run_folder.finished_epochs(folder)
     if done == epochs:
         return "finished"
-    return f"unfinished ({done} of {epochs} epochs), go on with: jaxd2l train {config.get('recipe')} --resume --out ..."
+    again = f"jaxd2l train {config.get('recipe')} --resume --out {folder}"
+    return f"unfinished ({done} of {epochs} epochs), go on with: {again}"
 
 
 def _environment(folder: Path) -> Finding:

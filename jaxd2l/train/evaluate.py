@@ -5,7 +5,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxd2l.data import Examples, ordered_rows
+from jaxd2l.data import Dataset, Examples, ordered_rows
+from jaxd2l.train.door import check_dataset
 from jaxd2l.train.epoch import empty_tally, make_evaluation
 from jaxd2l.train.program import mean, on_device
 from jaxd2l.train.recipe import Recipe
@@ -32,9 +33,11 @@ def evaluate(
 
     Raises:
         ValueError: no example, or inputs the network refuses.
+        DataError: the examples cannot be judged, before anything is traced; see `check_dataset`.
     """
     if len(examples.x) == 0:
         raise ValueError("no example to evaluate on; at least one is needed")
+    examples = check_dataset(recipe, Dataset("evaluation", examples, examples)).test
     rows = ordered_rows(len(examples.x), batch_size or recipe.batch_size)
     steps = rows.indices.shape[0]
     evaluation = jax.jit(make_evaluation(make_judge(recipe.model, recipe.objective())), donate_argnums=2)

@@ -18,6 +18,7 @@ from jaxd2l.train import (
     check_dataset,
     compile_program,
     empty_tally,
+    evaluate,
     fit,
     sgd,
 )
@@ -214,6 +215,13 @@ def test_fit_refuses_before_anything_is_traced(what, monkeypatch):
     monkeypatch.setattr(jax, "eval_shape", traced)
     with pytest.raises(ValueError, match=message):
         fit(recipe, data, 0)
+
+
+def test_evaluate_refuses_the_same():
+    with pytest.raises(DataError, match="label 3 at row 2"):
+        evaluate(RECIPE, {}, {}, Examples(ROWS, LABELS + 1))
+    with pytest.raises(DataError, match="channels first"):
+        evaluate(IMAGES, {}, {}, Examples(np.zeros((11, 3, 28, 28), np.uint8), LABELS))
 
 
 @pytest.mark.parametrize("seed", [-1, 2**32, 1.0, True, "1", None])
