@@ -19,7 +19,10 @@ from jaxd2l.nn import (
     sigmoid,
 )
 
-KEY = jax.random.key(0)
+
+def key():
+    """A new key: none is used twice."""
+    return jax.random.key(0)
 
 
 def test_dot_and_sigmoid_of_an_image_as_a_vector():
@@ -31,21 +34,21 @@ def test_dot_and_sigmoid_of_an_image_as_a_vector():
 def test_all_ones_4_8_2_network_gives_80():
     net = Sequential((Dense(8, **(ones := {"kernel_init": init.constant(1.0)})), Dense(2, **ones)))
     x = jnp.asarray([[1.0, 2.0, 3.0, 4.0]])
-    params = net.init(KEY, x)
+    params = net.init(key(), x)
     hidden = dense(x, jnp.ones((4, 8)), jnp.zeros(8))
     np.testing.assert_array_equal(hidden, jnp.full((1, 8), 10.0))  # the notes say 8: a slip
     np.testing.assert_array_equal(net.apply(params, x), [[80, 80]])
 
 
 def test_three_classes_and_four_features_need_twelve_weights():
-    params = Dense(3).init(KEY, jnp.ones((1, 4)))["params"]
+    params = Dense(3).init(key(), jnp.ones((1, 4)))["params"]
     assert params["kernel"].size == 12
 
 
 def test_affine_of_affine_is_affine_and_relu_between_makes_more_of_it():
     k1, k2, b1, b2 = (
-        jax.random.normal(key, shape)
-        for key, shape in zip(jax.random.split(KEY, 4), [(4, 5), (5, 3), (5,), (3,)], strict=True)
+        jax.random.normal(part, shape)
+        for part, shape in zip(jax.random.split(key(), 4), [(4, 5), (5, 3), (5,), (3,)], strict=True)
     )
     x = jax.random.normal(jax.random.key(1), (7, 4))
     merged = dense(x, k1 @ k2, b1 @ k2 + b2)
@@ -55,21 +58,21 @@ def test_affine_of_affine_is_affine_and_relu_between_makes_more_of_it():
 
 def test_layer_without_parameters_centres():
     x = jnp.asarray([1.0, 2, 3, 4, 5])
-    assert Centred().init(KEY, x) == {}
+    assert Centred().init(key(), x) == {}
     np.testing.assert_array_equal(Centred().apply({}, x), [-2, -1, 0, 1, 2])
 
 
 def test_own_layer_with_parameters_is_linear_then_relu():
-    layer, x = DenseReLU(3), jax.random.normal(KEY, (2, 5))
-    params = layer.init(KEY, x)
+    layer, x = DenseReLU(3), jax.random.normal(key(), (2, 5))
+    params = layer.init(key(), x)
     inner = params["params"]["Dense_0"]
     np.testing.assert_array_equal(layer.apply(params, x), relu(x @ inner["kernel"] + inner["bias"][None]))
 
 
 def test_sequential_of_20_256_10_is_the_layers_one_after_another():
-    x = jax.random.normal(KEY, (2, 20))
+    x = jax.random.normal(key(), (2, 20))
     net = Sequential((Dense(256), relu, Dense(10)))
-    params = net.init(KEY, x)
+    params = net.init(key(), x)
     assert by_path.count(params) == 20 * 256 + 256 + 256 * 10 + 10
     first, last = params["params"]["layers_0"], params["params"]["layers_2"]
     by_hand = dense(relu(dense(x, first["kernel"], first["bias"])), last["kernel"], last["bias"])
@@ -78,16 +81,16 @@ def test_sequential_of_20_256_10_is_the_layers_one_after_another():
 
 def test_nested_blocks_print_as_a_tree():
     x = jnp.ones((2, 4))
-    params = Nested().init(KEY, x)["params"]
+    params = Nested().init(key(), x)["params"]
     table = by_path.table(params)
     assert table.count("/kernel") == 4 * 2 + 1
     assert Nested().apply({"params": params}, x).shape == (2, 1)
 
 
 def test_tied_gradient_is_the_sum_over_its_uses():
-    x = jax.random.normal(KEY, (2, 3))
+    x = jax.random.normal(key(), (2, 3))
     tied = Tied(depth=2)
-    params = tied.init(KEY, x)["params"]
+    params = tied.init(key(), x)["params"]
     assert by_path.count(params) == 3 * 3 + 3  # once, however often it is used
     inner = params["Dense_0"]
 
@@ -100,9 +103,9 @@ def test_tied_gradient_is_the_sum_over_its_uses():
 
 
 def test_constants_and_a_data_dependent_loop_work_under_jit_and_reverse_mode():
-    x = jax.random.normal(KEY, (2, 20))
+    x = jax.random.normal(key(), (2, 20))
     net = FixedHidden()
-    stored = net.init(KEY, x)
+    stored = net.init(key(), x)
     out = jax.jit(net.apply)(stored, x)
     np.testing.assert_allclose(out, net.apply(stored, x), rtol=1e-5)
     assert abs(out) <= 1
@@ -114,7 +117,7 @@ def test_constants_and_a_data_dependent_loop_work_under_jit_and_reverse_mode():
 
 def test_lazy_shapes_are_read_off_the_first_input_and_kept():
     layer = Dense(7)
-    params = layer.init(KEY, jnp.ones((2, 5)))
+    params = layer.init(key(), jnp.ones((2, 5)))
     assert params["params"]["kernel"].shape == (5, 7)
     with pytest.raises(ValueError, match=r"kernel is \(5, 7\).*\(2, 3\) needs \(3, 7\)"):
         layer.apply(params, jnp.ones((2, 3)))

@@ -10,9 +10,12 @@ from hypothesis import strategies as st
 
 from jaxd2l import nn
 
-EXAMPLE = {"derandomize": True, "deadline": None, "max_examples": 8}
+EXAMPLE = {"derandomize": True, "deadline": None, "max_examples": 5}
 SHAPES = st.lists(st.integers(1, 5), min_size=2, max_size=4).map(tuple)
-KEYS = jax.random.key(0), jax.random.key(1)
+
+
+def normal(seed, shape):
+    return jax.random.normal(jax.random.key(seed), shape)
 
 
 def outcome(f, *arrays):
@@ -32,7 +35,7 @@ def assert_same(ours, theirs, *arrays):
 @settings(**EXAMPLE)
 @given(SHAPES, st.integers(1, 5))
 def test_dense_equals_flax(shape, features):
-    x, kernel = jax.random.normal(KEYS[0], shape), jax.random.normal(KEYS[1], (shape[-1], features))
+    x, kernel = normal(0, shape), normal(1, (shape[-1], features))
     bias = jnp.arange(1.0, features + 1)
     flax = linen.Dense(features)
     assert_same(nn.dense, lambda x, k, b: flax.apply({"params": {"kernel": k, "bias": b}}, x), x, kernel, bias)
@@ -41,7 +44,7 @@ def test_dense_equals_flax(shape, features):
 @settings(**EXAMPLE)
 @given(SHAPES, st.integers(2, 5))
 def test_batch_norm_equals_flax(shape, n):
-    x = jax.random.normal(KEYS[0], (n, *shape))
+    x = normal(0, (n, *shape))
     scale, bias = jnp.arange(1.0, shape[-1] + 1), jnp.ones(shape[-1:])
     running = nn.RunningStatistics(jnp.zeros(shape[-1:]), jnp.ones(shape[-1:]))
     flax = linen.BatchNorm(use_running_average=False, momentum=0.9, epsilon=1e-5, use_fast_variance=False)
@@ -57,7 +60,7 @@ def test_batch_norm_equals_flax(shape, n):
 @settings(**EXAMPLE)
 @given(SHAPES)
 def test_layer_norm_equals_flax(shape):
-    x = jax.random.normal(KEYS[0], shape)
+    x = normal(0, shape)
     scale, bias = jnp.arange(1.0, shape[-1] + 1), jnp.ones(shape[-1:])
     flax = linen.LayerNorm(epsilon=1e-5, use_fast_variance=False)
     assert_same(nn.layer_norm, lambda x, s, b: flax.apply({"params": {"scale": s, "bias": b}}, x), x, scale, bias)
@@ -66,7 +69,7 @@ def test_layer_norm_equals_flax(shape):
 @settings(**EXAMPLE)
 @given(st.integers(1, 7), st.integers(1, 7))
 def test_losses_equal_optax(n, k):
-    logits, target = 5 * jax.random.normal(KEYS[0], (n, k)), jax.random.normal(KEYS[1], (n, k))
+    logits, target = 5 * normal(0, (n, k)), normal(1, (n, k))
     labels = jnp.arange(n) % k
     theirs = optax.softmax_cross_entropy_with_integer_labels
     assert_same(lambda x: nn.cross_entropy(x, labels), lambda x: theirs(x, labels), logits)
@@ -81,14 +84,14 @@ def test_losses_equal_optax(n, k):
 def test_pooling_equals_flax(h, w, window, stride):
     if window > min(h, w):
         return
-    x = jax.random.normal(KEYS[0], (2, h, w, 3))
+    x = normal(0, (2, h, w, 3))
     size, strides = (window, window), (stride, stride)
     assert_same(lambda x: nn.max_pool(x, window, stride=stride), lambda x: linen.max_pool(x, size, strides), x)
     assert_same(lambda x: nn.avg_pool(x, window, stride=stride), lambda x: linen.avg_pool(x, size, strides), x)
 
 
 def test_dropout_equals_flax_given_the_same_key():
-    x = jax.random.normal(KEYS[0], (5, 7))
-    ours = nn.Dropout(0.3).apply({}, x, train=True, rngs={"dropout": KEYS[1]})
-    theirs = linen.Dropout(0.3, deterministic=False).apply({}, x, rngs={"dropout": KEYS[1].copy()})
+    x = normal(0, (5, 7))
+    ours = nn.Dropout(0.3).apply({}, x, train=True, rngs={"dropout": jax.random.key(1)})
+    theirs = linen.Dropout(0.3, deterministic=False).apply({}, x, rngs={"dropout": jax.random.key(1)})
     chex.assert_trees_all_close(ours, theirs, rtol=1e-6)
