@@ -128,7 +128,7 @@ LENET_BN = replace(
     learning_rate=1.0,
     source="D2L 8.5: batch norm before every sigmoid, 5x5 unpadded",
     parameters=44_878,
-    macs=278_000,
+    macs=281_640,
     published=(Published("zh", 0.267, 0.902, 0.708), Published("en", 0.277, 0.897, 0.838)),
 )
 
