@@ -75,7 +75,7 @@ def draw(measured, path):
 
     figure = Figure(figsize=(12, 3), layout="constrained")
     for axes, (name, (values, seconds)) in zip(
-        figure.subplots(1, len(measured), sharey=True), measured.items(), strict=True
+        figure.subplots(1, len(measured), sharey=True, squeeze=False)[0], measured.items(), strict=True
     ):
         axes.loglog(values, seconds, "o-", label="measured")
         axes.loglog(values, seconds[0] * np.asarray(values) / values[0], "k:", label="proportional")
