@@ -10,12 +10,11 @@ import pytest
 from model_table import MODELS
 
 from jaxd2l.data import load
-from jaxd2l.nn import BatchNorm, cross_entropy, relu
+from jaxd2l.nn import BatchNorm, cross_entropy
 from jaxd2l.nn.init import he_normal
 from jaxd2l.nn.models import (
     MLP,
     VGG,
-    VGG16,
     AlexNet,
     Conv3DNet,
     DenseNet,
@@ -29,24 +28,25 @@ from jaxd2l.nn.models.alexnet import CONV_ARCH
 from jaxd2l.nn.models.resnet import RESNEXT_BLOCK
 
 STEPS, BATCH = 150, 64
+# compiling is most of the time here, and an optimised program would not pay
+UNOPTIMISED = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
 NARROW = tuple((features // 8, *rest) for features, *rest in CONV_ARCH)
 INCEPTIONS = (((8, (8, 8), (4, 8), 8),), ((16, (8, 16), (4, 8), 8),))
 PLAIN = {"kernel_init": he_normal, "dropout": 0.0}  # deep without norms: Xavier starts slowly under ReLU
-# narrow networks of the full kind, at a small image that the kind allows: (network, pixels, learning rate)
+# narrow and shallow networks of every kind, at a small image: (network, pixels, learning rate)
 NETWORKS = {
     "softmax": (SoftmaxRegression(), 28, 0.01),
     "mlp": (MLP(), 28, 0.003),
     "dropout_mlp": (MLP(hidden=(256, 256), dropout=(0.2, 0.5)), 28, 0.003),
     "lenet": (LeNet(), 28, 0.005),
-    "lenet_relu": (LeNet(conv_activation=relu, dense_activation=relu), 28, 0.003),
     "lenet_bn": (LeNet(padding=0, normalisation=BatchNorm), 28, 0.01),
     "alexnet": (AlexNet(conv_arch=NARROW, dense_features=(256, 256)), 65, 0.003),
-    "vgg16": (VGG(VGG16, width_divisor=8, dense_features=(64, 64), **PLAIN), 32, 0.001),
+    "vgg": (VGG(((1, 8), (1, 16), (2, 32), (2, 64)), dense_features=(64, 64), **PLAIN), 28, 0.001),
     "nin": (NiN(features=(24, 32, 48), **PLAIN), 67, 0.002),
     "googlenet": (GoogLeNet(stages=INCEPTIONS), 32, 0.003),
-    "resnet18": (ResNet(stages=(1, 1, 1, 1), width=8), 28, 0.003),
-    "resnext50": (ResNet(RESNEXT_BLOCK, (1, 1, 1, 1), width=16, use_bias=False), 28, 0.003),
-    "densenet": (DenseNet(blocks=(2, 2, 2, 2), growth=8, stem_features=16), 29, 0.003),
+    "resnet": (ResNet(stages=(1, 1), width=8), 28, 0.003),
+    "resnext": (ResNet(RESNEXT_BLOCK, (1, 1), width=16, use_bias=False), 28, 0.003),
+    "densenet": (DenseNet(blocks=(2, 2), growth=8, stem_features=16), 28, 0.003),
     "conv3d": (Conv3DNet(features=(16, 32)), 12, 0.03),  # the image repeated four times as a clip
 }
 
@@ -57,12 +57,11 @@ def images():
     return jnp.asarray(train.x[:256]).astype(jnp.float32) / 255, jnp.asarray(train.y[:256])
 
 
-# compiling is most of the time here, and an optimised program would not pay
 @partial(
     jax.jit,
     static_argnames=("network", "learning_rate"),
     donate_argnums=(2, 3, 4),
-    compiler_options={"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True},
+    compiler_options=UNOPTIMISED,
 )
 def update(network, learning_rate, params, batch_stats, opt_state, x, y, key):
     def mean_loss(params):
@@ -82,7 +81,9 @@ def test_loss_falls_by_half_on_256_images(name, images):
     x = jax.image.resize(x, (256, pixels, pixels, 1), "nearest")
     if name == "conv3d":
         x = jnp.repeat(x[:, None], 4, axis=1)
-    stored = jax.jit(lambda key, x: network.init(key, x, train=False))(jax.random.key(0), x[:1])
+    stored = jax.jit(lambda key, x: network.init(key, x, train=False), compiler_options=UNOPTIMISED)(
+        jax.random.key(0), x[:1]
+    )
     params, batch_stats = stored["params"], stored.get("batch_stats", {})
     opt_state = optax.adam(learning_rate).init(params)
     losses = []

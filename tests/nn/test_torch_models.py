@@ -66,7 +66,7 @@ def update(case, gradient, params, opt_state):
     return optax.apply_updates(params, updates), opt_state
 
 
-@partial(jax.jit, static_argnames=("network",))
+@partial(jax.jit, static_argnames=("network",), compiler_options=UNOPTIMISED)
 def predict(network, params, batch_stats, x):
     return network.apply({"params": params, "batch_stats": batch_stats}, x, train=False)
 
