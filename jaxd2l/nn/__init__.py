@@ -2,7 +2,7 @@
 
 from jaxd2l.nn.activation import gelu, leaky_relu, log_softmax, relu, sigmoid, softmax, tanh
 from jaxd2l.nn.batch_norm import BatchNorm, RunningStatistics, batch_norm
-from jaxd2l.nn.block import Centred, DenseReLU, FixedHidden, Identity, Nested, Sequential, Tied
+from jaxd2l.nn.block import Centred, DenseReLU, DenseStack, FixedHidden, Identity, Nested, Sequential, Tied
 from jaxd2l.nn.conv import Conv, conv1d, conv2d, conv3d
 from jaxd2l.nn.cross_correlation import convolve2d, corr1d, corr2d, corr3d, corr_channels
 from jaxd2l.nn.dense import Dense, Flatten, dense, flatten
@@ -27,6 +27,7 @@ __all__ = [
     "Conv",
     "Dense",
     "DenseReLU",
+    "DenseStack",
     "Dropout",
     "FixedHidden",
     "Flatten",

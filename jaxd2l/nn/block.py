@@ -98,15 +98,28 @@ class FixedHidden(nn.Module):
         return jnp.sum(x * scale)
 
 
+class DenseStack(nn.Module):
+    """`DenseReLU` layers one after another: the inner block of `Nested`."""
+
+    hidden: tuple[int, ...]
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """(n, features) to (n, hidden[-1])."""
+        for features in self.hidden:
+            x = DenseReLU(features)(x)
+        return x
+
+
 class Nested(nn.Module):
-    """Blocks in blocks (D2L 6.2.2): `num_blocks` times a pair of DenseReLU, then one output."""
+    """Blocks in blocks (D2L 6.2.2): `num_blocks` times a DenseStack, then one output."""
 
     num_blocks: int = 4
-    hidden: tuple[int, int] = (8, 4)
+    hidden: tuple[int, ...] = (8, 4)
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """(n, features) to (n, 1)."""
         for _ in range(self.num_blocks):
-            x = Sequential(tuple(DenseReLU(features) for features in self.hidden))(x)
+            x = DenseStack(self.hidden)(x)
         return Dense(1)(x)

@@ -84,6 +84,7 @@ def test_nested_blocks_print_as_a_tree():
     params = Nested().init(key(), x)["params"]
     table = by_path.table(params)
     assert table.count("/kernel") == 4 * 2 + 1
+    assert "DenseStack_3/DenseReLU_1/Dense_0/kernel" in table
     assert Nested().apply({"params": params}, x).shape == (2, 1)
 
 
