@@ -71,7 +71,6 @@ def test_columns_that_differ_are_refused_before_anything_trains(few):
 
 
 def test_peers_are_judged_on_the_same_folds(few):
-    pytest.importorskip("sklearn")
     train, test = few
     ridge, boosting = peers(train, test, assign_folds(83, 3, 0))
     assert ridge.scores.shape == (4, 1, 3)
