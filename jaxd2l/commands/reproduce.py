@@ -64,14 +64,14 @@ def run(args: argparse.Namespace) -> int:
     for recipe in recipes:
         data = settings.checked(settings.limited(load_data(recipe), args.limit_train, args.limit_test), recipe)
         outcomes.append((recipe, _runs_of(recipe, data, args)))
-    table = markdown([summarise(recipe, runs) for recipe, runs in outcomes])
+    rows = [summarise(recipe, runs) for recipe, runs in outcomes]
+    table = markdown(rows)
     print(table)
     results = {recipe.name: runs for recipe, runs in outcomes}
     run_folder.write_atomically(args.out / "table.md", (table + "\n").encode())
     run_folder.write_json(args.out / "results.json", results)
     if args.json:
-        rows = [summarise(recipe, runs)._asdict() for recipe, runs in outcomes]
-        print(json.dumps({"rows": rows, "out": str(args.out)}, allow_nan=False))
+        print(json.dumps({"rows": [row._asdict() for row in rows], "out": str(args.out)}, allow_nan=False))
     return ExitCode.DONE
 
 
