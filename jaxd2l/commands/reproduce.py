@@ -17,6 +17,7 @@ from jaxd2l import run_folder
 from jaxd2l.commands import settings
 from jaxd2l.commands.exit_code import ExitCode
 from jaxd2l.data import DataError, Dataset
+from jaxd2l.nn.by_path import count
 from jaxd2l.recipes import RECIPES, find, load_data
 from jaxd2l.report.console import Console, epoch_line
 from jaxd2l.report.table import markdown, summarise
@@ -103,7 +104,7 @@ def _runs_of(recipe: Recipe, data: Dataset, args: argparse.Namespace) -> list[di
                 "recipe": recipe.name,
                 "seed": seed,
                 "settings": asked,
-                "parameters": sum(leaf.size for leaf in jax.tree.leaves(done.state.params)),
+                "parameters": count(done.state.params),
                 "compile_seconds": program.compile_seconds,
                 "epochs": [result._asdict() for result in done.epochs],
                 "environment": run_folder.environment(data),

@@ -17,6 +17,7 @@ from jaxd2l.commands.exit_code import ExitCode
 from jaxd2l.commands.run_writer import RunWriter, refuse_other_settings
 from jaxd2l.commands.stop_signal import StopSignals
 from jaxd2l.data import Dataset
+from jaxd2l.nn.by_path import count
 from jaxd2l.recipes import RECIPES, find, load_data
 from jaxd2l.report.console import Console, closing_table
 from jaxd2l.train import (
@@ -185,7 +186,7 @@ def _run(args: argparse.Namespace, signals: StopSignals, stack: ExitStack) -> in
         console.say(f"warning: {warning}")
     console.say(f"run folder: {folder}")
     if args.json:
-        parameters = sum(leaf.size for leaf in jax.tree.leaves(done.state.params))
+        parameters = count(done.state.params)
         _print_summary(data.name, done, parameters, program.compile_seconds, folder)
     return ExitCode.DONE
 
