@@ -20,6 +20,7 @@ from jax import lax
 
 from jaxd2l.nn import conv_plan, pool
 from jaxd2l.recipes import find
+from jaxd2l.train import compiler_options
 
 BOOK = ("lenet", "lenet_bn", "alexnet", "vgg11", "nin", "googlenet", "resnet18", "densenet")
 
@@ -66,7 +67,7 @@ def seconds(function, *arrays, least=0.05, repeats=5):
 
         return lax.fori_loop(0, count, body, arrays)
 
-    run = jax.jit(loop)
+    run = jax.jit(loop, compiler_options=compiler_options())
     jax.block_until_ready(run(arrays, 1))
     began = time.perf_counter()
     jax.block_until_ready(run(arrays, 1))

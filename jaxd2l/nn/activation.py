@@ -34,7 +34,7 @@ def _flat_logistic(x: jax.Array) -> jax.Array:
     """The same on CPU, where XLA turns exp over four axes into scalar code, 7 times slower than over two."""
     if x.ndim < 3:
         return jax.lax.logistic(x)
-    flat = jax.lax.optimization_barrier(x.reshape(-1, x.shape[-2] * x.shape[-1]))
+    flat = x.reshape(-1, x.shape[-2] * x.shape[-1])
     return jax.lax.optimization_barrier(jax.lax.logistic(flat)).reshape(x.shape)
 
 

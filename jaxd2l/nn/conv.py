@@ -179,4 +179,14 @@ class Conv(nn.Module):
             return y
         fan_in = int(jnp.size(kernel)) // self.features
         bias: Any = self.param("bias", self.bias_init(fan_in), (self.features,), x.dtype)
-        return y + bias.reshape((1,) * (rank + 1) + (-1,))
+        return lax.platform_dependent(y, bias, cpu=_add_bias_to_rows, default=_add_bias)
+
+
+def _add_bias(y: jax.Array, bias: jax.Array) -> jax.Array:
+    return y + bias.reshape((1,) * (y.ndim - 1) + bias.shape)
+
+
+def _add_bias_to_rows(y: jax.Array, bias: jax.Array) -> jax.Array:
+    """The same, row by row: with few features, XLA's code on CPU is slow over the last axis alone."""
+    rows = y.reshape(-1, y.shape[-2] * y.shape[-1])
+    return (rows + lax.optimization_barrier(jnp.tile(bias, y.shape[-2]))[None]).reshape(y.shape)

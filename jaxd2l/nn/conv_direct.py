@@ -15,7 +15,7 @@ __all__ = ["convolve", "filter_gradient", "input_gradient"]
 type Pair = tuple[int, ...]
 _LAYOUT = ("NHWC", "HWIO", "NHWC")
 _FILTER_BYTES = 600_000  # of the cotangent that acts as a kernel: it is to stay in a core's second-level cache
-_FILTER_IMAGES = 16  # they become the channels: as many as a vector register holds
+_FILTER_IMAGES = 64  # at most; they become the channels
 
 
 def convolve(x: jax.Array, kernel: jax.Array, strides: Pair, borders: tuple[Pair, ...]) -> jax.Array:
@@ -42,7 +42,7 @@ def input_gradient(
 def filter_gradient(x: jax.Array, dy: jax.Array, window: Pair, strides: Pair, borders: tuple[Pair, ...]) -> jax.Array:
     """The cotangent of the kernel (*window, c, features): `x` under `dy` as the kernel, examples as channels.
 
-    A kernel of all images would not stay in the cache, so a few rows of a few images are taken at a time.
+    A kernel of all images would not stay in the cache, so a few rows of some images are taken at a time.
     """
     (n, oh, ow, features), c = dy.shape, x.shape[-1]
     images = math.gcd(n, _FILTER_IMAGES)

@@ -125,7 +125,7 @@ def _patches(x: jax.Array, at: PatchGrid) -> jax.Array:
     x = lax.pad(x, jnp.zeros((), x.dtype), at.padding)
     x = lax.optimization_barrier(x).reshape(n, x.shape[1], -1, at.unit * c)
     wide = jnp.stack([x[:, :, q : q + at.blocks] for q in range(at.units)], axis=3)
-    wide = lax.optimization_barrier(wide)
+    wide = lax.optimization_barrier(wide.reshape(*wide.shape[:3], -1))
     tall = jnp.stack([wide[:, i : i + (oh - 1) * sh + 1 : sh] for i in range(kh)], axis=3)
     return lax.optimization_barrier(tall).reshape(-1, at.size * c)
 

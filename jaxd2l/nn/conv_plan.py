@@ -21,7 +21,9 @@ from jaxd2l.nn.bilinear import bilinear
 __all__ = ["Geometry", "Plan", "convolve", "plan"]
 
 type Pair = tuple[int, ...]
-_CHUNK_BYTES = 32_000_000  # patches of more than this are made for a part of the batch at a time
+_SMALL = 1024  # pixels of an image whose patches are kept from the forward pass for the filter gradient
+_FAR = 128  # times more entries under the window than there are pixels
+_CHUNK_BYTES = 16_000_000  # patches of more than this are made for a part of the batch at a time
 
 
 class Geometry(NamedTuple):
@@ -44,21 +46,26 @@ def plan(image: Pair, window: Pair, channels: int, features: int, at: Geometry) 
 
     | shape | way | because |
     |---|---|---|
-    | few channels in and out (LeNet) | patches of several outputs | the routine fills no vector register |
-    | few channels in (first layers) | patches | the same; 2 times faster |
-    | kernel larger than the image (3x3x512 on 3x3) | patches | the routine packs the kernel anew for each image |
+    | few channels in and out, small images (LeNet) | patches of several outputs, all three | made once, kept for all |
+    | kernel far larger than the image (3x3x512 on 3x3) | patches | the routine reorders the kernel at each call |
     | window larger than the image (5x5 on 3x3) | patches | XLA has only naive loops for it |
     | strides, both gradients | patches | the routine would multiply mostly zeros |
+    | filter gradient of few channels, or to many features | patches | wide enough for a product |
     | everything else | the routine | fastest of those tried |
     """
-    (oh, ow), (kh, kw) = patches.grid(image, window, at.strides, at.borders, 1).output, window
-    if at.strides == (1, 1) and max(channels, features) <= 16:
-        columns = next(b for b in (4, 2, 1) if b * features <= 32 or b == 1)
+    output, pixels, strided = _output(image, window, at), math.prod(window), at.strides != (1, 1)
+    thin = not strided and max(channels, features) <= 16
+    columns = next(b for b in (4, 2, 1) if b * features <= 32 or b == 1) if thin else 1
+    if thin and math.prod(image) <= _SMALL:
         return Plan(columns, columns, columns)
-    forward = channels <= 4 or (kh * kw * channels > 16 * oh * ow and features >= 64) or _exceeds(window, image)
-    back = (kh * kw * features > 16 * math.prod(image) and channels >= 64) or _exceeds(window, (oh, ow))
-    strided = at.strides != (1, 1)
-    return Plan(int(forward), int(back or strided), int(forward or strided))
+    forward = _exceeds(window, image) or (pixels * channels > _FAR * math.prod(output) and features >= 64)
+    back = strided or _exceeds(window, output) or (pixels * features > _FAR * math.prod(image) and channels >= 64)
+    to_kernel = strided or channels <= 16 or features >= 64
+    return Plan(int(forward), int(back), columns * int(to_kernel))
+
+
+def _output(image: Pair, window: Pair, at: Geometry) -> Pair:
+    return patches.grid(image, window, *at, 1).output
 
 
 def _exceeds(window: Pair, image: Pair) -> bool:

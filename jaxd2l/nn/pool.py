@@ -95,22 +95,39 @@ def _largest_jvp(at: _Windows, primals: tuple[jax.Array], tangents: tuple[jax.Ar
     for place in reversed(range(len(parts))):
         first = jnp.where(parts[place] == largest, jnp.full_like(first, place), first)
     moved = enumerate(_phase_slices(tangents[0], at))
-    return largest, _total(jnp.where(first == place, part, jnp.zeros_like(part)) for place, part in moved)
+    total = _total(jnp.where(first == place, part, jnp.zeros_like(part)) for place, part in moved)
+    # On CPU XLA would otherwise compute the whole cotangent once for each place.
+    return largest, lax.platform_dependent(total, cpu=lax.optimization_barrier, default=lambda x: x)
+
+
+def _mean(x: jax.Array, at: _Windows) -> jax.Array:
+    tiled = at.window == at.strides and x.shape[1:-1] == tuple(map(math.prod, zip(at.window, at.output, strict=True)))
+    windows = functools.partial(_sum_windows, at=at)
+    on_cpu = functools.partial(_sum_tiles, at=at) if tiled else windows
+    return lax.platform_dependent(x, cpu=on_cpu, default=windows) / math.prod(at.window)
+
+
+def _sum_tiles(x: jax.Array, at: _Windows) -> jax.Array:
+    """Windows that tile the image: one axis after the other, so that the first sums run over whole rows."""
+    lead, rest = x.shape[0], math.prod(x.shape[1:])
+    for axis, (k, o) in enumerate(zip(at.window, at.output, strict=True)):
+        lead, rest = lead * o, rest // (k * o)
+        cells = x.reshape(lead, k, rest)
+        cells = lax.optimization_barrier(cells) if axis else cells
+        x = lax.optimization_barrier(_total(cells[:, i] for i in range(k)))
+    return x.reshape(-1, *at.output, rest)
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
-def _mean(x: jax.Array, at: _Windows) -> jax.Array:
-    return _total(_slices(x, at, 0.0)) / math.prod(at.window)
+def _sum_windows(x: jax.Array, at: _Windows) -> jax.Array:
+    return _total(_slices(x, at, 0.0))
 
 
-@_mean.defjvp
-def _mean_jvp(at: _Windows, primals: tuple[jax.Array], tangents: tuple[jax.Array]) -> tuple[jax.Array, jax.Array]:
-    (t,) = tangents
-    if at.window == at.strides and t.shape[1:-1] == tuple(map(math.prod, zip(at.window, at.output, strict=True))):
-        pairs = itertools.chain.from_iterable(zip(at.output, at.window, strict=True))
-        tiles = t.reshape(t.shape[0], *pairs, t.shape[-1])  # turned around: one broadcast
-        return _mean(primals[0], at), jnp.mean(tiles, axis=tuple(range(2, tiles.ndim - 1, 2)))
-    return _mean(primals[0], at), _total(_phase_slices(t, at)) / math.prod(at.window)
+@_sum_windows.defjvp
+def _sum_windows_jvp(
+    at: _Windows, primals: tuple[jax.Array], tangents: tuple[jax.Array]
+) -> tuple[jax.Array, jax.Array]:
+    return _sum_windows(primals[0], at), _total(_phase_slices(tangents[0], at))
 
 
 def _slices(x: jax.Array, at: _Windows, border: float) -> list[jax.Array]:

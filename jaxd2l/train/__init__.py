@@ -7,6 +7,7 @@
 - `evaluate`: judge parameters
 - `cost`, `Cost`, `largest_batch`: parameters, computation and memory, before anything is allocated
 - `compile_program`, `Program`: compile once, train many seeds
+- `compiler_options`: what `compile_program` asks of XLA, for a step of your own too
 - `TrainState`, `Keys`, `run_keys`, `init_state`: what changes while training, and its randomness
 - `make_step`, `make_judge`, `make_epoch`, `make_evaluation`, `Batch`, `Tally`, `Objective`: the pure functions below
 - `sgd`, `adam`: optimizers with their hyperparameters in the state
@@ -15,6 +16,7 @@ Many trainings as one program are modules of their own: `jaxd2l.train.kfold` (wi
 `jaxd2l.train.sweep` (with `members`) trains one recipe at many rates and seeds.
 """
 
+from jaxd2l.train.compiler import compiler_options
 from jaxd2l.train.cost import Cost, cost, largest_batch
 from jaxd2l.train.door import check_dataset
 from jaxd2l.train.epoch import empty_tally, make_epoch, make_evaluation
@@ -44,6 +46,7 @@ __all__ = [
     "adam",
     "check_dataset",
     "compile_program",
+    "compiler_options",
     "cost",
     "empty_tally",
     "evaluate",

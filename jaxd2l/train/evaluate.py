@@ -6,6 +6,7 @@ import jax
 import numpy as np
 
 from jaxd2l.data import Dataset, Examples, ordered_rows
+from jaxd2l.train.compiler import compile_lowered
 from jaxd2l.train.door import check_dataset
 from jaxd2l.train.epoch import empty_tally, make_evaluation
 from jaxd2l.train.program import mean, on_device
@@ -40,7 +41,8 @@ def evaluate(
     examples = check_dataset(recipe, Dataset("evaluation", examples, examples)).test
     rows = ordered_rows(len(examples.x), batch_size or recipe.batch_size)
     steps = rows.indices.shape[0]
-    evaluation = jax.jit(make_evaluation(make_judge(recipe.model, recipe.objective())), donate_argnums=2)
     x, y = on_device(examples)
-    record = evaluation(params, batch_stats, empty_tally(steps), x, y, rows, np.int32(0), np.int32(steps))
+    call = (params, batch_stats, empty_tally(steps), x, y, rows, np.int32(0), np.int32(steps))
+    evaluation = jax.jit(make_evaluation(make_judge(recipe.model, recipe.objective())), donate_argnums=2)
+    record = compile_lowered(evaluation.lower(*call))(*call)
     return mean(record, recipe.hits is not None)

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxd2l.data import Dataset, Examples
+from jaxd2l.train.compiler import compile_lowered
 from jaxd2l.train.epoch import empty_tally
 from jaxd2l.train.program import Program, bind
 from jaxd2l.train.recipe import Recipe
@@ -93,8 +94,8 @@ def compile_members(recipe: Recipe, data: Dataset, seeds: int, rates: int) -> Me
     return Members(
         init=jax.jit(init).lower(key, number, number).compile(),
         shuffle=jax.jit(shuffle).lower(key, integer).compile(),
-        epoch=jax.jit(epoch, donate_argnums=(0, 1)).lower(*epoch_call).compile(),
-        evaluation=jax.jit(evaluation, donate_argnums=2).lower(*evaluation_call).compile(),
+        epoch=compile_lowered(jax.jit(epoch, donate_argnums=(0, 1)).lower(*epoch_call)),
+        evaluation=compile_lowered(jax.jit(evaluation, donate_argnums=2).lower(*evaluation_call)),
         seeds=seeds,
         rates=rates,
         train_steps=pure.train_steps,

@@ -55,7 +55,7 @@ class _Kernel(NamedTuple):
 
     operation: Operation
     writes: tuple[Value, ...]
-    reads: frozenset[Value]
+    reads: tuple[Value, ...]
 
 
 def peak(program: Operations, donated: int = 0, loss: int | None = None, platform: str = "cpu") -> Peak:
@@ -172,6 +172,7 @@ def _kernels(program: Operations, pinned: set[Value]) -> list[_Kernel]:
         return wanted or name in ROUTINES or any(reader.name in ROUTINES for reader in by)
 
     in_memory = {v for v in maker if stored(v)}
+    place = {v: i for i, v in enumerate((*program.inputs, *maker))}  # a set of values has no order of its own
     sources: dict[Value, frozenset[Value]] = {}  # what a fused reader of a value finds in memory
     roots: dict[Value, frozenset[Value]] = {}  # what it takes to make the value again
     for v, operation in maker.items():  # in order, so the operands of each are known
@@ -190,7 +191,8 @@ def _kernels(program: Operations, pinned: set[Value]) -> list[_Kernel]:
             found = operands[operation.outputs[0]]
             routine = operation.name in ROUTINES
             reads = frozenset(found) if routine else _union(found, lambda u: sources.get(u, frozenset({u})))
-            kernels |= dict.fromkeys(writes, _Kernel(operation, writes, reads))
+            in_order = tuple(sorted(reads, key=lambda u: place.get(u, -1)))
+            kernels |= dict.fromkeys(writes, _Kernel(operation, writes, in_order))
     return _scheduled(kernels)
 
 

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxd2l.data import Dataset, Examples, Rows, epoch_rows, num_steps, ordered_rows
+from jaxd2l.train.compiler import compile_lowered
 from jaxd2l.train.epoch import empty_tally, make_epoch, make_evaluation
 from jaxd2l.train.recipe import Recipe
 from jaxd2l.train.state import TrainState, init_state, run_keys
@@ -92,8 +93,8 @@ def compile_program(recipe: Recipe, data: Dataset) -> Program:
         recipe=recipe,
         init=jax.jit(pure.init).lower(key, number, number).compile(_RUNS_ONCE),
         shuffle=jax.jit(pure.shuffle).lower(key, integer).compile(),
-        epoch=epoch.compile(),
-        evaluation=evaluation.compile(),
+        epoch=compile_lowered(epoch),
+        evaluation=compile_lowered(evaluation),
         train_steps=pure.train_steps,
         evaluation_rows=pure.evaluation_rows,
         dropped=pure.dropped,

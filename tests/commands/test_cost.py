@@ -111,7 +111,7 @@ def test_a_shortage_is_foreseen_with_the_batches_that_fit():
     assert foreseen_shortage(recipe, data, 2**40) is None
     assert foreseen_shortage(recipe, data, 85 * 2**20) is None  # less than the rough bound, more than needed
     line = foreseen_shortage(recipe, data, 60 * 2**20)
-    assert "batch size 256 needs about 78." in line
+    assert "batch size 256 needs about 79." in line
     assert "there is 60 MiB" in line
     assert "--batch-size " in line
     assert "no batch fits" in advice(recipe, data, 2**20)

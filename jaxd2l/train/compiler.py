@@ -1,0 +1,56 @@
+"""How XLA is asked to compile a program that trains or evaluates."""
+
+import functools
+import warnings
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+__all__ = ["compile_lowered", "compiler_options"]
+
+# On CPU, XLA hands convolutions, products and sums to YNNPACK unless told otherwise. oneDNN, which PyTorch uses too,
+# takes half to two thirds of the time for the first and somewhat less for the second; sums stay where they are.
+_ONEDNN = {
+    "xla_cpu_use_onednn": True,
+    "xla_cpu_experimental_onednn_custom_call": True,
+    "xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_REDUCE",
+}
+
+
+def compile_lowered(lowered: jax.stages.Lowered) -> jax.stages.Compiled:
+    """Compile with `compiler_options()` where the program holds a convolution, without any where it holds none.
+
+    XLA cannot write down a program that calls oneDNN, so JAX's compilation cache cannot keep it, and would warn each
+    time. Networks whose convolutions are matrix products (LeNet) gain little and stay in the cache.
+    """
+    return _compile(lowered, compiler_options() if "stablehlo.convolution" in lowered.as_text() else None)
+
+
+@functools.cache
+def compiler_options() -> dict[str, Any] | None:
+    """Options for `jax.jit(..., compiler_options=...)` and `lowered.compile(...)`, for one program and no other.
+
+    Returns:
+        Those for oneDNN where the default device is a CPU and this build of XLA takes them (Linux on x86-64 does, at
+        the time of writing), found out by compiling one small convolution; elsewhere None, which changes nothing.
+    """
+    if jax.default_backend() != "cpu":
+        return None
+    x, kernel = jax.ShapeDtypeStruct((1, 8, 8, 16), jnp.float32), jax.ShapeDtypeStruct((3, 3, 16, 16), jnp.float32)
+
+    def convolve(x: jax.Array, kernel: jax.Array) -> jax.Array:
+        return lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
+
+    try:
+        compiled = _compile(jax.jit(convolve).lower(x, kernel), _ONEDNN)
+    except jax.errors.JaxRuntimeError:  # an option that this version does not know
+        return None
+    return _ONEDNN if "onednn" in (compiled.as_text() or "") else None
+
+
+def _compile(lowered: jax.stages.Lowered, options: dict[str, Any] | None) -> jax.stages.Compiled:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Error writing persistent compilation cache entry")
+        return lowered.compile(options)

@@ -1,0 +1,58 @@
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+
+from jaxd2l.data import Dataset, Examples
+from jaxd2l.nn.models import VGG
+from jaxd2l.recipes import find
+from jaxd2l.train import compiler, fit, program
+
+
+@pytest.fixture(autouse=True)
+def _forget():
+    compiler.compiler_options.cache_clear()
+    yield
+    compiler.compiler_options.cache_clear()
+
+
+def _data():
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 256, (64, 28, 28, 1)).astype(np.uint8), rng.integers(0, 10, 64).astype(np.int32)
+    return Dataset("noise", Examples(x, y), Examples(x[:32], y[:32]))
+
+
+def _recipe():
+    return dataclasses.replace(
+        find("vgg11"), model=VGG(((1, 24), (1, 24)), dense_features=(8,)), image_size=28, epochs=2, batch_size=16
+    )
+
+
+def test_options_are_those_that_this_build_takes_and_make_the_epoch_call_onednn():
+    options = compiler.compiler_options()
+    compiled = program.compile_program(_recipe(), _data())
+    assert ("onednn" in compiled.epoch.as_text()) == (options is not None)
+
+
+def test_a_network_of_matrix_products_is_compiled_without_options_and_so_can_be_kept():
+    compiled = program.compile_program(dataclasses.replace(find("lenet"), batch_size=16), _data())
+    assert "onednn" not in compiled.epoch.as_text()
+
+
+def test_an_option_that_xla_does_not_know_means_no_options(monkeypatch):
+    monkeypatch.setattr(compiler, "_ONEDNN", {"xla_cpu_no_such_option": True})
+    assert compiler.compiler_options() is None
+
+
+def test_no_options_for_another_device(monkeypatch):
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    assert compiler.compiler_options() is None
+
+
+def test_training_with_and_without_options_agrees_to_float32(monkeypatch):
+    usual = fit(_recipe(), _data(), seed=0)
+    monkeypatch.setattr(program, "compile_lowered", lambda lowered: lowered.compile())
+    plain = fit(_recipe(), _data(), seed=0)
+    for ours, theirs in zip(jax.tree.leaves(usual.state.params), jax.tree.leaves(plain.state.params), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-5)
