@@ -96,8 +96,7 @@ def _largest_jvp(at: _Windows, primals: tuple[jax.Array], tangents: tuple[jax.Ar
         first = jnp.where(parts[place] == largest, jnp.full_like(first, place), first)
     moved = enumerate(_phase_slices(tangents[0], at))
     total = _total(jnp.where(first == place, part, jnp.zeros_like(part)) for place, part in moved)
-    # On CPU XLA would otherwise compute the whole cotangent once for each place.
-    return largest, lax.platform_dependent(total, cpu=lax.optimization_barrier, default=lambda x: x)
+    return largest, _apart(total)
 
 
 def _mean(x: jax.Array, at: _Windows) -> jax.Array:
@@ -152,6 +151,7 @@ def _phase_slices(x: jax.Array, at: _Windows) -> list[jax.Array]:
     phases = [x]
     for axis, stride in enumerate(at.strides):
         phases = [part for phase in phases for part in lax.split(phase, (1,) * stride, axis=2 * axis + 2)]
+    phases = [_apart(phase) for phase in phases]
     phase_of = dict(zip(itertools.product(*map(range, at.strides)), phases, strict=True))
     found = []
     for place in itertools.product(*map(range, at.window)):
@@ -161,6 +161,11 @@ def _phase_slices(x: jax.Array, at: _Windows) -> list[jax.Array]:
         last = [f + o for f, o in zip(first, at.output, strict=True)]
         found.append(lax.slice(phase, (0, *first, 0), (x.shape[0], *last, x.shape[-1])))
     return found
+
+
+def _apart(x: jax.Array) -> jax.Array:
+    """Keep XLA on CPU from computing `x`, or its cotangent, again wherever it is read; nothing elsewhere."""
+    return lax.platform_dependent(x, cpu=lax.optimization_barrier, default=lambda x: x)
 
 
 def _total(terms: Iterable[jax.Array]) -> jax.Array:
