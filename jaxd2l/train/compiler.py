@@ -11,7 +11,7 @@ from jax import lax
 __all__ = ["compile_lowered", "compiler_options"]
 
 # On CPU, XLA hands convolutions, products and sums to YNNPACK unless told otherwise. oneDNN, which PyTorch uses too,
-# takes half to two thirds of the time for the first and somewhat less for the second; sums stay where they are.
+# is faster at the first two (`benchmarks/layers.py`); sums stay where they are.
 _ONEDNN = {
     "xla_cpu_use_onednn": True,
     "xla_cpu_experimental_onednn_custom_call": True,
