@@ -53,7 +53,8 @@ def plan(image: Pair, window: Pair, channels: int, features: int, at: Geometry) 
     | filter gradient of few channels, or to many features | patches | wide enough for a product |
     | everything else | the routine | fastest of those tried |
     """
-    output, pixels, strided = _output(image, window, at), math.prod(window), at.strides != (1, 1)
+    output = patches.grid(image, window, *at, columns=1).output
+    pixels, strided = math.prod(window), at.strides != (1, 1)
     thin = not strided and max(channels, features) <= 16
     columns = next(b for b in (4, 2, 1) if b * features <= 32 or b == 1) if thin else 1
     if thin and math.prod(image) <= _SMALL:
@@ -62,10 +63,6 @@ def plan(image: Pair, window: Pair, channels: int, features: int, at: Geometry) 
     back = strided or _exceeds(window, output) or (pixels * features > _FAR * math.prod(image) and channels >= 64)
     to_kernel = strided or channels <= 16 or features >= 64
     return Plan(int(forward), int(back), columns * int(to_kernel))
-
-
-def _output(image: Pair, window: Pair, at: Geometry) -> Pair:
-    return patches.grid(image, window, *at, 1).output
 
 
 def _exceeds(window: Pair, image: Pair) -> bool:
