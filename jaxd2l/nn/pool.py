@@ -84,19 +84,43 @@ def _windows(x: jax.Array, window: Sizes, stride: Sizes | None, padding: Padding
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
 def _largest(x: jax.Array, at: _Windows) -> jax.Array:
-    return functools.reduce(jnp.maximum, _slices(x, at, -jnp.inf))
+    return _apart(functools.reduce(jnp.maximum, _slices(x, at, -jnp.inf)))
 
 
 @_largest.defjvp
 def _largest_jvp(at: _Windows, primals: tuple[jax.Array], tangents: tuple[jax.Array]) -> tuple[jax.Array, jax.Array]:
     largest = _largest(primals[0], at)
     parts = _slices(primals[0], at, -jnp.inf)
-    first = jnp.zeros(largest.shape, jnp.int32 if len(parts) > 256 else jnp.uint8)  # place of the first maximum
+    first = jnp.zeros(largest.shape, jnp.int32 if len(parts) > 255 else jnp.uint8)  # place of the first maximum
     for place in reversed(range(len(parts))):
         first = jnp.where(parts[place] == largest, jnp.full_like(first, place), first)
+    if set(at.strides) == {1}:
+        deal = functools.partial(_deal, at, primals[0].shape, _apart(first))
+        return largest, jax.linear_transpose(deal, largest)(tangents[0])[0]
     moved = enumerate(_phase_slices(tangents[0], at))
     total = _total(jnp.where(first == place, part, jnp.zeros_like(part)) for place, part in moved)
     return largest, _apart(total)
+
+
+def _deal(at: _Windows, shape: tuple[int, ...], first: jax.Array, dy: jax.Array) -> jax.Array:
+    """The cotangent of `x` where every stride is 1: a pixel asks each window above it whether it was the maximum.
+
+    `first` and `dy` get a border beforehand, so that the sum is over plain slices and no pixel is a special case.
+    """
+    border = [(0, 0, 0), *((k - 1, k - 1, 0) for k in at.window), (0, 0, 0)]
+    nowhere = jnp.asarray(math.prod(at.window), first.dtype)
+    first, dy = _apart(lax.pad(first, nowhere, border)), _apart(lax.pad(dy, jnp.zeros((), dy.dtype), border))
+    padded = [o + k - 1 for o, k in zip(at.output, at.window, strict=True)]
+
+    def received(place: int, offsets: tuple[int, ...]) -> jax.Array:
+        start = [k - 1 - offset for k, offset in zip(at.window, offsets, strict=True)]
+        end = [s + size for s, size in zip(start, padded, strict=True)]
+        at_place, sent = (lax.slice(a, (0, *start, 0), (a.shape[0], *end, a.shape[-1])) for a in (first, dy))
+        return jnp.where(at_place == place, sent, jnp.zeros_like(sent))
+
+    dx = _apart(_total(itertools.starmap(received, enumerate(itertools.product(*map(range, at.window))))))
+    inside = [slice(low, low + size) for (low, _), size in zip(at.borders, shape[1:-1], strict=True)]
+    return dx[:, *inside]
 
 
 def _mean(x: jax.Array, at: _Windows) -> jax.Array:

@@ -148,13 +148,15 @@ def test_conv2d_equals_the_plain_convolution_under_jit_in_a_loop(
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5 * float(jnp.abs(expected).max()))
 
 
-def test_patches_too_large_for_the_cache_are_made_for_a_part_of_the_batch(monkeypatch):
-    x, kernel = (jnp.asarray(a, jnp.float32) for a in draw((6, 9, 7, 1), (5, 5, 1, 3)))
+@pytest.mark.parametrize(("images", "parts"), [(6, 2), (7, 3)])  # the last part of 7 is filled up
+def test_patches_too_large_for_the_cache_are_made_for_a_part_of_the_batch(images, parts, monkeypatch):
+    x, kernel = (jnp.asarray(a, jnp.float32) for a in draw((images, 9, 7, 1), (5, 5, 1, 3)))
     loss = jax.value_and_grad(lambda k, x: jnp.sum(conv2d(x, k) ** 2), argnums=(0, 1))
     whole = loss(kernel, x)
-    monkeypatch.setattr(conv_plan, "_CHUNK_BYTES", 2 * 5 * (5 * 8) * 4)  # of two images: five rows of one patch
+    monkeypatch.setattr(conv_plan, "_CHUNK_BYTES", 3 * 5 * (5 * 8) * 4)  # of three images: five rows of one patch
     text = jax.jit(loss).lower(kernel, x).as_text()
-    assert "stablehlo.while" in text
+    assert text.count("stablehlo.while") == 3
+    assert f"{parts}x3x9x7x1" in text
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-4), loss(kernel, x), whole)
 
 
