@@ -17,6 +17,7 @@ from jax import lax
 from jaxd2l.nn import conv_direct as direct
 from jaxd2l.nn import conv_patches as patches
 from jaxd2l.nn.bilinear import bilinear
+from jaxd2l.nn.product import outer
 
 __all__ = ["Geometry", "Plan", "convolve", "plan"]
 
@@ -128,7 +129,7 @@ def _filter_gradient(at: Geometry, window: Pair, x: jax.Array, dy: jax.Array) ->
     image, c, features = x.shape[1:3], x.shape[-1], dy.shape[-1]
     if _is_pointwise(window, at):
         small = _subsample(x, at).reshape(-1, c)
-        return patches.outer(small, dy.reshape(-1, features)).reshape(*window, c, features)
+        return outer(small, dy.reshape(-1, features)).reshape(*window, c, features)
     columns = plan(image, window, c, features, at).filter_gradient
     if not columns:
         return direct.filter_gradient(x, dy, window, *at)

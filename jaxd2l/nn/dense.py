@@ -5,6 +5,7 @@ import jax
 
 from jaxd2l.nn.init import BiasRule, Initializer, xavier_uniform, zero_bias
 from jaxd2l.nn.parameter import declare
+from jaxd2l.nn.product import multiply
 
 
 def dense(x: jax.Array, kernel: jax.Array, bias: jax.Array | None = None) -> jax.Array:
@@ -23,7 +24,7 @@ def dense(x: jax.Array, kernel: jax.Array, bias: jax.Array | None = None) -> jax
     """
     if kernel.ndim != 2 or x.ndim < 1 or x.shape[-1] != kernel.shape[0]:
         raise ValueError(f"dense: expected x (..., in) and kernel (in, out), got {x.shape} and {kernel.shape}")
-    y = x @ kernel
+    y = multiply(x, kernel)
     if bias is None:
         return y
     if bias.shape != kernel.shape[1:]:
