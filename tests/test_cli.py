@@ -125,7 +125,8 @@ def test_list_shows_every_recipe(capsys):
         (["train", "mlp", "--seed", "-1"], 2, "seed must be an integer from 0 to 4294967295"),
         (["train", "mlp", "--limit-train", "60001"], 2, "--limit-train must be between 1 and the 60000"),
         (["train", "lenet", "--image-size", "4"], 2, r"LeNet takes .*12.*\(1, 4, 4, 1\)"),
-        (["train", "linear", "--image-size", "4"], 2, "takes no images"),
+        (["train", "linear", "--image-size", "4"], 2, "takes no images, so --image-size has no meaning"),
+        (["train", "linear", "--augment", "flip"], 2, "takes no images, so --augment has no meaning"),
         (["train", "mlp", "--device", "tpu"], 2, "--device tpu: there is none here"),
         (
             ["train", "linear", "--learning-rate", "1e20"],
@@ -155,6 +156,7 @@ def test_wrong_use_is_one_line_with_its_exit_code(arguments, code, message, caps
         (["train", "mlp", "--learning-rate", "nan"], "--learning-rate: expected a number, got 'nan'"),
         (["train", "mlp", "--epochs", "1.5"], "--epochs: expected an integer, got '1.5'"),
         (["train", "mlp", "--precision", "float16"], "unknown --precision 'float16'"),
+        (["train", "mlp", "--augment", "rotate"], "unknown --augment 'rotate'; expected one of flip, crop, crop_flip"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

@@ -10,7 +10,7 @@ from typing import Any
 import jax
 
 from jaxd2l.commands import compilation_cache
-from jaxd2l.data import Dataset, Examples, check_examples
+from jaxd2l.data import AUGMENTATIONS, Dataset, Examples, check_examples
 from jaxd2l.train.recipe import OVERRIDABLE, PRECISIONS, Recipe
 
 
@@ -42,6 +42,7 @@ def add_recipe_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--weight-decay", type=number, metavar="LAMBDA", help="penalty lambda/2 |kernel|^2")
     group.add_argument("--clip-norm", type=number, metavar="NORM", help="scale longer gradients down to this L2 norm")
     group.add_argument("--image-size", type=integer, metavar="PIXELS", help="images are resized to this, a side")
+    group.add_argument("--augment", choices=tuple(AUGMENTATIONS), help="change training images at random in each step")
     group.add_argument("--dataset", metavar="NAME", help="fashion_mnist (embedded), mnist, kmnist, cifar10")
     group.add_argument("--precision", choices=tuple(PRECISIONS), help="what the network computes in")
     group.add_argument(
@@ -91,8 +92,10 @@ def overridden(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
         ValueError: a value is out of range, or the recipe's inputs are no images.
     """
     given = {name: values[name] for name in OVERRIDABLE if values.get(name) is not None}
-    if recipe.image_size is None and "image_size" in given:
-        raise ValueError(f"recipe {recipe.name} takes no images, so --image-size has no meaning; leave it out")
+    for name in ("image_size", "augment"):
+        if recipe.image_size is None and name in given:
+            option = name.replace("_", "-")
+            raise ValueError(f"recipe {recipe.name} takes no images, so --{option} has no meaning; leave it out")
     return dataclasses.replace(recipe, **given)
 
 

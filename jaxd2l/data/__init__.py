@@ -3,10 +3,12 @@
 - `load`: image data sets by name, verified; `SOURCES` lists them
 - `Examples`, `Dataset`, `check_examples`, `split`: rows in memory
 - `Rows`, `epoch_rows`, `ordered_rows`, `num_steps`: which rows make up each batch
+- `random_flip`, `random_crop`, `random_crop_and_flip`, `AUGMENTATIONS`: what training may change at random
 - `scale`, `resize`, `image_preparer`, `as_stored`: what happens to a batch inside the step
 - `DataError`: data is not what it claims
 """
 
+from jaxd2l.data.augment import AUGMENTATIONS, Augment, random_crop, random_crop_and_flip, random_flip
 from jaxd2l.data.error import DataError
 from jaxd2l.data.examples import (
     Dataset,
@@ -22,7 +24,9 @@ from jaxd2l.data.images import SOURCES, load
 from jaxd2l.data.prepare import Prepare, as_stored, image_preparer, resize, scale
 
 __all__ = [
+    "AUGMENTATIONS",
     "SOURCES",
+    "Augment",
     "DataError",
     "Dataset",
     "Examples",
@@ -35,6 +39,9 @@ __all__ = [
     "load",
     "num_steps",
     "ordered_rows",
+    "random_crop",
+    "random_crop_and_flip",
+    "random_flip",
     "resize",
     "scale",
     "split",

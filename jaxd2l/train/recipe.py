@@ -9,7 +9,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 import optax
 
-from jaxd2l.data import Prepare, as_stored, image_preparer
+from jaxd2l.data import AUGMENTATIONS, Prepare, as_stored, image_preparer
 from jaxd2l.nn.loss import cross_entropy
 from jaxd2l.nn.metric import hits
 from jaxd2l.train.optimizer import clipped, sgd
@@ -40,6 +40,7 @@ class Recipe:
         batch_size: examples an update.
         weight_decay: lambda of the penalty lambda / 2 |kernel|^2.
         image_size: pixels a side that images are resized to; None where inputs are no images.
+        augment: how training images are changed at random, a key of `AUGMENTATIONS`; None leaves them as they are.
         precision: what the network computes in, a key of `PRECISIONS`.
         remat: compute most activations a second time in the backward pass instead of keeping them.
         accumulate: pieces that each batch is cut into to save memory; it divides `batch_size`.
@@ -61,6 +62,7 @@ class Recipe:
     batch_size: int = 256
     weight_decay: float = 0.0
     image_size: int | None = None
+    augment: str | None = None
     precision: str = "float32"
     remat: bool = False
     accumulate: int = 1
@@ -95,12 +97,17 @@ class Recipe:
             raise ValueError(f"accumulate must divide the batch size of {self.batch_size}, got {self.accumulate!r}")
         if not isinstance(self.remat, bool):
             raise ValueError(f"remat must be True or False, got {self.remat!r}")
+        if self.augment is not None and self.augment not in AUGMENTATIONS:
+            raise ValueError(f"augment must be one of {', '.join(AUGMENTATIONS)} or None, got {self.augment!r}")
+        if self.augment is not None and self.image_size is None:
+            raise ValueError(f"recipe {self.name} takes no images, so nothing can be augmented; leave augment out")
         if self.precision not in PRECISIONS:
             raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got {self.precision!r}")
 
     def objective(self) -> Objective:
         """What the network is trained and judged by."""
-        return Objective(self.loss, self.hits, self.prepare(), PRECISIONS[self.precision])
+        augment = None if self.augment is None else AUGMENTATIONS[self.augment]
+        return Objective(self.loss, self.hits, self.prepare(), PRECISIONS[self.precision], augment)
 
     def prepare(self) -> Prepare:
         """What happens to a stored batch inside the step."""
@@ -118,5 +125,5 @@ class Recipe:
 
 OVERRIDABLE = (
     *("dataset", "epochs", "batch_size", "learning_rate", "weight_decay"),
-    *("image_size", "precision", "remat", "accumulate", "clip_norm"),
+    *("image_size", "augment", "precision", "remat", "accumulate", "clip_norm"),
 )

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxd2l.data import Prepare, as_stored
+from jaxd2l.data import Augment, Prepare, as_stored
 from jaxd2l.train.remat import rematerialised
 from jaxd2l.train.state import TrainState
 
@@ -51,12 +51,14 @@ class Objective(NamedTuple):
         hits: (output, target) -> whether each is right (b,); None for regression.
         prepare: stored inputs -> the network's floating-point inputs.
         dtype: what the network computes in; parameters, statistics and losses stay float32.
+        augment: (key, stored inputs) -> stored inputs changed at random, in training alone; None changes nothing.
     """
 
     loss: PerExample
     hits: PerExample | None = None
     prepare: Prepare = as_stored
     dtype: Any = jnp.float32
+    augment: Augment | None = None
 
 
 def _cast(tree: PyTree, dtype: Any) -> PyTree:
@@ -91,7 +93,7 @@ def make_step(
 
     Returns:
         `step(state, batch, key) -> (state, tally)`: one update by the gradient of the mean loss over
-        the real examples. `key` feeds dropout and is spent. The tally is of the parameters before the
+        the real examples. `key` feeds augmentation and dropout and is spent. The tally is of the parameters before the
         update, in training mode, as the book prints it.
     """
 
@@ -106,7 +108,11 @@ def make_step(
         params: PyTree, batch_stats: PyTree, batch: Batch, key: jax.Array, examples: jax.Array | None = None
     ) -> tuple[PyTree, tuple[Tally, PyTree]]:
         """The gradient of the summed loss over `examples`, those of the batch itself by default."""
-        x = objective.prepare(batch.x).astype(objective.dtype)
+        stored = batch.x
+        if objective.augment is not None:
+            augment_key, key = jax.random.split(key)
+            stored = objective.augment(augment_key, stored)
+        x = objective.prepare(stored).astype(objective.dtype)
 
         def mean_loss(params: PyTree) -> tuple[jax.Array, tuple[Tally, PyTree]]:
             output, updated = forward(params, batch_stats, x, key)

@@ -1,3 +1,6 @@
+import dataclasses
+import functools
+
 import chex
 import flax.linen as nn
 import jax
@@ -5,9 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxd2l.data import random_crop_and_flip, scale
 from jaxd2l.nn.loss import cross_entropy, squared_error
 from jaxd2l.nn.metric import hits
 from jaxd2l.nn.models import MLP, LeNet, Linear
+from jaxd2l.recipes import RECIPES
 from jaxd2l.train import Batch, Objective, init_state, make_judge, make_step, sgd
 
 RNG = np.random.default_rng(0)
@@ -97,3 +102,28 @@ def test_a_step_leaves_no_nan_at_huge_inputs(jit):
     state = init_state(model, optimizer, jax.random.key(0), batch.x)
     step = make_step(model, optimizer, Objective(cross_entropy, hits))
     chex.assert_tree_all_finite((jax.jit(step) if jit else step)(state, batch, jax.random.key(1))[0].params)
+
+
+def test_training_sees_augmented_images_and_judging_the_stored_ones():
+    images = jnp.asarray(RNG.integers(0, 256, (6, 28, 28, 1)), jnp.uint8)
+    batch, optimizer, key = (
+        Batch(images, jnp.arange(6) % 3, jnp.ones(6)),
+        sgd(0.1),
+        functools.partial(jax.random.key, 3),
+    )
+    recipe = dataclasses.replace(RECIPES["softmax"], augment="crop_flip")
+    augmented, plain = recipe.objective(), dataclasses.replace(recipe, augment=None).objective()
+    state = init_state(MLP(), optimizer, jax.random.key(0), scale(images))
+    changed = random_crop_and_flip(jax.random.split(key())[0], images)
+    assert (changed != images).any()
+    found = make_step(MLP(), optimizer, augmented)(state, batch, key())
+    chex.assert_trees_all_equal(found, make_step(MLP(), optimizer, plain)(state, batch._replace(x=changed), key()))
+    judged = [make_judge(MLP(), o)(state.params, state.batch_stats, batch) for o in (augmented, plain)]
+    chex.assert_trees_all_equal(*judged)
+
+
+def test_an_augmentation_that_is_not_there_or_has_no_images_is_refused():
+    with pytest.raises(ValueError, match="augment must be one of flip, crop, crop_flip or None, got 'rotate'"):
+        dataclasses.replace(RECIPES["lenet"], augment="rotate")
+    with pytest.raises(ValueError, match="takes no images, so nothing can be augmented"):
+        dataclasses.replace(RECIPES["lenet"], augment="flip", image_size=None)
