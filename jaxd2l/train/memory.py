@@ -94,7 +94,7 @@ def peak(program: Operations, donated: int = 0, loss: int | None = None, platfor
         total = sum(alive.values()) + inner.total
         if total > worst.total:
             held = inner.gradients + sum(b for v, b in alive.items() if v in gradients and v not in forward)
-            kept = inner.activations + sum(b for v, b in alive.items() if v in forward and t > boundary)
+            kept = inner.activations + sum(b for v, b in alive.items() if v in forward and last[v] > boundary)
             worst = Peak(held, kept, total - held - kept, 0)
         for v in (*ending, *(v for v in kernel.writes if last.get(v, -1) <= t)):
             alive.pop(v, None)
