@@ -126,7 +126,11 @@ def test_list_shows_every_recipe(capsys):
         (["train", "mlp", "--limit-train", "60001"], 2, "--limit-train must be between 1 and the 60000"),
         (["train", "lenet", "--image-size", "4"], 2, r"LeNet takes .*12.*\(1, 4, 4, 1\)"),
         (["train", "linear", "--image-size", "4"], 2, "takes no images, so --image-size has no meaning"),
-        (["train", "linear", "--augment", "flip"], 2, "takes no images, so --augment has no meaning"),
+        (
+            ["train", "linear", "--augment", "flip"],
+            2,
+            "recipe linear takes no images, so nothing can be augmented; leave augment out",
+        ),
         (["train", "mlp", "--device", "tpu"], 2, "--device tpu: there is none here"),
         (
             ["train", "linear", "--learning-rate", "1e20"],

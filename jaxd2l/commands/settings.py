@@ -92,10 +92,8 @@ def overridden(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
         ValueError: a value is out of range, or the recipe's inputs are no images.
     """
     given = {name: values[name] for name in OVERRIDABLE if values.get(name) is not None}
-    for name in ("image_size", "augment"):
-        if recipe.image_size is None and name in given:
-            option = name.replace("_", "-")
-            raise ValueError(f"recipe {recipe.name} takes no images, so --{option} has no meaning; leave it out")
+    if recipe.image_size is None and "image_size" in given:
+        raise ValueError(f"recipe {recipe.name} takes no images, so --image-size has no meaning; leave it out")
     return dataclasses.replace(recipe, **given)
 
 

@@ -106,11 +106,8 @@ def test_a_step_leaves_no_nan_at_huge_inputs(jit):
 
 def test_training_sees_augmented_images_and_judging_the_stored_ones():
     images = jnp.asarray(RNG.integers(0, 256, (6, 28, 28, 1)), jnp.uint8)
-    batch, optimizer, key = (
-        Batch(images, jnp.arange(6) % 3, jnp.ones(6)),
-        sgd(0.1),
-        functools.partial(jax.random.key, 3),
-    )
+    batch, optimizer = Batch(images, jnp.arange(6) % 3, jnp.ones(6)), sgd(0.1)
+    key = functools.partial(jax.random.key, 3)
     recipe = dataclasses.replace(RECIPES["softmax"], augment="crop_flip")
     augmented, plain = recipe.objective(), dataclasses.replace(recipe, augment=None).objective()
     state = init_state(MLP(), optimizer, jax.random.key(0), scale(images))
