@@ -21,8 +21,8 @@ import jax
 
 from jaxd2l.recipes import find, load_data
 from jaxd2l.run_folder import device_name, write_json
+from jaxd2l.run_folder.checkpoint import Checkpoints, pack
 from jaxd2l.train import Progress, compile_program, empty_tally
-from jaxd2l.train.checkpoint import Checkpoints, pack
 from jaxd2l.train.program import initial_state
 
 

@@ -4,7 +4,7 @@
 
 Each product runs inside a compiled loop, as in training. For a convolution the columns are GFLOP/s (and percent of the
 rate of a 1024 x 1024 product, measured first) of the forward pass, the input gradient and the filter gradient, and
-the ways that `jaxd2l.nn.conv_plan` chose (0 a convolution routine, k patches of k outputs, 1x1 a plain product).
+the ways that `jaxd2l.nn.kernels.plan` chose (0 a convolution routine, k patches of k outputs, 1x1 a plain product).
 For a pool: milliseconds forward, and forward with gradient.
 """
 
@@ -18,7 +18,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxd2l.nn import conv_plan, pool
+from jaxd2l.nn import pool
+from jaxd2l.nn.kernels import plan as conv_plan
 from jaxd2l.recipes import find
 from jaxd2l.train import compiler_options
 

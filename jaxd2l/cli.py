@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from jaxd2l.commands import COMMANDS, ExitCode
-from jaxd2l.commands.stop_signal import Terminated
+from jaxd2l.commands.signals import Terminated
 
 _DESCRIPTION = """\
 Train and measure the networks of Dive into Deep Learning on JAX.

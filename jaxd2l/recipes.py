@@ -11,8 +11,7 @@ from dataclasses import replace
 import flax.linen as nn
 
 from jaxd2l.data import SOURCES, Dataset, load
-from jaxd2l.data.synthetic import linear_regression
-from jaxd2l.data.video import DIRECTIONS, moving_squares
+from jaxd2l.data.synthetic import DIRECTIONS, linear_regression, moving_squares
 from jaxd2l.nn import BatchNorm, relu
 from jaxd2l.nn.loss import squared_error
 from jaxd2l.nn.models import (

@@ -307,7 +307,7 @@ def test_a_batch_that_memory_cannot_hold_is_foreseen(tmp_path, monkeypatch, caps
 
 STOP = """
 import hashlib, signal, sys, time
-from jaxd2l.commands.stop_signal import StopSignals
+from jaxd2l.commands.signals import StopSignals
 with StopSignals() as signals:
     signals.deferred = sys.argv[1] == "training"
     print("ready", flush=True)

@@ -17,7 +17,9 @@ import numpy as np
 import optax
 from protocol import Task, serve
 
-from jaxd2l.nn import conv_direct, conv_plan, pool
+from jaxd2l.nn import pool
+from jaxd2l.nn.kernels import direct as conv_direct
+from jaxd2l.nn.kernels import plan as conv_plan
 from jaxd2l.recipes import find
 from jaxd2l.train.state import run_keys
 

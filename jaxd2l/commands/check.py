@@ -9,9 +9,9 @@ import numpy as np
 
 from jaxd2l import run_folder
 from jaxd2l.commands.exit_code import ExitCode
-from jaxd2l.commands.run_writer import refuse_other_settings
 from jaxd2l.data import DataError
-from jaxd2l.train.checkpoint import Checkpoint, Checkpoints
+from jaxd2l.run_folder.checkpoint import Checkpoint, Checkpoints
+from jaxd2l.run_folder.writer import refuse_other_settings
 
 
 class Finding(NamedTuple):

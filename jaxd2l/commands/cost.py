@@ -9,12 +9,12 @@ from typing import Any
 
 from jaxd2l.commands import settings
 from jaxd2l.commands.exit_code import ExitCode
+from jaxd2l.cost.budget import gib
+from jaxd2l.cost.estimate import STORED, Cost, Memory, cost, largest_batch, shapes
 from jaxd2l.data import Dataset
 from jaxd2l.recipes import RECIPES, find, load_data
 from jaxd2l.report.console import columns, short
 from jaxd2l.train import Recipe
-from jaxd2l.train.cost import STORED, Cost, Memory, cost, largest_batch, shapes
-from jaxd2l.train.foresee_memory import gib
 from jaxd2l.train.recipe import PRECISIONS
 
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
@@ -206,7 +206,7 @@ def _label(recipe: Recipe, own: Recipe) -> str:
 
 
 def _check(one: Cost, data: Dataset) -> dict[str, Any]:
-    from jaxd2l.train.cost_check import xla_cost
+    from jaxd2l.cost.xla import xla_cost
 
     xla = xla_cost(one.recipe, data)
     n = one.recipe.batch_size
@@ -223,7 +223,7 @@ def _check(one: Cost, data: Dataset) -> dict[str, Any]:
 
 
 def _measure(one: Cost, data: Dataset) -> dict[str, Any]:
-    from jaxd2l.train.cost_check import measure
+    from jaxd2l.cost.xla import measure
 
     found = measure(one, data)
     seconds = one.epoch_seconds(found.flops_per_second)

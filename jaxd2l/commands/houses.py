@@ -15,8 +15,8 @@ from jaxd2l.experiments.house_loops import Cost, loop_costs
 from jaxd2l.experiments.houses import BOOK, LINEAR, SMALL_MLP, Family, Outcome, cross_validate, peers
 from jaxd2l.report.console import columns
 from jaxd2l.run_folder import device_name
+from jaxd2l.selection.folds import assign_folds
 from jaxd2l.train import run_keys
-from jaxd2l.train.folds import assign_folds
 
 
 def add_parser(subparsers: Any) -> argparse.ArgumentParser:

@@ -17,7 +17,7 @@ from jaxd2l import run_folder
 from jaxd2l.commands import settings
 from jaxd2l.commands.exit_code import ExitCode
 from jaxd2l.data import DataError, Dataset
-from jaxd2l.nn.by_path import count
+from jaxd2l.nn.parameters import count
 from jaxd2l.recipes import RECIPES, find, load_data
 from jaxd2l.report.console import Console, epoch_line
 from jaxd2l.report.table import markdown, summarise

@@ -18,8 +18,8 @@ from jaxd2l.commands.exit_code import ExitCode
 from jaxd2l.data import DataError
 from jaxd2l.recipes import RECIPES, find, load_data
 from jaxd2l.report.sweep import Summary, divergence_map, markdown, plot, summarise
+from jaxd2l.selection.sweep import Curves, Method, Rates, Sweep, rates_of, sweep
 from jaxd2l.train import Recipe
-from jaxd2l.train.sweep import Curves, Method, Rates, Sweep, rates_of, sweep
 
 _CURVES = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
 

@@ -14,12 +14,13 @@ import numpy as np
 from jaxd2l import run_folder
 from jaxd2l.commands import settings
 from jaxd2l.commands.exit_code import ExitCode
-from jaxd2l.commands.run_writer import RunWriter, refuse_other_settings
-from jaxd2l.commands.stop_signal import StopSignals
+from jaxd2l.commands.signals import StopSignals
+from jaxd2l.cost.budget import advice, foreseen_shortage, ran_out
 from jaxd2l.data import Dataset
-from jaxd2l.nn.by_path import count
+from jaxd2l.nn.parameters import count
 from jaxd2l.recipes import RECIPES, find, load_data
 from jaxd2l.report.console import Console, closing_table
+from jaxd2l.run_folder.writer import RunWriter, refuse_other_settings
 from jaxd2l.train import (
     DivergenceError,
     EpochResult,
@@ -34,8 +35,7 @@ from jaxd2l.train import (
     run_keys,
 )
 from jaxd2l.train.enough_memory import free_bytes, require_memory
-from jaxd2l.train.fit import CHUNK_SECONDS
-from jaxd2l.train.foresee_memory import advice, foreseen_shortage, ran_out
+from jaxd2l.train.loop import CHUNK_SECONDS
 from jaxd2l.train.program import initial_state
 from jaxd2l.train.recipe import OVERRIDABLE
 
@@ -148,7 +148,9 @@ def _run(args: argparse.Namespace, signals: StopSignals, stack: ExitStack) -> in
         run_folder.write_json(folder / run_folder.CONFIG, config)
     fingerprint = {**{k: v for k, v in config.items() if k != "epochs"}, "data": dict(data.sha256)}
     writer = stack.enter_context(
-        RunWriter(folder, recipe.epochs, fingerprint, signals, _warn, every=args.checkpoint_every, keep=args.keep)
+        RunWriter(
+            folder, recipe.epochs, fingerprint, signals.ending, _warn, every=args.checkpoint_every, keep=args.keep
+        )
     )
     start = None if found is None else _restored(writer, program, seed, recipe, console)
     _note_environment(folder, run_folder.environment(data))

@@ -9,18 +9,10 @@
 """
 
 from jaxd2l.data.augment import AUGMENTATIONS, Augment, random_crop, random_crop_and_flip, random_flip
+from jaxd2l.data.batches import Rows, epoch_rows, num_steps, ordered_rows
+from jaxd2l.data.datasets import SOURCES, load
 from jaxd2l.data.error import DataError
-from jaxd2l.data.examples import (
-    Dataset,
-    Examples,
-    Rows,
-    check_examples,
-    epoch_rows,
-    num_steps,
-    ordered_rows,
-    split,
-)
-from jaxd2l.data.images import SOURCES, load
+from jaxd2l.data.examples import Dataset, Examples, check_examples, split
 from jaxd2l.data.prepare import Prepare, as_stored, image_preparer, resize, scale
 
 __all__ = [

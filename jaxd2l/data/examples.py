@@ -1,14 +1,7 @@
-"""Examples in memory, and which of their rows make up each batch.
-
-Rows travel instead of images: an epoch is a matrix of row indices (steps, batch_size), and the
-step gathers its batch from the resident arrays. A last batch that is not full is padded to the
-one compiled shape, and the padded places carry weight 0, so every example counts exactly once.
-"""
+"""Examples in memory: one row an example, checked before anything trains on them."""
 
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxd2l.data.error import DataError
@@ -42,18 +35,6 @@ class Dataset(NamedTuple):
     test: Examples
     classes: tuple[str, ...] = ()
     sha256: tuple[tuple[str, str], ...] = ()
-
-
-class Rows(NamedTuple):
-    """The rows of each batch.
-
-    Attributes:
-        indices: row numbers (steps, batch_size), int32; padding repeats row 0.
-        weight: 1 for a real example and 0 for padding (steps, batch_size), float32.
-    """
-
-    indices: jax.Array
-    weight: jax.Array
 
 
 def check_examples(examples: Examples, num_classes: int | None = None, what: str = "examples") -> Examples:
@@ -112,45 +93,3 @@ def split(examples: Examples, held_out: int, seed: int) -> tuple[Examples, Examp
     chosen = np.zeros(n, bool)
     chosen[np.random.default_rng(seed).permutation(n)[:held_out]] = True
     return Examples(*(a[~chosen] for a in examples)), Examples(*(a[chosen] for a in examples))
-
-
-def num_steps(n: int, batch_size: int, *, keep_last: bool = True) -> int:
-    """Batches in one pass over n examples.
-
-    Raises:
-        ValueError: `batch_size` is not between 1 and n.
-    """
-    if not 1 <= batch_size <= n:
-        raise ValueError(f"batch size must be between 1 and the {n} training examples, got {batch_size}")
-    return -(-n // batch_size) if keep_last else n // batch_size
-
-
-def _in_batches(order: jax.Array, batch_size: int, steps: int) -> Rows:
-    n = order.shape[0]
-    kept = order[: steps * batch_size].astype(jnp.int32)
-    padding = steps * batch_size - kept.shape[0]
-    weight = jnp.pad(jnp.ones(min(n, steps * batch_size), jnp.float32), (0, padding))
-    return Rows(jnp.pad(kept, (0, padding)).reshape(steps, batch_size), weight.reshape(steps, batch_size))
-
-
-def epoch_rows(key: jax.Array, n: int, batch_size: int, *, keep_last: bool = True) -> Rows:
-    """Every row once, in an order drawn from `key`.
-
-    Args:
-        key: decides the order; one key an epoch.
-        n: number of examples.
-        batch_size: rows a batch, 1 to n.
-        keep_last: pad the last partial batch with weight 0; otherwise leave out, after
-            permuting, the `n % batch_size` rows that do not fill one.
-
-    Returns:
-        Rows of shape (steps, batch_size).
-    """
-    steps = num_steps(n, batch_size, keep_last=keep_last)
-    return _in_batches(jax.random.permutation(key, n), batch_size, steps)
-
-
-def ordered_rows(n: int, batch_size: int) -> Rows:
-    """Every row once, in file order, the last batch padded: for evaluation."""
-    batch_size = min(batch_size, n)
-    return _in_batches(jnp.arange(n), batch_size, num_steps(n, batch_size))

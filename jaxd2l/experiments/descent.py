@@ -1,7 +1,7 @@
 """Minibatch gradient descent from scratch: `grad`, a subtraction and two scans (D2L 3.4).
 
 The experiments of this package differ in loss, penalty and data alone. It is written out because it is a topic of
-the book; `jaxd2l.train.fit` is the loop to use, and a test holds the two against each other.
+the book; `jaxd2l.train.loop` is the loop to use, and a test holds the two against each other.
 """
 
 from collections.abc import Callable
@@ -37,7 +37,7 @@ def descend(
         params: where to start.
         x: features (n, d).
         y: targets (n, 1).
-        key: epoch e is shuffled by `fold_in(key, e)`, as in `jaxd2l.train.fit`.
+        key: epoch e is shuffled by `fold_in(key, e)`, as in `jaxd2l.train.loop`.
         learning_rate: step size; it may be traced.
         epochs: passes over the examples.
         batch_size: examples an update; the last batch is smaller where it does not fill.

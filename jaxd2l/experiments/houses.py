@@ -15,11 +15,11 @@ import numpy as np
 
 from jaxd2l.data.houses import Houses
 from jaxd2l.data.table import Table, apply_table, fit_table
-from jaxd2l.nn.dense import Dense
 from jaxd2l.nn.init import he_normal, torch_bias, torch_kernel
+from jaxd2l.nn.linear import Dense
 from jaxd2l.nn.models import MLP, Linear
-from jaxd2l.train.folds import Folds
-from jaxd2l.train.kfold import CrossValidation, Point, Schedule, choose, constant, cosine, grid, kfold
+from jaxd2l.selection.folds import Folds
+from jaxd2l.selection.kfold import CrossValidation, Point, Schedule, choose, constant, cosine, grid, kfold
 
 LIMIT = 3.0  # standard deviations at which a feature is capped, see `fit_table`
 

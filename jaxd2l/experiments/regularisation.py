@@ -1,6 +1,6 @@
 """Regularisation: weight decay and its norm, L1 against L2, the curve that picks lambda, dropout (D2L 3.7, 5.6).
 
-Every list of settings trains as one program: `vmap` over lambda, or `jaxd2l.train.kfold` where rows are held out.
+Every list of settings trains as one program: `vmap` over lambda, or `jaxd2l.selection.kfold` where rows are held out.
 """
 
 from collections.abc import Sequence
@@ -19,9 +19,9 @@ from jaxd2l.experiments.houses import Family, cross_validate
 from jaxd2l.experiments.linear_regression import Line, loss
 from jaxd2l.nn.init import he_normal
 from jaxd2l.nn.models import MLP, Linear
+from jaxd2l.selection.folds import assign_folds, same_in_every_fold
+from jaxd2l.selection.kfold import grid, kfold
 from jaxd2l.train import run_keys, sgd
-from jaxd2l.train.folds import assign_folds, same_in_every_fold
-from jaxd2l.train.kfold import grid, kfold
 
 
 class Decay(NamedTuple):

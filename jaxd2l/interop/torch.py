@@ -16,9 +16,9 @@ import numpy as np
 
 from jaxd2l.data.error import DataError
 from jaxd2l.interop.torch_names import torch_names
-from jaxd2l.nn.batch_norm import BatchNorm
+from jaxd2l.nn.batch_normalisation import BatchNorm
 from jaxd2l.nn.conv import Conv
-from jaxd2l.nn.dense import Dense, Flatten
+from jaxd2l.nn.linear import Dense, Flatten
 
 __all__ = ["from_torch", "load_torch", "read_state_dict", "save_torch", "to_torch", "torch_shapes"]
 

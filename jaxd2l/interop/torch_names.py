@@ -8,7 +8,7 @@ path of the first Inception block in GoogLeNet's third part. The networks that t
 
 import flax.linen as nn
 
-from jaxd2l.nn.batch_norm import BatchNorm
+from jaxd2l.nn.batch_normalisation import BatchNorm
 from jaxd2l.nn.block import Identity
 from jaxd2l.nn.models import (
     MLP,

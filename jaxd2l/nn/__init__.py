@@ -1,13 +1,12 @@
 """Layers as pure functions with a Flax module on each, losses and metrics; the networks are in `jaxd2l.nn.models`."""
 
 from jaxd2l.nn.activation import gelu, leaky_relu, log_softmax, relu, sigmoid, softmax, tanh
-from jaxd2l.nn.batch_norm import BatchNorm, RunningStatistics, batch_norm
+from jaxd2l.nn.batch_normalisation import BatchNorm, RunningStatistics, batch_norm
 from jaxd2l.nn.block import Centred, DenseReLU, DenseStack, FixedHidden, Identity, Nested, Sequential, Tied
 from jaxd2l.nn.conv import Conv, conv1d, conv2d, conv3d
 from jaxd2l.nn.cross_correlation import convolve2d, corr1d, corr2d, corr3d, corr_channels
-from jaxd2l.nn.dense import Dense, Flatten, dense, flatten
-from jaxd2l.nn.dropout import Dropout, dropout
-from jaxd2l.nn.layer_norm import LayerNorm, layer_norm
+from jaxd2l.nn.layer_normalisation import LayerNorm, layer_norm
+from jaxd2l.nn.linear import Dense, Flatten, dense, flatten
 from jaxd2l.nn.loss import (
     absolute_error,
     cross_entropy,
@@ -20,6 +19,7 @@ from jaxd2l.nn.loss import (
 )
 from jaxd2l.nn.metric import accuracy, hits, log_rmse
 from jaxd2l.nn.pool import avg_pool, global_avg_pool, max_pool
+from jaxd2l.nn.stochastic import Dropout, dropout
 
 __all__ = [
     "BatchNorm",

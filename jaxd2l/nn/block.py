@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxd2l.nn.activation import relu
-from jaxd2l.nn.dense import Dense
 from jaxd2l.nn.init import uniform
+from jaxd2l.nn.linear import Dense
 
 type Normalisation = Callable[[], nn.Module]
 

@@ -12,8 +12,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxd2l.nn import conv_plan
-from jaxd2l.nn.parameter import declare
+from jaxd2l.nn.kernels import plan as conv_plan
+from jaxd2l.nn.parameters import declare
 from jaxd2l.nn.window import Padding, Sizes, output_size, pads, sizes
 
 __all__ = ["Conv", "conv1d", "conv2d", "conv3d"]

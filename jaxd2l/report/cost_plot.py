@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from jaxd2l.train.cost import Cost
+from jaxd2l.cost.estimate import Cost
 
 
 def published_accuracy(one: Cost) -> float | None:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxd2l.train.sweep import Curves, Rates, Sweep
+from jaxd2l.selection.sweep import Curves, Rates, Sweep
 
 
 class Interval(NamedTuple):

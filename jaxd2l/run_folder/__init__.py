@@ -18,8 +18,7 @@ Nothing in it is executed when it is read: JSON and safetensors only, never a pi
 - `environment`, `device_name`: where it ran
 """
 
-from jaxd2l.run_folder.environment import device_name, environment
-from jaxd2l.run_folder.file import (
+from jaxd2l.run_folder.files import (
     CHECKPOINTS,
     CONFIG,
     DAMAGED,
@@ -30,9 +29,10 @@ from jaxd2l.run_folder.file import (
     write_atomically,
     write_json,
 )
-from jaxd2l.run_folder.folder import begun, check_free, create, default_path, finished_epochs, read_config
+from jaxd2l.run_folder.layout import begun, check_free, create, default_path, finished_epochs, read_config
 from jaxd2l.run_folder.lock import FolderInUseError, FolderLock, holder
 from jaxd2l.run_folder.metrics import append_metrics, ends_whole, read_metrics, whole_rows, write_metrics
+from jaxd2l.run_folder.provenance import device_name, environment
 from jaxd2l.run_folder.weights import count_parameters, flatten, read_weights, weights_epoch, write_weights
 from jaxd2l.run_folder.weights import parse as parse_weights
 

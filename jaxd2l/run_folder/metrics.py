@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxd2l.data import DataError
-from jaxd2l.run_folder.file import METRICS, with_name, write_atomically
+from jaxd2l.run_folder.files import METRICS, with_name, write_atomically
 from jaxd2l.train import EpochResult
 
 

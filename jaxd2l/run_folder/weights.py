@@ -14,7 +14,7 @@ import jax
 import numpy as np
 
 from jaxd2l.data import DataError
-from jaxd2l.run_folder.file import WEIGHTS, write_atomically
+from jaxd2l.run_folder.files import WEIGHTS, write_atomically
 
 PyTree = Any
 

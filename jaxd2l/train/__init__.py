@@ -5,33 +5,29 @@
 - `Progress`: where a run stands, enough to go on from there
 - `check_dataset`: what `fit` refuses before anything is traced
 - `evaluate`: judge parameters
-- `cost`, `Cost`, `largest_batch`: parameters, computation and memory, before anything is allocated
 - `compile_program`, `Program`: compile once, train many seeds
 - `compiler_options`: what `compile_program` asks of XLA, for a step of your own too
 - `TrainState`, `Keys`, `run_keys`, `init_state`: what changes while training, and its randomness
 - `make_step`, `make_judge`, `make_epoch`, `make_evaluation`, `Batch`, `Tally`, `Objective`: the pure functions below
 - `sgd`, `adam`: optimizers with their hyperparameters in the state
 
-Many trainings as one program are modules of their own: `jaxd2l.train.kfold` (with `folds`) cross-validates a grid,
-`jaxd2l.train.sweep` (with `members`) trains one recipe at many rates and seeds.
+What a run costs is in `jaxd2l.cost`; many runs as one program are in `jaxd2l.selection`.
 """
 
+from jaxd2l.train.check_data import check_dataset
 from jaxd2l.train.compiler import compiler_options
-from jaxd2l.train.cost import Cost, cost, largest_batch
-from jaxd2l.train.door import check_dataset
 from jaxd2l.train.epoch import empty_tally, make_epoch, make_evaluation
-from jaxd2l.train.evaluate import evaluate
-from jaxd2l.train.fit import fit
+from jaxd2l.train.evaluation import evaluate
+from jaxd2l.train.loop import fit
 from jaxd2l.train.optimizer import adam, kernels_only, sgd, with_hyperparameters
 from jaxd2l.train.program import Program, compile_program
 from jaxd2l.train.recipe import Published, Recipe
-from jaxd2l.train.run import DivergenceError, EpochResult, Progress, Run
+from jaxd2l.train.results import DivergenceError, EpochResult, Progress, Run
 from jaxd2l.train.state import Keys, TrainState, init_state, run_keys
 from jaxd2l.train.step import Batch, Objective, Tally, make_judge, make_step
 
 __all__ = [
     "Batch",
-    "Cost",
     "DivergenceError",
     "EpochResult",
     "Keys",
@@ -47,13 +43,11 @@ __all__ = [
     "check_dataset",
     "compile_program",
     "compiler_options",
-    "cost",
     "empty_tally",
     "evaluate",
     "fit",
     "init_state",
     "kernels_only",
-    "largest_batch",
     "make_epoch",
     "make_evaluation",
     "make_judge",

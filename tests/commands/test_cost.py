@@ -7,9 +7,9 @@ import pytest
 
 from jaxd2l.cli import main
 from jaxd2l.commands.cost import memory
+from jaxd2l.cost.budget import advice, foreseen_shortage, gib, ran_out
+from jaxd2l.cost.estimate import shapes
 from jaxd2l.recipes import RECIPES
-from jaxd2l.train.cost import shapes
-from jaxd2l.train.foresee_memory import advice, foreseen_shortage, gib, ran_out
 
 PROMISED = {
     *("recipe", "parameters", "macs", "forward_flops", "step_flops", "predict_bytes", "train_bytes", "layers"),

@@ -4,20 +4,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxd2l.nn import (
-    Centred,
-    Dense,
-    DenseReLU,
-    FixedHidden,
-    Nested,
-    Sequential,
-    Tied,
-    by_path,
-    dense,
-    init,
-    relu,
-    sigmoid,
-)
+from jaxd2l.nn import Centred, Dense, DenseReLU, FixedHidden, Nested, Sequential, Tied, dense, init, relu, sigmoid
+from jaxd2l.nn import parameters as by_path
 
 
 def key():

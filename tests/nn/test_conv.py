@@ -11,9 +11,12 @@ import numpy as np
 import pytest
 from jax import lax
 
-from jaxd2l.nn import Conv, conv1d, conv2d, conv3d, conv_direct, conv_patches, conv_plan
-from jaxd2l.nn.conv_plan import Geometry, Plan, plan
+from jaxd2l.nn import Conv, conv1d, conv2d, conv3d
 from jaxd2l.nn.init import torch_bias
+from jaxd2l.nn.kernels import direct as conv_direct
+from jaxd2l.nn.kernels import patches as conv_patches
+from jaxd2l.nn.kernels import plan as conv_plan
+from jaxd2l.nn.kernels.plan import Geometry, Plan, plan
 
 CONVOLUTIONS = {1: conv1d, 2: conv2d, 3: conv3d}
 

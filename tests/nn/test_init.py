@@ -3,7 +3,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxd2l.nn import by_path, init
+from jaxd2l.nn import init
+from jaxd2l.nn import parameters as by_path
 from jaxd2l.nn.models import MLP
 
 DENSE, CONV = (300, 200), (5, 3, 20, 100)

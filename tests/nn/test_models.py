@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from model_table import MODELS
 
-from jaxd2l.nn import BatchNorm, by_path, cross_entropy
+from jaxd2l.nn import BatchNorm, cross_entropy
+from jaxd2l.nn import parameters as by_path
 from jaxd2l.nn.models import MLP, VGG, VGG11, DenseNet, LeNet, NiN, ResNet, resnet34, resnet50
 
 IMAGES = [name for name, entry in MODELS.items() if entry.smallest]

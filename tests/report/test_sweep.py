@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from jaxd2l.report.sweep import divergence_map, interval, markdown, plot, summarise
-from jaxd2l.train.sweep import Curves, Rates
+from jaxd2l.selection.sweep import Curves, Rates
 
 
 def curves(accuracy, diverged=None):

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from jaxd2l.nn import Conv, Dense, avg_pool, flatten, sigmoid
-from jaxd2l.nn.batch_norm import BatchNorm
+from jaxd2l.nn.batch_normalisation import BatchNorm
 from jaxd2l.nn.loss import cross_entropy
 from jaxd2l.nn.metric import hits
 from jaxd2l.nn.models import MLP

@@ -5,11 +5,11 @@ import jax
 
 from jaxd2l.nn.activation import relu
 from jaxd2l.nn.conv import Conv
-from jaxd2l.nn.dense import Dense, Flatten
-from jaxd2l.nn.dropout import Dropout
 from jaxd2l.nn.init import BiasRule, Initializer, torch_bias, xavier_uniform
-from jaxd2l.nn.models.door import require_images
+from jaxd2l.nn.linear import Dense, Flatten
+from jaxd2l.nn.models.require_images import require_images
 from jaxd2l.nn.pool import max_pool
+from jaxd2l.nn.stochastic import Dropout
 
 # features, window, stride, padding, and whether a 3x3 maximum with stride 2 follows
 CONV_ARCH = (

@@ -7,11 +7,11 @@ import jax
 import jax.numpy as jnp
 
 from jaxd2l.nn.activation import relu
-from jaxd2l.nn.batch_norm import BatchNorm
+from jaxd2l.nn.batch_normalisation import BatchNorm
 from jaxd2l.nn.conv import Conv
-from jaxd2l.nn.dense import Dense
 from jaxd2l.nn.init import BiasRule, Initializer, torch_bias, xavier_uniform
-from jaxd2l.nn.models.door import require_images
+from jaxd2l.nn.linear import Dense
+from jaxd2l.nn.models.require_images import require_images
 from jaxd2l.nn.pool import avg_pool, global_avg_pool, max_pool
 
 

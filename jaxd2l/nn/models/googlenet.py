@@ -6,9 +6,9 @@ import jax.numpy as jnp
 
 from jaxd2l.nn.activation import relu
 from jaxd2l.nn.conv import Conv
-from jaxd2l.nn.dense import Dense
 from jaxd2l.nn.init import BiasRule, Initializer, torch_bias, xavier_uniform
-from jaxd2l.nn.models.door import require_images
+from jaxd2l.nn.linear import Dense
+from jaxd2l.nn.models.require_images import require_images
 from jaxd2l.nn.pool import global_avg_pool, max_pool
 
 type Paths = tuple[int, tuple[int, int], tuple[int, int], int]

@@ -8,9 +8,9 @@ import jax
 from jaxd2l.nn.activation import sigmoid
 from jaxd2l.nn.block import Identity, Normalisation
 from jaxd2l.nn.conv import Conv
-from jaxd2l.nn.dense import Dense, Flatten
 from jaxd2l.nn.init import BiasRule, Initializer, torch_bias, xavier_uniform
-from jaxd2l.nn.models.door import require_images
+from jaxd2l.nn.linear import Dense, Flatten
+from jaxd2l.nn.models.require_images import require_images
 from jaxd2l.nn.pool import avg_pool
 
 

@@ -3,8 +3,8 @@
 import flax.linen as nn
 import jax
 
-from jaxd2l.nn.dense import Dense, Flatten
 from jaxd2l.nn.init import normal
+from jaxd2l.nn.linear import Dense, Flatten
 
 
 class Linear(nn.Module):

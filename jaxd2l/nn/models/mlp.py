@@ -6,9 +6,9 @@ import flax.linen as nn
 import jax
 
 from jaxd2l.nn.activation import relu
-from jaxd2l.nn.dense import Dense, Flatten
-from jaxd2l.nn.dropout import Dropout
 from jaxd2l.nn.init import Initializer, normal
+from jaxd2l.nn.linear import Dense, Flatten
+from jaxd2l.nn.stochastic import Dropout
 
 
 class MLP(nn.Module):

@@ -5,10 +5,10 @@ import jax
 
 from jaxd2l.nn.activation import relu
 from jaxd2l.nn.conv import Conv
-from jaxd2l.nn.dropout import Dropout
 from jaxd2l.nn.init import BiasRule, Initializer, torch_bias, xavier_uniform
-from jaxd2l.nn.models.door import require_images
+from jaxd2l.nn.models.require_images import require_images
 from jaxd2l.nn.pool import global_avg_pool, max_pool
+from jaxd2l.nn.stochastic import Dropout
 
 
 class NiNBlock(nn.Module):

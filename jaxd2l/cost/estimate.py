@@ -1,0 +1,285 @@
+"""What a network costs: parameters, computation, memory to train and memory to predict, before anything is allocated.
+
+Everything comes from shapes: the step that `fit` would compile is traced, its operations are counted, and the
+arrays alive at each moment are followed. `jaxd2l.cost.xla` holds the numbers against XLA's own.
+"""
+
+import dataclasses
+import math
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxd2l.cost.flops import count
+from jaxd2l.cost.layers import Layer, layers
+from jaxd2l.cost.liveness import peak
+from jaxd2l.cost.traced import operations_of
+from jaxd2l.data import Dataset, Examples, num_steps
+from jaxd2l.train.recipe import PRECISIONS, Recipe
+from jaxd2l.train.state import TrainState, init_state
+from jaxd2l.train.step import Batch, Tally, make_judge, make_step
+
+PyTree = Any
+STORED = {  # shape of one example, training and test examples
+    "fashion_mnist": ((28, 28, 1), 60_000, 10_000),
+    "mnist": ((28, 28, 1), 60_000, 10_000),
+    "kmnist": ((28, 28, 1), 60_000, 10_000),
+    "cifar10": ((32, 32, 3), 50_000, 10_000),
+}
+
+
+class Memory(NamedTuple):
+    """Bytes on the device at the worst moment, by what they hold.
+
+    Attributes:
+        parameters: of the network.
+        gradients: alive at that moment, waiting for the update.
+        optimizer_state: what the optimizer carries from step to step.
+        batch_statistics: running means and variances of batch normalisation.
+        activations: made in the forward pass and kept for the backward pass; in prediction, whatever is alive.
+        workspace: what an operation needs while it runs, and what the backward pass makes on its way.
+        data: examples on the device, the rows of each batch and the record of the epoch.
+        set_aside: the last finite state, and the test part, which `fit` keeps beside the compiled loop.
+    """
+
+    parameters: int
+    gradients: int
+    optimizer_state: int
+    batch_statistics: int
+    activations: int
+    workspace: int
+    data: int
+    set_aside: int
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return sum(self)
+
+
+@dataclasses.dataclass(frozen=True)
+class Cost:
+    """The answers to the four questions, and where they come from.
+
+    Attributes:
+        recipe: with the settings that were asked about.
+        layers: those with parameters, in order; their counts are for one example.
+        forward_flops: of the prediction of one example: 2 a multiply-add, and 1 an element of everything else.
+        step_flops: of one update with the whole batch, recomputation included.
+        padding_flops: how many of `step_flops` multiply the zeros of paddings; XLA does not count these.
+        predict: memory to predict one batch.
+        train: memory to train.
+        kept_activations: bytes that wait for the backward pass at the moment when the loss is known.
+        steps: updates an epoch.
+    """
+
+    recipe: Recipe
+    layers: tuple[Layer, ...]
+    forward_flops: int
+    step_flops: int
+    padding_flops: int
+    predict: Memory
+    train: Memory
+    kept_activations: int
+    steps: int
+
+    @property
+    def parameters(self) -> int:
+        """Trained numbers in the network."""
+        return sum(layer.parameters for layer in self.layers)
+
+    @property
+    def macs(self) -> int:
+        """Multiply-adds of the prediction of one example, by the layers' formulas."""
+        return sum(layer.macs for layer in self.layers)
+
+    def epoch_seconds(self, flops_per_second: float) -> float:
+        """How long the updates of one epoch take at a rate.
+
+        Raises:
+            ValueError: the rate is not positive.
+        """
+        if not flops_per_second > 0:
+            raise ValueError(f"the rate must be a positive number of FLOP a second, got {flops_per_second!r}")
+        return self.step_flops * self.steps / flops_per_second
+
+
+class Traced(NamedTuple):
+    """The programs of a recipe, traced for the shapes of its data, and the state they work on."""
+
+    step: Any
+    judge: Any
+    state: TrainState
+    prepared: jax.ShapeDtypeStruct
+
+
+def cost(recipe: Recipe, data: Dataset | None = None, *, platform: str | None = None, **settings: Any) -> Cost:
+    """Count what `recipe` costs, allocating and compiling nothing.
+
+    Args:
+        recipe: the network and its settings.
+        data: what it would train on; only shapes and dtypes count. Not needed for the image data sets.
+        platform: "cpu", "gpu" or "tpu", which compute convolutions in different ways; the default device's
+            by default.
+        **settings: fields of the recipe to ask about instead of its own, such as `batch_size=32`.
+
+    Returns:
+        The cost.
+
+    Raises:
+        ValueError: a setting out of range, an image size the network refuses, or a data set of unknown shape.
+    """
+    recipe = dataclasses.replace(recipe, **settings)
+    data = shapes(recipe) if data is None else data
+    platform = platform or jax.default_backend()
+    batch = batch_like(recipe, data)
+    traced = trace(recipe, data)
+    found = layers(recipe.model, jax.ShapeDtypeStruct(traced.prepared.shape, PRECISIONS[recipe.precision]))
+
+    n = recipe.batch_size
+    judged = count(operations_of(traced.judge, "gpu"))
+    trained = count(operations_of(traced.step, "gpu"))
+    padding = 2 * n * sum(one.padding_macs * (2 if one.reads_input else 3) for one in found)
+    padding += 2 * n * sum(one.padding_macs for one in found) if recipe.remat else 0
+
+    keep_last = not jax.tree.leaves(traced.state.batch_stats)
+    total = data.train.x.shape[0]
+    steps = num_steps(total, n, keep_last=keep_last) if n <= total else 1
+    predict, train, kept = _memory(recipe, data, batch, traced, steps, platform)
+    return Cost(
+        recipe=recipe,
+        layers=found,
+        forward_flops=judged.total // n + 2 * sum(one.padding_macs for one in found),
+        step_flops=trained.total + padding,
+        padding_flops=padding,
+        predict=predict,
+        train=train,
+        kept_activations=kept,
+        steps=steps,
+    )
+
+
+def largest_batch(recipe: Recipe, free: int, data: Dataset | None = None, **options: Any) -> int | None:
+    """The largest batch whose predicted training memory is at most `free`.
+
+    Memory is close to a line in the batch size: three or four predictions find the place.
+
+    Args:
+        recipe: what to train; its batch size is where the search starts.
+        free: bytes.
+        data: as in `cost`.
+        **options: as in `cost`.
+
+    Returns:
+        A multiple of the recipe's `accumulate`, at most the number of training examples; None if not even
+        the smallest such batch fits.
+    """
+    data = shapes(recipe) if data is None else data
+    unit = recipe.accumulate
+    most = max(1, data.train.x.shape[0] // unit)
+
+    def needed(units: int) -> int:
+        return cost(recipe, data, batch_size=units * unit, **options).train.total
+
+    low, high = 1, most
+    at_low = needed(low)
+    if at_low > free:
+        return None
+    guess = min(most, max(2, recipe.batch_size // unit))
+    while low < high:
+        at = needed(guess)
+        if at <= free:
+            low, at_low = guess, at
+        else:
+            high = guess - 1
+        slope = (at - at_low) / (guess - low) if guess != low else (at_low - needed(1)) / max(1, low - 1)
+        step = max(1, int((free - at_low) / slope)) if slope > 0 else high - low
+        close = high - low <= max(1, low // 64)  # 1.5 %: closer than the prediction
+        if close:
+            break
+        guess = min(high, low + step) if step > 1 or high - low == 1 else low + 1
+        if guess == low:
+            break
+    return low * unit
+
+
+def shapes(recipe: Recipe) -> Dataset:
+    """The shapes of the data set that `recipe` names, holding no data.
+
+    Raises:
+        ValueError: it is not one of the image data sets.
+    """
+    if recipe.dataset not in STORED:
+        raise ValueError(f"the shape of {recipe.dataset!r} is not known; pass the data of recipe {recipe.name}")
+    image, train, test = STORED[recipe.dataset]
+
+    def part(n: int) -> Examples:
+        return Examples(jax.ShapeDtypeStruct((n, *image), jnp.uint8), jax.ShapeDtypeStruct((n,), jnp.int32))  # type: ignore[arg-type]
+
+    return Dataset(recipe.dataset, part(train), part(test))
+
+
+def batch_like(recipe: Recipe, data: Dataset) -> Batch:
+    """The shapes of one batch."""
+    n = recipe.batch_size
+    x, y = (jax.ShapeDtypeStruct((n, *a.shape[1:]), a.dtype) for a in data.train)
+    return Batch(x, y, jax.ShapeDtypeStruct((n,), jnp.float32))  # type: ignore[arg-type]
+
+
+def trace(recipe: Recipe, data: Dataset) -> Traced:
+    """Trace one update and one judgement of a batch, as `fit` would compile them.
+
+    Raises:
+        ValueError: the network refuses the shape of the examples.
+    """
+    optimizer, objective = recipe.make_optimizer(), recipe.objective()
+    batch = batch_like(recipe, data)
+    prepared = jax.eval_shape(lambda x: objective.prepare(x).astype(jnp.float32), batch.x)
+    key = jax.random.key(0)
+    state = jax.eval_shape(lambda key: init_state(recipe.model, optimizer, key, jnp.zeros(prepared.shape)), key)
+    step = make_step(recipe.model, optimizer, objective, remat=recipe.remat, accumulate=recipe.accumulate)
+    judge = make_judge(recipe.model, objective)
+    return Traced(
+        step=jax.make_jaxpr(step)(state, batch, key),
+        judge=jax.make_jaxpr(judge)(state.params, state.batch_stats, batch),
+        state=state,
+        prepared=prepared,
+    )
+
+
+def _memory(
+    recipe: Recipe, data: Dataset, batch: Batch, traced: Traced, steps: int, platform: str
+) -> tuple[Memory, Memory, int]:
+    state, results = traced.state, len(jax.tree.leaves(traced.state))
+    loss = results + Tally._fields.index("loss")
+    predicting = peak(operations_of(traced.judge, platform), platform=platform)
+    training = peak(operations_of(traced.step, platform), results, loss, platform)
+    one_batch = _bytes(batch)
+    rows = _bytes((batch.weight, batch.weight)) * steps  # indices are as large as weights
+    records = 4 * len(Tally._fields) * steps
+    predict = Memory(
+        parameters=_bytes(state.params),
+        gradients=0,
+        optimizer_state=0,
+        batch_statistics=_bytes(state.batch_stats),
+        activations=predicting.total,
+        workspace=0,
+        data=one_batch,
+        set_aside=0,
+    )
+    train = Memory(
+        parameters=_bytes(state.params),
+        gradients=training.gradients,
+        optimizer_state=_bytes((state.opt_state, state.step)),
+        batch_statistics=_bytes(state.batch_stats),
+        activations=training.activations,
+        workspace=training.workspace,
+        data=_bytes(data.train) + one_batch + rows + records,
+        set_aside=_bytes(state) + _bytes(data.test),
+    )
+    return predict, train, training.boundary
+
+
+def _bytes(tree: PyTree) -> int:
+    return sum(math.prod(a.shape) * a.dtype.itemsize for a in jax.tree.leaves(tree))

@@ -1,0 +1,108 @@
+"""The predicted cost beside XLA's own figures, and beside what a run measures."""
+
+import time
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxd2l.cost.estimate import Cost, batch_like, shapes
+from jaxd2l.data import Dataset, Rows
+from jaxd2l.train.compiler import compile_lowered
+from jaxd2l.train.epoch import empty_tally
+from jaxd2l.train.program import bind
+from jaxd2l.train.recipe import Recipe
+from jaxd2l.train.state import run_keys
+from jaxd2l.train.step import make_judge, make_step
+
+PLAIN = ("cuda",)  # lowered for it, a convolution is one operation that XLA knows how to count; no GPU is needed
+MEASURED_STEPS = 5
+
+
+class XlaCost(NamedTuple):
+    """What XLA says of the same programs.
+
+    Attributes:
+        forward_flops: of the prediction of one batch, before optimisation; without products with padding zeros.
+        step_flops: of one update, likewise.
+        predict_bytes: arguments and temporaries of the compiled prediction.
+        train_bytes: arguments and temporaries of the compiled epoch; compare with `train.total - train.set_aside`.
+    """
+
+    forward_flops: float
+    step_flops: float
+    predict_bytes: int
+    train_bytes: int
+
+
+class Measured(NamedTuple):
+    """What a few updates on the default device came to.
+
+    Attributes:
+        step_seconds: median of `MEASURED_STEPS` updates after one to warm up.
+        flops_per_second: the counted FLOPs of an update over that time.
+        peak_bytes: the device's own record of its peak, None where it keeps none (a CPU).
+    """
+
+    step_seconds: float
+    flops_per_second: float
+    peak_bytes: int | None
+
+
+def xla_flops(recipe: Recipe, data: Dataset | None = None) -> tuple[float, float]:
+    """FLOPs of the prediction of one batch and of one update, as XLA counts them; nothing is compiled."""
+    data = shapes(recipe) if data is None else data
+    optimizer, objective, batch = recipe.make_optimizer(), recipe.objective(), batch_like(recipe, data)
+    pure, key = bind(recipe, data), run_keys(0).init
+    state = jax.eval_shape(pure.init, key, *[jax.ShapeDtypeStruct((), jnp.float32)] * 2)
+    step = make_step(recipe.model, optimizer, objective, remat=recipe.remat, accumulate=recipe.accumulate)
+    judge = jax.jit(make_judge(recipe.model, objective)).trace(state.params, state.batch_stats, batch)
+    update = jax.jit(step).trace(state, batch, key)
+    forward, both = (t.lower(lowering_platforms=PLAIN).cost_analysis()["flops"] for t in (judge, update))
+    return float(forward), float(both)
+
+
+def xla_cost(recipe: Recipe, data: Dataset | None = None) -> XlaCost:
+    """Compile a recipe's epoch and prediction for the default device and ask XLA about them; nothing runs."""
+    data = shapes(recipe) if data is None else data
+    pure, key, batch = bind(recipe, data), run_keys(0).init, batch_like(recipe, data)
+    number, integer = (jax.ShapeDtypeStruct((), dtype) for dtype in (jnp.float32, jnp.int32))
+    state = jax.eval_shape(pure.init, key, number, number)
+    shape = (pure.train_steps, recipe.batch_size)
+    rows = Rows(jax.ShapeDtypeStruct(shape, jnp.int32), jax.ShapeDtypeStruct(shape, jnp.float32))  # type: ignore[arg-type]
+    record = jax.eval_shape(lambda: empty_tally(pure.train_steps))
+    epoch = jax.jit(pure.epoch, donate_argnums=(0, 1))
+    train = epoch.lower(state, record, *data.train, rows, key, integer, integer)
+    judge = jax.jit(make_judge(recipe.model, recipe.objective()))
+    predict = judge.lower(state.params, state.batch_stats, batch)
+    return XlaCost(*xla_flops(recipe, data), _compiled_bytes(predict), _compiled_bytes(train))
+
+
+def _compiled_bytes(lowered: Any) -> int:
+    analysis: Any = compile_lowered(lowered).memory_analysis()
+    return int(analysis.argument_size_in_bytes + analysis.temp_size_in_bytes)
+
+
+def measure(found: Cost, data: Dataset | None = None) -> Measured:
+    """Run a few updates on made-up examples: the rate that the device reaches on this very network.
+
+    Args:
+        found: the cost to hold against the clock.
+        data: as in `cost`; only shapes count.
+    """
+    recipe = found.recipe
+    data = shapes(recipe) if data is None else data
+    objective, key = recipe.objective(), run_keys(0)
+    state = jax.jit(bind(recipe, data).init)(key.init, np.float32(recipe.learning_rate), np.float32(0))
+    step = make_step(recipe.model, recipe.make_optimizer(), objective, remat=recipe.remat, accumulate=recipe.accumulate)
+    batch = jax.tree.map(lambda a: jnp.ones(a.shape, a.dtype), batch_like(recipe, data))
+    update = compile_lowered(jax.jit(step, donate_argnums=0).lower(state, batch, key.noise))
+    seconds = []
+    for i in range(MEASURED_STEPS + 1):
+        began = time.perf_counter()
+        state, _ = jax.block_until_ready(update(state, batch, jax.random.fold_in(key.noise, i)))
+        seconds.append(time.perf_counter() - began)
+    median = float(np.median(seconds[1:]))
+    stats = jax.devices()[0].memory_stats() or {}
+    return Measured(median, found.step_flops / median, stats.get("peak_bytes_in_use"))

@@ -1,0 +1,116 @@
+"""Batch normalisation: every feature gets mean 0 and variance 1 over the batch (Ioffe & Szegedy 2015,
+arXiv:1502.03167; D2L 8.5).
+"""
+
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jaxd2l.nn.init import constant
+from jaxd2l.nn.parameters import declare
+
+
+class RunningStatistics(NamedTuple):
+    """Moving averages over the training batches, each (channels,): what prediction normalises with."""
+
+    mean: jax.Array
+    var: jax.Array
+
+
+def batch_norm(
+    x: jax.Array,
+    scale: jax.Array,
+    bias: jax.Array,
+    running: RunningStatistics,
+    *,
+    train: bool,
+    momentum: float = 0.1,
+    epsilon: float = 1e-5,
+) -> tuple[jax.Array, RunningStatistics]:
+    """Per channel, over all other axes: (x - mean) / sqrt(var + epsilon) * scale + bias.
+
+    While training, mean and (biased) variance are those of the batch: over n rows for a dense layer, over n*h*w
+    elements for a convolution. The running statistics move towards them by `momentum`, with the unbiased variance,
+    as in PyTorch (Flax's momentum is 1 minus this one, and its running variance is biased). In prediction the running
+    statistics normalise, and come back as they are.
+
+    Statistics are computed in at least float32, the result has the dtype of `x`, running statistics keep theirs.
+    With one element per channel (a batch of 1 in a dense layer) the output is `bias` whatever `x` is, and nothing is
+    learned; PyTorch refuses it.
+
+    Args:
+        x: (n, ..., channels): channels last, so NHWC, not NCHW.
+        scale: (channels,), called gamma in the paper; 1 at first.
+        bias: (channels,), called beta; 0 at first.
+        running: statistics so far; mean 0 and variance 1 at first.
+        train: use and record the statistics of the batch.
+        momentum: weight of the new batch in the running statistics, in [0, 1].
+        epsilon: added to the variance, in squared units of x.
+
+    Returns:
+        The normalised x, and the new running statistics.
+
+    Raises:
+        ValueError: a vector does not have one entry per channel, or x has fewer than two axes.
+    """
+    channels = x.shape[-1:]
+    shapes = [scale.shape, bias.shape, running.mean.shape, running.var.shape]
+    if x.ndim < 2 or any(shape != channels for shape in shapes):
+        raise ValueError(
+            f"batch_norm: x (n, ..., channels) is {x.shape}, so scale, bias, running mean and variance have to be "
+            f"{channels}; they are {', '.join(map(str, shapes))}"
+        )
+    row = (1,) * (x.ndim - 1) + channels  # one value per channel, broadcast over every other axis
+    wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    mean, var = running.mean.astype(wide.dtype), running.var.astype(wide.dtype)
+    if train:
+        axes = tuple(range(x.ndim - 1))
+        mean = jnp.mean(wide, axes)
+        var = jnp.mean(jnp.square(wide - mean.reshape(row)), axes)
+        count = x.size // x.shape[-1]
+        unbiased = var * (count / max(count - 1, 1))
+        running = RunningStatistics(
+            ((1 - momentum) * running.mean + momentum * mean).astype(running.mean.dtype),
+            ((1 - momentum) * running.var + momentum * unbiased).astype(running.var.dtype),
+        )
+    factor = jax.lax.rsqrt(var + epsilon) * scale.astype(wide.dtype)
+    y = (wide - mean.reshape(row)) * factor.reshape(row) + bias.astype(wide.dtype).reshape(row)
+    return y.astype(x.dtype), running
+
+
+class BatchNorm(nn.Module):
+    """`batch_norm` with parameters `scale`, `bias` and running `mean`, `var` in the collection `batch_stats`.
+
+    While training, apply with `mutable=["batch_stats"]` and keep what comes back.
+    """
+
+    momentum: float = 0.1
+    epsilon: float = 1e-5
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """(n, ..., channels) to the same shape and dtype.
+
+        Raises:
+            ValueError: the stored parameters have another number of channels.
+        """
+        shape = x.shape[-1:]
+        scale = declare(self, "scale", constant(1.0), shape, x)
+        bias = declare(self, "bias", constant(0.0), shape, x)
+        wide = jnp.promote_types(x.dtype, jnp.float32)
+        mean = self.variable("batch_stats", "mean", jnp.zeros, shape, wide)
+        var = self.variable("batch_stats", "var", jnp.ones, shape, wide)
+        y, running = batch_norm(
+            x,
+            scale,
+            bias,
+            RunningStatistics(mean.value, var.value),
+            train=train,
+            momentum=self.momentum,
+            epsilon=self.epsilon,
+        )
+        if train and not self.is_initializing():
+            mean.value, var.value = running
+        return y

@@ -1,0 +1,1 @@
+"""How a CPU is made fast: convolutions and products by ways of our own, not what a layer is."""

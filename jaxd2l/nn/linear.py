@@ -1,0 +1,70 @@
+"""The fully connected layer: every output is a weighted sum of every input (D2L 3.1, 5.1)."""
+
+import flax.linen as nn
+import jax
+
+from jaxd2l.nn.init import BiasRule, Initializer, xavier_uniform, zero_bias
+from jaxd2l.nn.kernels.product import multiply
+from jaxd2l.nn.parameters import declare
+
+
+def dense(x: jax.Array, kernel: jax.Array, bias: jax.Array | None = None) -> jax.Array:
+    """Affine map of the last axis: x @ kernel + bias.
+
+    Args:
+        x: (..., in).
+        kernel: (in, out), the transpose of PyTorch's `Linear.weight`.
+        bias: (out,); leave out for a linear map.
+
+    Returns:
+        (..., out).
+
+    Raises:
+        ValueError: the shapes do not fit.
+    """
+    if kernel.ndim != 2 or x.ndim < 1 or x.shape[-1] != kernel.shape[0]:
+        raise ValueError(f"dense: expected x (..., in) and kernel (in, out), got {x.shape} and {kernel.shape}")
+    y = multiply(x, kernel)
+    if bias is None:
+        return y
+    if bias.shape != kernel.shape[1:]:
+        raise ValueError(f"dense: bias {bias.shape} does not fit kernel {kernel.shape}; expected {kernel.shape[1:]}")
+    return y + bias.reshape((1,) * (y.ndim - 1) + bias.shape)
+
+
+def flatten(x: jax.Array) -> jax.Array:
+    """(n, ...) to (n, features), the rows of an NHWC image in H, W, C order (PyTorch's order is C, H, W)."""
+    return x.reshape(x.shape[0], -1)
+
+
+class Dense(nn.Module):
+    """`dense` with a kernel (in, features) and a bias (features,), in the dtype of the first input.
+
+    `in` is read off the first input too (a lazy shape); every later input has to agree with it.
+    """
+
+    features: int
+    use_bias: bool = True
+    kernel_init: Initializer = xavier_uniform
+    bias_init: BiasRule = zero_bias
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """(..., in) to (..., features).
+
+        Raises:
+            ValueError: the stored kernel takes another number of inputs.
+        """
+        fan_in = x.shape[-1]
+        kernel = declare(self, "kernel", self.kernel_init, (fan_in, self.features), x)
+        if not self.use_bias:
+            return dense(x, kernel)
+        return dense(x, kernel, declare(self, "bias", self.bias_init(fan_in), (self.features,), x))
+
+
+class Flatten(nn.Module):
+    """`flatten` as a layer, so that its place in a network shows."""
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """(n, ...) to (n, features)."""
+        return flatten(x)

@@ -1,0 +1,104 @@
+"""Parameters: declared by a layer, and by path listed, read, set and re-initialised by rule (D2L 6.2, 6.3).
+
+A path is the names from the top joined by `/`, as in `Conv_0/kernel`. Nothing is changed in place: each function
+returns a new tree.
+"""
+
+import fnmatch
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jaxd2l.nn.init import Initializer
+
+
+def flat(params: Any) -> dict[str, jax.Array]:
+    """Every parameter by its path, in the order of the tree."""
+    leaves = jax.tree_util.tree_leaves_with_path(params)
+    return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in leaves}
+
+
+def count(params: Any) -> int:
+    """Number of parameters; works on the shapes of `jax.eval_shape` too, where nothing is computed."""
+    return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(params))
+
+
+def table(params: Any) -> str:
+    """The tree as text: one line a parameter with path, shape and size, then the total."""
+    rows = [(path, str(leaf.shape), f"{math.prod(leaf.shape):,}") for path, leaf in flat(params).items()]
+    rows.append(("total", "", f"{count(params):,}"))
+    widths = [max(len(row[i]) for row in rows) for i in range(3)]
+    return "\n".join(f"{p:<{widths[0]}}  {s:<{widths[1]}}  {n:>{widths[2]}}" for p, s, n in rows)
+
+
+def replace(params: Any, values: Mapping[str, jax.Array]) -> Any:
+    """Put `values` at their paths; shapes have to agree, dtypes stay those of `params`.
+
+    Raises:
+        ValueError: a path is not in the tree or a shape differs; all of them are listed.
+    """
+    old = flat(params)
+    wrong = [f"{path}: no such parameter" for path in values if path not in old]
+    wrong += [
+        f"{path}: shape {jnp.shape(value)}, expected {old[path].shape}"
+        for path, value in values.items()
+        if path in old and jnp.shape(value) != old[path].shape
+    ]
+    if wrong:
+        raise ValueError(f"cannot set parameters: {'; '.join(wrong)}. The paths are: {', '.join(old)}")
+    leaves = [jnp.asarray(values[path], leaf.dtype) if path in values else leaf for path, leaf in old.items()]
+    return jax.tree.unflatten(jax.tree.structure(params), leaves)
+
+
+def initialise(params: Any, rules: Mapping[str, Initializer], key: jax.Array) -> Any:
+    """Draw the parameters that a rule names again; the first rule that matches a path wins, the others stay.
+
+    Args:
+        params: the tree; shapes and dtypes are kept.
+        rules: initialiser `(key, shape, dtype)` by path or pattern: `{"Dense_0/kernel": constant(42.0),
+            "*/kernel": xavier_uniform}`; `*` stands for any text.
+        key: spent by this call; the draw of a parameter depends on its place in the tree.
+
+    Raises:
+        ValueError: a rule matches no parameter.
+    """
+    old = flat(params)
+    for pattern in rules:
+        if not fnmatch.filter(old, pattern):
+            raise ValueError(f"rule {pattern!r} matches no parameter; the paths are: {', '.join(old)}")
+    drawn = {}
+    for i, (path, leaf) in enumerate(old.items()):
+        init = next((rule for pattern, rule in rules.items() if fnmatch.fnmatchcase(path, pattern)), None)
+        if init is not None:
+            drawn[path] = init(jax.random.fold_in(key, i), leaf.shape, leaf.dtype)
+    return replace(params, drawn)
+
+
+def declare(
+    module: nn.Module, name: str, init: Initializer, shape: tuple[int, ...], x: jax.Array, dtype: Any = None
+) -> jax.Array:
+    """`module.param(name, init, shape, dtype)`, with both shapes in the error if the stored parameter has another.
+
+    Args:
+        module: the layer, inside its `@nn.compact` method.
+        name: of the parameter.
+        init: called as `init(key, shape, dtype)` when the parameters are made.
+        shape: that the input `x` asks for.
+        x: the input, named in the message.
+        dtype: of a new parameter; that of `x` unless given.
+
+    Raises:
+        ValueError: the stored parameter has another shape.
+    """
+    if module.has_variable("params", name):
+        stored = module.get_variable("params", name).shape
+        if stored != shape:
+            raise ValueError(
+                f"{'/'.join((*module.path, name))} is {stored}, but an input of shape {x.shape} needs {shape}. "
+                "A network takes images of the size and channels it was initialised with; the batch may vary."
+            )
+    return module.param(name, init, shape, x.dtype if dtype is None else dtype)

@@ -1,0 +1,340 @@
+"""Checkpoints: Orbax behind one small class, with a digest of every leaf and every file.
+
+Orbax commits a step whole or not at all, but does not notice damage afterwards: one flipped bit in a data
+file comes back as other weights. So the same checkpoint holds the SHA-256 of every leaf and of its own JSON,
+and a checkpoint that does not agree with them is never returned. A list of the files' digests, added once the
+step is committed, keeps damaged files away from Orbax; `sha256sum -c SHA256SUMS` reads it too.
+
+Arrays are saved from host copies by a thread of their own, importing Orbax included (a second), so that
+training goes on meanwhile and may donate its buffers.
+"""
+
+import errno
+import hashlib
+import json
+import logging
+import math
+import shutil
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxd2l.data import DataError
+from jaxd2l.train.results import EpochResult, Progress
+
+_SUMS = "SHA256SUMS"
+_TRASH = ".forgotten-"  # begins the name of a checkpoint that is being deleted
+_HARD = (errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # not the file's fault
+_HARD_WORDS = ("PERMISSION_DENIED", "Permission denied", "RESOURCE_EXHAUSTED", "Too many open files")
+
+
+class Checkpoint(NamedTuple):
+    """One verified checkpoint: updates made, arrays by name, and plain JSON facts."""
+
+    number: int
+    arrays: dict[str, np.ndarray]
+    facts: dict[str, Any]
+
+
+class Checkpoints:
+    """The checkpoints of one run, in one folder, numbered by updates made.
+
+    The newest `keep` stay, and the one with the highest score. One writer a folder: the caller holds a lock.
+    """
+
+    def __init__(self, folder: Path, *, keep: int = 2, damaged: Path | None = None, read_only: bool = False) -> None:
+        self._folder = folder.absolute()
+        self._keep = keep
+        self._damaged = (damaged or folder.with_name("damaged")).absolute()
+        self._read_only = read_only
+        self._orbax: Any = None
+        self._opening = threading.Lock()
+        self._scores: dict[int, float | None] = {}
+        self._writer: ThreadPoolExecutor | None = None
+        self._pending: Future[None] | None = None
+
+    def numbers(self) -> list[int]:
+        """Committed checkpoints, oldest first; reading may still find one damaged."""
+        return sorted(self._manager().all_steps()) if self._folder.is_dir() else []
+
+    def save(
+        self, number: int, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any], score: float | None = None
+    ) -> None:
+        """Begin to save; returns at once where no other save is under way, which is waited for.
+
+        What holds a NaN or an infinity is not saved, and neither is a number that is there already.
+
+        Args:
+            number: updates made so far.
+            arrays: host arrays that nobody changes any more.
+            facts: plain JSON values.
+            score: the highest one is kept beside the newest; None is never the best.
+
+        Raises:
+            OSError: an earlier save failed; the checkpoints before it are untouched.
+        """
+        self.wait()
+        self._writer = self._writer or ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
+        self._pending = self._writer.submit(self._save, number, dict(arrays), dict(facts), score)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a save is under way.
+
+        Raises:
+            OSError: the last one failed.
+        """
+        if self._pending is not None and self._pending.done():
+            self.wait()
+        return self._pending is not None
+
+    def wait(self) -> None:
+        """Until the last save is on disk.
+
+        Raises:
+            OSError: it failed.
+        """
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            pending.result()
+
+    def close(self) -> None:
+        """Wait, then end the thread.
+
+        Raises:
+            OSError: the last save failed.
+        """
+        try:
+            self.wait()
+        finally:
+            if self._writer is not None:
+                self._writer.shutdown()
+            if self._orbax is not None:
+                self._orbax.close()
+            self._writer = self._orbax = None
+
+    def read(self, number: int) -> Checkpoint:
+        """One checkpoint, every leaf compared with its digest.
+
+        Raises:
+            DataError: it is damaged, in whatever way.
+            OSError: it cannot be read.
+        """
+        try:
+            problem = _damaged_file(self._folder / str(number))
+            item: Any = None if problem else self._restore(number)
+        except Exception as error:  # damage shows as nearly any exception of Orbax, TensorStore or JSON
+            hard = isinstance(error, OSError) and error.errno in _HARD
+            if hard or isinstance(error, MemoryError):
+                raise
+            reason = " ".join(str(error).split())[:200]
+            if any(word in reason for word in _HARD_WORDS):
+                raise OSError(f"{self._folder / str(number)}: cannot be read ({reason})") from error
+            raise DataError(f"{self._folder / str(number)}: damaged ({type(error).__name__}: {reason})") from error
+        problem = problem or _disagreement(item.arrays, item.facts)
+        if problem:
+            raise DataError(f"{self._folder / str(number)}: damaged ({problem})")
+        return Checkpoint(number, item.arrays, item.facts["facts"])
+
+    def newest(self, warn: Callable[[str], None]) -> Checkpoint | None:
+        """The newest sound checkpoint; damaged ones on the way are moved to the folder `damaged`.
+
+        Args:
+            warn: called with one line for each damaged one.
+
+        Returns:
+            None where there never was one.
+
+        Raises:
+            DataError: there were some and all of them are damaged.
+            OSError: they cannot be read or moved.
+        """
+        for number in reversed(self.numbers()):
+            try:
+                return self.read(number)
+            except DataError as error:
+                warn(f"{error}; moved to {self._set_aside(number)}, going back to the one before")
+        if self._damaged.is_dir() and any(path.name[0].isdigit() for path in self._damaged.iterdir()):
+            raise DataError(f"{self._damaged} holds every checkpoint of the run: all are damaged; start again")
+        return None
+
+    def _manager(self) -> Any:
+        with self._opening:
+            if self._orbax is None:
+                import orbax.checkpoint as ocp
+
+                for trash in () if self._read_only else self._folder.glob(f"{_TRASH}*"):
+                    shutil.rmtree(trash)
+                logging.getLogger("absl").setLevel(logging.CRITICAL)  # Orbax reports options, and errors it also raises
+                logging.getLogger("asyncio").addFilter(_not_an_orphan)
+                options = ocp.CheckpointManagerOptions(
+                    create=not self._read_only,
+                    read_only=self._read_only,
+                    cleanup_tmp_directories=not self._read_only,  # off by default: what a kill left behind would stay
+                    enable_async_checkpointing=False,  # the thread is ours, so that it hashes and imports too
+                )
+                self._orbax = ocp.CheckpointManager(self._folder, options=options)
+            return self._orbax
+
+    def _restore(self, number: int) -> Any:
+        import orbax.checkpoint as ocp
+
+        items = ocp.args.Composite(arrays=ocp.args.StandardRestore(), facts=ocp.args.JsonRestore())
+        return self._manager().restore(number, args=items)
+
+    def _save(self, number: int, arrays: dict[str, np.ndarray], facts: dict[str, Any], score: float | None) -> None:
+        if not all(np.isfinite(a).all() for a in arrays.values()):
+            return
+        described = {name: _describe(a) for name, a in arrays.items()}
+        document: dict[str, Any] = {"facts": facts, "arrays": described}
+        document["sha256"] = _digest_of(document)
+        try:
+            import orbax.checkpoint as ocp
+
+            manager = self._manager()
+            if number in manager.all_steps():
+                return
+            self._require_room(arrays)
+            items = ocp.args.Composite(arrays=ocp.args.StandardSave(arrays), facts=ocp.args.JsonSave(document))
+            manager.save(number, args=items, force=True)
+            _sum_files(self._folder / str(number))
+            self._scores[number] = score
+            self._forget(manager)
+        except Exception as error:  # a full disk comes as OSError, ValueError or an exception of TensorStore
+            for half in self._folder.glob(f"{number}.*"):
+                shutil.rmtree(half, ignore_errors=True)  # on a full disk it would take the room of the next one
+            reason = " ".join(str(error).split())[:200]
+            raise OSError(f"cannot save a checkpoint in {self._folder}: {reason}") from error
+
+    def _require_room(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Orbax finds a full disk too, but by half a checkpoint and tracebacks from its threads."""
+        needed = sum(a.nbytes for a in arrays.values()) * 9 // 8 + 2**16
+        free = shutil.disk_usage(self._folder).free
+        if free < needed:
+            raise OSError(f"{needed / 1e6:.3g} MB are needed, {free / 1e6:.3g} MB are free; make room and resume")
+
+    def _forget(self, manager: Any) -> None:
+        numbers = sorted(manager.all_steps())
+        for number in numbers:
+            if number not in self._scores:  # of a process before this one
+                try:
+                    self._scores[number] = self.read(number).facts.get("score")
+                except DataError:
+                    self._scores[number] = None
+        best = max(numbers, key=lambda n: (-math.inf if self._scores[n] is None else self._scores[n], n))
+        old = [number for number in numbers[: -self._keep] if number != best]
+        for number in old:  # Orbax deletes file by file: a kill would leave half a checkpoint under its own name
+            trash = self._folder / f"{_TRASH}{number}"
+            (self._folder / str(number)).rename(trash)
+            shutil.rmtree(trash)
+        if old:
+            manager.reload()
+
+    def _set_aside(self, number: int) -> Path:
+        self._damaged.mkdir(exist_ok=True)
+        names = (str(number), *(f"{number}.{i}" for i in range(2, 1000)))
+        target = next(self._damaged / name for name in names if not (self._damaged / name).exists())
+        (self._folder / str(number)).rename(target)
+        self._manager().reload()
+        return target
+
+
+def _not_an_orphan(record: logging.LogRecord) -> bool:
+    """Where one write fails Orbax does not wait for the others, and asyncio would log their tracebacks."""
+    return "never retrieved" not in record.getMessage()
+
+
+def _sum_files(step: Path) -> None:
+    """List every file of a committed checkpoint with its digest, as `sha256sum` does."""
+    files = sorted(path for path in step.rglob("*") if path.is_file())
+    lines = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(step)}\n" for path in files]
+    temporary = step / f".{_SUMS}"
+    temporary.write_text("".join(lines), encoding="utf-8")
+    temporary.replace(step / _SUMS)
+
+
+def _damaged_file(step: Path) -> str | None:
+    """Which file is not the one that was written; None for none, and where a kill came before the list."""
+    if not (step / _SUMS).exists():
+        return None
+    for line in (step / _SUMS).read_text(encoding="utf-8").splitlines():
+        digest, _, name = line.partition("  ")
+        path = step / name
+        if not name or not path.resolve().is_relative_to(step.resolve()) or not path.is_file():
+            return f"{name or _SUMS} is missing"
+        if hashlib.sha256(path.read_bytes()).hexdigest() != digest:
+            return f"{name} does not agree with its SHA-256"
+    return None
+
+
+def _describe(a: np.ndarray) -> dict[str, Any]:
+    content = np.ascontiguousarray(a).reshape(-1).view(np.uint8)
+    return {"dtype": str(a.dtype), "shape": list(a.shape), "sha256": hashlib.sha256(content).hexdigest()}
+
+
+def _digest_of(document: Mapping[str, Any]) -> str:
+    text = json.dumps({name: document[name] for name in ("facts", "arrays")}, sort_keys=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _disagreement(arrays: Any, document: Any) -> str | None:
+    """What does not agree with the digests; None where everything does."""
+    if not isinstance(document, dict) or not isinstance(arrays, dict):
+        return "not a checkpoint of jaxd2l"
+    try:
+        digest = _digest_of(document)
+    except (KeyError, TypeError, ValueError) as error:
+        return f"its JSON has another form ({type(error).__name__}: {error})"
+    if digest != document.get("sha256"):
+        return "its JSON does not agree with its SHA-256"
+    described = document["arrays"]
+    if described.keys() != arrays.keys():
+        return f"arrays {sorted(described.keys() ^ arrays.keys())} are missing or too many"
+    wrong = [name for name, array in arrays.items() if _describe(np.asarray(array)) != described[name]]
+    return f"{wrong[0]} does not agree with its SHA-256" if wrong else None
+
+
+def pack(progress: Progress, **facts: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """`progress` as copied host arrays by name and JSON facts, to which `facts` are added."""
+    arrays = {name: np.array(leaf) for name, leaf in _named(progress)}
+    place = {"epoch": progress.epoch, "step": progress.step, "seconds": progress.seconds}
+    return arrays, {**place, "results": [result._asdict() for result in progress.results], **facts}
+
+
+def unpack(checkpoint: Checkpoint, like: Progress) -> Progress:
+    """The progress that `pack` took apart.
+
+    Args:
+        checkpoint: verified.
+        like: any progress of the same run, such as the initial one, for structure, shapes and dtypes.
+
+    Raises:
+        DataError: names, shapes or dtypes differ; the first ones are listed.
+    """
+    expected = {name: (leaf.shape, leaf.dtype) for name, leaf in _named(like)}
+    found = {name: (a.shape, a.dtype) for name, a in checkpoint.arrays.items()}
+    if expected != found:
+        names = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
+        listed = "; ".join(f"{n}: {found.get(n, 'missing')}, expected {expected.get(n, 'nothing')}" for n in names[:3])
+        raise DataError(f"checkpoint {checkpoint.number} does not fit the network: {listed} ({len(names)} differ)")
+    leaves = [jnp.array(checkpoint.arrays[name]) for name in expected]
+    state, record = jax.tree.unflatten(jax.tree.structure((like.state, like.record)), leaves)
+    facts = checkpoint.facts
+    results = tuple(EpochResult(**result) for result in facts["results"])
+    return Progress(state, record, facts["epoch"], facts["step"], facts["seconds"], results)
+
+
+def _named(progress: Progress) -> list[tuple[str, Any]]:
+    """Every array with a name such as `state.params.Dense_0.kernel`, the state's before the record's."""
+    parts = (("state", progress.state), ("record", progress.record))
+    return [
+        (f"{part}.{jax.tree_util.keystr(path, simple=True, separator='.')}", leaf)
+        for part, tree in parts
+        for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
+    ]

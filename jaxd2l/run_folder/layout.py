@@ -1,0 +1,122 @@
+"""A run folder as a whole: whether a run may be written there, and how far the one it holds has come."""
+
+import datetime
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+from jaxd2l.data import DataError
+from jaxd2l.run_folder.files import (
+    CHECKPOINTS,
+    CONFIG,
+    DAMAGED,
+    FILES,
+    METRICS,
+    WEIGHTS,
+    is_partial,
+    remove_partial_files,
+    write_atomically,
+)
+from jaxd2l.run_folder.lock import LOCK, FolderInUseError, holder
+from jaxd2l.run_folder.metrics import whole_rows
+
+_ENTRIES = (*FILES, CHECKPOINTS, DAMAGED, LOCK)
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
+
+
+def default_path(recipe: str, seed: int) -> Path:
+    """`runs/<recipe>/<UTC time>-seed<k>`, below the current folder."""
+    now = datetime.datetime.now(datetime.UTC).strftime("%Y%m%d-%H%M%S-%f")[:-3]
+    return Path("runs") / recipe / f"{now}-seed{seed}"
+
+
+def check_free(path: Path, overwrite: bool) -> None:
+    """Refuse a folder that holds something, before any work is done for it.
+
+    Raises:
+        ValueError: it holds a run and `overwrite` is false, or other files than a run's.
+        OSError: a file stands in the way, or another process writes a run there.
+    """
+    if path.is_symlink() and not path.exists():
+        raise ValueError(f"{path} is a link that leads nowhere; name a new folder")
+    if not path.exists():
+        if not _NAME.match(path.name):
+            raise ValueError(f"run folder name {path.name!r}: use up to 64 letters, digits, '.', '_' and '-'")
+        return
+    if not path.is_dir():
+        raise NotADirectoryError(f"{path} is a file; name a folder for the run")
+    if (process := holder(path)) is not None and process != os.getpid():
+        raise FolderInUseError(f"{path} is in use by another run (process {process}); wait or name another folder")
+    found = sorted(p.name for p in path.iterdir())
+    foreign = [name for name in found if name not in _ENTRIES and not is_partial(name)]
+    if foreign:
+        raise ValueError(f"{path} holds {foreign[0]!r}, which is no file of a run; name a new folder")
+    if overwrite or not set(found) & {*FILES, CHECKPOINTS, DAMAGED}:
+        return
+    done, epochs = finished_epochs(path)
+    if epochs is not None and done < epochs:
+        raise ValueError(
+            f"{path} already holds an unfinished run ({done} of {epochs} epochs); go on with --resume, "
+            "or give --overwrite to start again"
+        )
+    raise ValueError(f"{path} already holds a run; name another folder or give --overwrite")
+
+
+def create(path: Path, overwrite: bool = False) -> Path:
+    """Make the folder; with `overwrite`, take the run it holds away.
+
+    Raises:
+        ValueError: see `check_free`.
+        OSError: it cannot be made or written.
+    """
+    check_free(path, overwrite)
+    path.mkdir(parents=True, exist_ok=True)
+    remove_partial_files(path)
+    for name in (CHECKPOINTS, DAMAGED):
+        if (path / name).is_dir():
+            shutil.rmtree(path / name)
+    for name in FILES:
+        (path / name).unlink(missing_ok=True)
+    write_atomically(path / METRICS, b"")  # shows at once whether the folder can be written
+    return path
+
+
+def begun(path: Path) -> bool:
+    """Whether the folder holds a run that got as far as its configuration, or what is left of one."""
+    if not path.is_dir():
+        return False
+    traces = (CONFIG, WEIGHTS, CHECKPOINTS, DAMAGED)
+    return any((path / name).exists() for name in traces) or bool(whole_rows(path))
+
+
+def finished_epochs(path: Path) -> tuple[int, int | None]:
+    """How many epochs the folder's run has finished and how many it was asked for, None where that is unreadable."""
+    try:
+        epochs = read_config(path).get("epochs")
+        rows = whole_rows(path)
+    except (DataError, OSError):
+        return 0, None
+    return len(rows), epochs if isinstance(epochs, int) else None
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """What the run was asked to do.
+
+    Raises:
+        DataError: the folder is no run folder, or its configuration is damaged.
+        OSError: it cannot be read.
+    """
+    if not path.exists():
+        raise DataError(f"{path}: no such run folder; `jaxd2l train` prints the folder it writes")
+    if not (path / CONFIG).is_file():
+        raise DataError(f"{path} is no run folder: it has no {CONFIG}")
+    try:
+        config = json.loads((path / CONFIG).read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path / CONFIG}: not JSON ({error})") from error
+    if not isinstance(config, dict):
+        raise DataError(f"{path / CONFIG}: expected an object, got {type(config).__name__}")
+    return config

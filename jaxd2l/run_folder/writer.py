@@ -1,0 +1,179 @@
+"""Writes a run into its folder while it goes, and finds where it stood when it is started again.
+
+Two promises hold whatever kills the process: `weights.safetensors` and `metrics.jsonl` never go back (an epoch
+that is computed a second time, because the checkpoint is older, is compared and not written again), and a
+checkpoint is saved from a finite state or not at all.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from jaxd2l import run_folder
+from jaxd2l.run_folder.checkpoint import Checkpoints, pack, unpack
+from jaxd2l.train import DivergenceError, EpochResult, Progress, TrainState
+
+SHORTEST_SECONDS = 5.0  # between the checkpoints of two epochs: shorter work is done again faster than saved
+
+
+class RunWriter:
+    """The folder's side of one `fit`: give it `epoch` as `on_epoch` and `chunk` as `on_chunk`.
+
+    A checkpoint is begun at the end of an epoch where 5 s have passed since the last one, and inside an epoch
+    where `every` seconds have; with a smaller `every`, at the end of an epoch too. `stop` is asked after each
+    piece: the exception it answers with ends the run once it is saved, None goes on.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        epochs: int,
+        fingerprint: Mapping[str, Any],
+        stop: Callable[[], type[BaseException] | None],
+        warn: Callable[[str], None],
+        *,
+        every: float = 30.0,
+        keep: int = 2,
+    ) -> None:
+        self._folder, self._epochs, self._fingerprint = folder, epochs, dict(fingerprint)
+        self._stop, self._warn, self._every = stop, warn, every
+        self._checkpoints = Checkpoints(folder / run_folder.CHECKPOINTS, keep=keep, damaged=folder / run_folder.DAMAGED)
+        self._rows: list[dict[str, Any]] = []
+        self._saved_at = time.monotonic()
+
+    def restore(self, like: Progress) -> Progress | None:
+        """Where the run stood, after putting its other files in order; None for the beginning.
+
+        Args:
+            like: any progress of this run, for structure and shapes.
+
+        Raises:
+            ValueError: the checkpoint is of a run with other settings; the differing ones are named.
+            DataError: all checkpoints are damaged, or they do not fit the network.
+            OSError: the folder cannot be read or written.
+        """
+        run_folder.remove_partial_files(self._folder)
+        progress = None
+        if any((self._folder / name).is_dir() for name in (run_folder.CHECKPOINTS, run_folder.DAMAGED)):
+            checkpoint = self._checkpoints.newest(self._warn)
+            if checkpoint is not None:
+                refuse_other_settings(self._folder, checkpoint.facts["fingerprint"], self._fingerprint)
+                progress = unpack(checkpoint, like)
+        self._put_in_order(progress)
+        return progress
+
+    @property
+    def finished(self) -> int:
+        """Epochs whose weights and metrics are in the folder."""
+        return len(self._rows)
+
+    def epoch(self, result: EpochResult, state: TrainState) -> None:
+        """Write the weights and the line of a finished epoch, unless they are there.
+
+        Raises:
+            OSError: the folder cannot be written; the files of the epoch before stay.
+        """
+        row = result._asdict()
+        written = self._rows[result.epoch - 1 : result.epoch]
+        if written:
+            if all(written[0][name] == row[name] for name in _REPRODUCED):
+                return
+            self._warn(
+                f"epoch {result.epoch} came out differently than before (train loss {row['train_loss']:.9g}, was "
+                f"{written[0]['train_loss']:.9g}): another device, core count or version; its files are replaced"
+            )
+            self._rows = self._rows[: result.epoch - 1]
+            run_folder.write_metrics(self._folder, self._rows)
+        run_folder.write_weights(self._folder, state.params, state.batch_stats, result.epoch)
+        run_folder.append_metrics(self._folder, result)
+        self._rows.append(row)
+
+    def chunk(self, progress: Progress) -> None:
+        """Save where it is time to, or stop where a signal asked for it.
+
+        Raises:
+            BaseException: what `stop` answered with; the run is saved.
+            OSError: a checkpoint could not be written; the older ones stay.
+        """
+        going_on = progress.epoch <= self._epochs
+        if going_on and (ending := self._stop()) is not None:
+            self._save(progress)
+            self._checkpoints.wait()
+            raise ending(
+                f"stopped at epoch {progress.epoch}, step {progress.step}; {self.finished} of {self._epochs} epochs "
+                f"are kept in {self._folder}; run the same command with --resume to go on"
+            )
+        since = time.monotonic() - self._saved_at
+        due = since >= self._every or (progress.step == 0 and since >= SHORTEST_SECONDS)
+        if not self._checkpoints.busy and due:
+            self._save(progress)
+
+    def diverged(self, error: DivergenceError) -> None:
+        """Leave the last finite weights in the folder: those of the last epoch, or the initial ones."""
+        if not self._rows:
+            run_folder.write_weights(self._folder, error.state.params, error.state.batch_stats, 0)
+
+    def close(self) -> None:
+        """Wait for the last checkpoint.
+
+        Raises:
+            OSError: it could not be written.
+        """
+        self._checkpoints.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        try:
+            self.close()
+        except OSError as failed:
+            if error is None:
+                raise
+            self._warn(str(failed))
+
+    def _save(self, progress: Progress) -> None:
+        self._saved_at = time.monotonic()
+        last = progress.results[-1] if progress.step == 0 and progress.results else None
+        score = None
+        if last is not None:
+            score = -last.test_loss if last.test_accuracy is None else last.test_accuracy
+        arrays, facts = pack(progress, fingerprint=self._fingerprint, score=score)
+        self._checkpoints.save(int(progress.state.step), arrays, facts, score)
+
+    def _put_in_order(self, progress: Progress | None) -> None:
+        results = [result._asdict() for result in progress.results] if progress else []
+        rows = run_folder.whole_rows(self._folder)
+        rows = results + rows[len(results) :]
+        kept = run_folder.weights_epoch(self._folder)
+        if rows and (kept is None or kept < len(rows)):
+            self._warn(f"{self._folder / run_folder.WEIGHTS} is not of epoch {len(rows)}: damaged, missing or older")
+            rows = results
+            if progress is not None and progress.step == 0 and results:
+                state = progress.state
+                run_folder.write_weights(self._folder, state.params, state.batch_stats, len(results))
+        if rows != run_folder.whole_rows(self._folder) or not run_folder.ends_whole(self._folder):
+            run_folder.write_metrics(self._folder, rows)
+        self._rows = rows
+
+
+_REPRODUCED = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
+
+
+def refuse_other_settings(folder: Path, found: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
+    """Refuse to go on with a run under other settings than it began with.
+
+    Raises:
+        ValueError: naming each setting that differs, with both values.
+    """
+    names = [name for name in (*found, *(n for n in asked if n not in found)) if found.get(name) != asked.get(name)]
+    if names:
+        differing = ", ".join(f"{n} {_short(found.get(n))} (asked: {_short(asked.get(n))})" for n in names)
+        raise ValueError(f"{folder} holds a run with {differing}; give the same settings or name another folder")
+
+
+def _short(value: Any) -> str:
+    text = " ".join(str(value).split())
+    return text if len(text) <= 60 else f"{text[:57]}..."

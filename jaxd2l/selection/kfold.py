@@ -1,0 +1,272 @@
+"""K-fold cross-validation of a whole grid as one compiled program (D2L 5.7).
+
+One training is a pure function of a fold, a point of the grid and a seed; `vmap` over the three trains them all.
+Points of one fold and seed see the same batches and dropout draws: the comparison between them is paired, and
+their first layers multiply the same inputs, which is where most of the time is saved.
+"""
+
+import dataclasses
+import itertools
+import math
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax import lax
+
+from jaxd2l.nn.loss import squared_error
+from jaxd2l.selection.folds import FoldRows, Folds, fold_rows, shuffled
+from jaxd2l.train.epoch import empty_tally, make_epoch
+from jaxd2l.train.optimizer import adam, with_hyperparameters
+from jaxd2l.train.state import Keys, TrainState, init_state, run_keys
+from jaxd2l.train.step import Batch, Objective, PerExample, Tally, make_judge, make_step
+
+PyTree = Any
+Network = Callable[[float | jax.Array], nn.Module]
+Schedule = Callable[[jax.Array, int], jax.Array]
+
+
+class Point(NamedTuple):
+    """One point of the grid; in the compiled program each field is an array."""
+
+    learning_rate: float | jax.Array
+    weight_decay: float | jax.Array = 0.0
+    dropout: float | jax.Array = 0.0
+
+
+def constant(epoch: jax.Array, epochs: int) -> jax.Array:
+    """Keep the learning rate as it is: share 1 in every epoch."""
+    return jnp.ones((), jnp.float32)
+
+
+def cosine(epoch: jax.Array, epochs: int) -> jax.Array:
+    """Lower the learning rate along half a cosine: share 1 in epoch 1, near 0 in the last (arXiv:1608.03983)."""
+    return 0.5 * (1.0 + jnp.cos(jnp.pi * (epoch - 1) / epochs))
+
+
+def grid(
+    learning_rates: Sequence[float], weight_decays: Sequence[float] = (0.0,), dropouts: Sequence[float] = (0.0,)
+) -> tuple[Point, ...]:
+    """Combine every value with every other.
+
+    Raises:
+        ValueError: no value, a rate that is not above 0, a decay below 0, a dropout outside [0, 1).
+    """
+    points = tuple(Point(*values) for values in itertools.product(learning_rates, weight_decays, dropouts))
+    if not points:
+        raise ValueError("the grid is empty; give at least one learning rate, weight decay and dropout")
+    for point in points:
+        rate, decay, dropout = (float(value) for value in point)
+        if not (rate > 0 and decay >= 0 and 0 <= dropout < 1 and math.isfinite(rate) and math.isfinite(decay)):
+            raise ValueError(f"expected learning rate > 0, weight decay >= 0 and dropout in [0, 1), got {point}")
+    return points
+
+
+@dataclasses.dataclass(frozen=True)
+class CrossValidation:
+    """All trainings: g points x s seeds x k folds.
+
+    Attributes:
+        network: from dropout rate to network, as given.
+        points: (g) the grid.
+        seeds: (s) of parameters, order and dropout.
+        fold: (n,) which fold validates each row.
+        train_loss: (g, s, k, epochs) mean over the epoch, in training mode, before each update.
+        validation_loss: (g, s, k, epochs) after the epoch, in prediction mode.
+        out_of_fold: (g, s, n, outputs) each row's prediction by the model that did not train on it.
+        params: leaves (g, s, k, ...).
+        compile_seconds: tracing and compiling.
+        seconds: running.
+    """
+
+    network: Network
+    points: tuple[Point, ...]
+    seeds: tuple[int, ...]
+    fold: np.ndarray
+    train_loss: np.ndarray
+    validation_loss: np.ndarray
+    out_of_fold: np.ndarray
+    params: PyTree
+    compile_seconds: float
+    seconds: float
+
+    def scores(self, score: Callable[[np.ndarray, np.ndarray], float]) -> np.ndarray:
+        """Judge each training on its validation rows: (g, s, k).
+
+        Args:
+            score: of (predictions (m, outputs), row numbers (m,)), lower is better.
+        """
+        rows = [np.flatnonzero(self.fold == j) for j in range(self.fold.max() + 1)]
+        return np.array([[[score(seed[r], r) for r in rows] for seed in point] for point in self.out_of_fold])
+
+    def predict(self, choice: int, x: np.ndarray) -> np.ndarray:
+        """Predict rows with every model of one point: the members of its ensemble.
+
+        Args:
+            choice: number of the point.
+            x: (k, rows, ...), as each fold prepares the rows.
+
+        Returns:
+            (s, k, rows, outputs): s * k different models; average over the first two axes.
+        """
+        model = self.network(float(self.points[choice].dropout))
+        params = jax.tree.map(lambda leaf: jnp.asarray(leaf[choice]), self.params)
+        one = lambda params, x: model.apply({"params": params}, x, train=False)  # noqa: E731 - a name for vmap
+        return np.asarray(jax.jit(jax.vmap(jax.vmap(one), (0, None)))(params, jnp.asarray(x)))
+
+
+def choose(scores: np.ndarray) -> int:
+    """Return the point with the lowest mean score over seeds and folds; a training that diverged rules it out.
+
+    Raises:
+        ArithmeticError: every point has a score that is not finite.
+    """
+    mean = scores.mean(axis=(1, 2))
+    if not np.isfinite(mean).any():
+        raise ArithmeticError("every point of the grid diverged; use smaller learning rates")
+    return int(np.nanargmin(np.where(np.isfinite(mean), mean, np.nan)))
+
+
+def kfold(
+    network: Network,
+    folds: Folds,
+    points: Sequence[Point],
+    *,
+    epochs: int,
+    batch_size: int,
+    seeds: Sequence[int] = (0,),
+    optimizer: Callable[[float, float], optax.GradientTransformation] = adam,
+    loss: PerExample = squared_error,
+    schedule: Schedule = constant,
+) -> CrossValidation:
+    """Train every point with every seed on every fold.
+
+    Args:
+        network: from dropout rate to network; the rate is traced, so it may set values, not shapes.
+        folds: the data.
+        points: from `grid`.
+        epochs: passes over the training rows.
+        batch_size: examples an update; the last batch of an epoch is smaller where it does not fill.
+        seeds: one training each.
+        optimizer: `f(learning_rate, weight_decay)`, one of `jaxd2l.train.optimizer`.
+        loss: per example.
+        schedule: share of the learning rate in each epoch, from (epoch from 1, epochs).
+
+    Returns:
+        Every curve, prediction and parameter.
+
+    Raises:
+        ValueError: no point or seed, settings that do not fit the data, or a network with batch statistics, which
+            padding would enter.
+    """
+    if not points or not seeds or epochs < 1:
+        raise ValueError(f"expected points, seeds and epochs, got {len(points)}, {len(seeds)} and {epochs}")
+    data = fold_rows(folds)
+    if not 1 <= batch_size <= data.train.indices.shape[1]:
+        raise ValueError(f"batch size must be between 1 and {data.train.indices.shape[1]} rows, got {batch_size}")
+    began = time.perf_counter()
+    train = make_training(network, optimizer(1.0, 0.0), loss, schedule, epochs, batch_size)
+    arguments = (data, *stacked(points, seeds))
+    compiled = jax.jit(over_members(train)).lower(*arguments).compile()
+    compile_seconds = time.perf_counter() - began
+
+    began = time.perf_counter()
+    params, train_loss, validation_loss, prediction = jax.block_until_ready(compiled(*arguments))
+    seconds = time.perf_counter() - began
+    by_point = lambda a: np.moveaxis(np.asarray(a), (0, 1, 2), (2, 1, 0))  # noqa: E731 - (k, s, g) to (g, s, k)
+    return CrossValidation(
+        network=network,
+        points=tuple(points),
+        seeds=tuple(seeds),
+        fold=folds.fold,
+        train_loss=by_point(train_loss),
+        validation_loss=by_point(validation_loss),
+        out_of_fold=_by_row(by_point(prediction), folds.fold),
+        params=jax.tree.map(by_point, params),
+        compile_seconds=compile_seconds,
+        seconds=seconds,
+    )
+
+
+Training = Callable[[FoldRows, Point, Keys], tuple[PyTree, jax.Array, jax.Array, jax.Array]]
+
+
+def over_members(train: Training) -> Training:
+    """Vmap one training over k folds, s seeds and g points; results carry (k, s, g) in front."""
+    over_points = jax.vmap(train, (None, 0, None))
+    return jax.vmap(jax.vmap(over_points, (None, None, 0)), (0, None, None))
+
+
+def stacked(points: Sequence[Point], seeds: Sequence[int]) -> tuple[Point, Keys]:
+    """Points as arrays (g,), and the keys of the seeds (s,)."""
+    arrays = Point(*(jnp.asarray(values, jnp.float32) for values in zip(*points, strict=True)))
+    return arrays, jax.tree.map(lambda *key: jnp.stack(key), *[run_keys(seed) for seed in seeds])
+
+
+def make_training(
+    network: Network,
+    optimizer: optax.GradientTransformation,
+    loss: PerExample,
+    schedule: Schedule,
+    epochs: int,
+    batch_size: int,
+) -> Training:
+    """Bind everything but the arrays.
+
+    Returns:
+        `train(fold, point, keys) -> (params, train_loss (epochs,), validation_loss (epochs,), predictions of the
+        padded validation rows (m, outputs))`.
+    """
+    objective = Objective(loss)
+
+    def train(fold: FoldRows, point: Point, keys: Keys) -> tuple[PyTree, jax.Array, jax.Array, jax.Array]:
+        model = network(point.dropout)
+        epoch = make_epoch(_only_with_examples(make_step(model, optimizer, objective)))
+        judge = make_judge(model, objective)
+        rows = fold.validation.indices
+        held_out = Batch(fold.x[rows], fold.y[rows], fold.validation.weight)
+        state = init_state(model, optimizer, keys.init, fold.x[:1], weight_decay=point.weight_decay)
+        if jax.tree.leaves(state.batch_stats):
+            raise ValueError("kfold pads batches, which would enter batch statistics; use a network without them")
+
+        def one_epoch(state: TrainState, number: jax.Array) -> tuple[TrainState, tuple[jax.Array, jax.Array]]:
+            rows = shuffled(jax.random.fold_in(keys.shuffle, number), fold.train, batch_size)
+            rate = point.learning_rate * schedule(number, epochs)
+            state = state._replace(opt_state=with_hyperparameters(state.opt_state, learning_rate=rate))
+            steps = rows.indices.shape[0]
+            state, record = epoch(state, empty_tally(steps), fold.x, fold.y, rows, keys.noise, 0, steps)
+            judged = judge(state.params, state.batch_stats, held_out)
+            return state, (jnp.sum(record.loss) / jnp.sum(record.examples), judged.loss / judged.examples)
+
+        state, curves = lax.scan(one_epoch, state, jnp.arange(1, epochs + 1))
+        return state.params, *curves, model.apply({"params": state.params}, held_out.x, train=False)
+
+    return train
+
+
+def _only_with_examples(
+    step: Callable[[TrainState, Batch, jax.Array], tuple[TrainState, Tally]],
+) -> Callable[[TrainState, Batch, jax.Array], tuple[TrainState, Tally]]:
+    """Leave the state as it is on a batch of padding alone, which a fold one row shorter can have as its last."""
+
+    def guarded(state: TrainState, batch: Batch, key: jax.Array) -> tuple[TrainState, Tally]:
+        after, tally = step(state, batch, key)
+        kept = jax.tree.map(lambda new, old: jnp.where(jnp.sum(batch.weight) > 0, new, old), after, state)
+        return kept, tally
+
+    return guarded
+
+
+def _by_row(prediction: np.ndarray, fold: np.ndarray) -> np.ndarray:
+    """(g, s, k, m, outputs) predictions of padded validation lists to (g, s, n, outputs) in the order of the rows."""
+    g, s, k, _, outputs = prediction.shape
+    result = np.empty((g, s, len(fold), outputs), prediction.dtype)
+    for j in range(k):
+        rows = np.flatnonzero(fold == j)
+        result[:, :, rows] = prediction[:, :, j, : len(rows)]
+    return result

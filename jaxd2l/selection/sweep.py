@@ -1,0 +1,235 @@
+"""Sweeps: one recipe at many learning rates, weight decays and seeds, vmapped or in a loop, whichever is faster.
+
+Either way a member is the single run with its seed: the same initial parameters, order of examples and dropout
+draws, up to the rounding of sums in another order.
+"""
+
+import dataclasses
+import enum
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from jaxd2l.data import Dataset, Examples
+from jaxd2l.selection.vmapped import Members, Rates, bytes_available, bytes_of_a_run, compile_members, seconds_a_step
+from jaxd2l.train.loop import DivergenceError, EpochResult, fit
+from jaxd2l.train.program import Program, compile_program, on_device
+from jaxd2l.train.recipe import Recipe
+from jaxd2l.train.state import run_keys
+from jaxd2l.train.step import Tally
+
+SHARE_OF_MEMORY = 0.5  # of what is free; the estimate does not know what the compiler will fuse
+
+
+class Method(enum.Enum):
+    """How the members run."""
+
+    MEASURE = "measure"
+    VMAP = "vmap"
+    LOOP = "loop"
+
+
+class Curves(NamedTuple):
+    """One member: a value an epoch, NaN from the epoch in which it diverged.
+
+    Attributes:
+        train_loss, train_accuracy, test_loss, test_accuracy: as in `EpochResult`, (epochs,); the accuracies of a
+            regression are NaN.
+        diverged: the epoch whose loss or gradient became non-finite; None where none did.
+    """
+
+    train_loss: np.ndarray
+    train_accuracy: np.ndarray
+    test_loss: np.ndarray
+    test_accuracy: np.ndarray
+    diverged: int | None
+
+
+Sweep = dict[tuple[Rates, int], Curves]
+
+
+class Choice(NamedTuple):
+    """How the members will run, and why.
+
+    Attributes:
+        method: VMAP or LOOP.
+        seeds: that run at a time, each at every rate; 1 in a loop.
+        rates: that run at a time.
+        reason: in words, for the reader.
+    """
+
+    method: Method
+    seeds: int
+    rates: int
+    reason: str
+
+
+def rates_of(learning_rates: Sequence[float], weight_decays: Sequence[float]) -> tuple[Rates, ...]:
+    """Combine every learning rate with every weight decay, each once.
+
+    Raises:
+        ValueError: none of one of them.
+    """
+    rates = tuple(dict.fromkeys(Rates(*pair) for pair in itertools.product(learning_rates, weight_decays)))
+    if not rates:
+        raise ValueError("a sweep needs at least one learning rate and one weight decay")
+    return rates
+
+
+def sweep(
+    recipe: Recipe,
+    data: Dataset,
+    rates: Sequence[Rates],
+    seeds: Sequence[int],
+    *,
+    method: Method = Method.MEASURE,
+    finished: Mapping[tuple[Rates, int], Curves] | None = None,
+    on_curves: Callable[[Rates, int, Curves], None] | None = None,
+    on_choice: Callable[[Choice], None] | None = None,
+) -> Sweep:
+    """Train `recipe` with every seed at every rate.
+
+    Args:
+        recipe: all but its learning rate and weight decay.
+        data: training and test examples.
+        rates: from `rates_of`.
+        seeds: integers in [0, 2**32).
+        method: MEASURE times a few updates both ways and takes the faster.
+        finished: members of an earlier call, which are not trained again.
+        on_curves: called with each member as it is done.
+        on_choice: called once, before training.
+
+    Returns:
+        The curves of every member. A member that diverges does not end the sweep.
+
+    Raises:
+        ValueError: settings that do not fit the data, a rate or seed out of range, none of them.
+    """
+    if not rates or not seeds:
+        raise ValueError(f"a sweep needs rates and seeds, got {len(rates)} and {len(seeds)}")
+    for point in rates:
+        dataclasses.replace(recipe, learning_rate=point.learning_rate, weight_decay=point.weight_decay)
+    for seed in seeds:
+        run_keys(seed)
+    results: Sweep = dict(finished or {})
+    missing = [seed for seed in dict.fromkeys(seeds) if any((point, seed) not in results for point in rates)]
+
+    def done(point: Rates, seed: int, curves: Curves) -> None:
+        results[point, seed] = curves
+        if on_curves is not None:
+            on_curves(point, seed, curves)
+
+    if missing:
+        data = data._replace(train=on_device(data.train), test=on_device(data.test))
+        program = compile_program(recipe, data)
+        choice, members = _choose(program, data, len(missing), len(rates), method)
+        if on_choice is not None:
+            on_choice(choice)
+        if choice.method is Method.LOOP:
+            for seed, point in itertools.product(missing, rates):
+                if (point, seed) not in results:
+                    done(point, seed, _single(recipe, data, point, seed, program))
+        else:
+            _in_pieces(recipe, data, rates, missing, choice, members, done)
+    return {(point, seed): results[point, seed] for point in rates for seed in seeds}
+
+
+def _choose(program: Program, data: Dataset, seeds: int, rates: int, method: Method) -> tuple[Choice, Members | None]:
+    """Fit the members into memory, and time both ways where that is asked for."""
+    each, free = bytes_of_a_run(program), bytes_available()
+    fitting = max(1, int(SHARE_OF_MEMORY * free // max(each, 1)))
+    pieces = (max(1, min(seeds, fitting // rates)), min(rates, fitting))
+    room = f"{each / 1e6:,.0f} MB a member, {free / 1e9:,.1f} GB free"
+    loop = Choice(Method.LOOP, 1, 1, f"a loop over one executable ({room})")
+    count = pieces[0] * pieces[1]
+    if method is Method.LOOP or (method is Method.MEASURE and count == 1):
+        return loop, None
+    members = compile_members(program.recipe, data, *pieces)
+    vmapped = Choice(Method.VMAP, *pieces, f"{count} members at a time in one program ({room})")
+    if method is Method.VMAP:
+        return vmapped, members
+    single, many = seconds_a_step(program, members, data.train)
+    timed = f"{1e3 * single:.3g} ms an update alone, {1e3 * many:.3g} ms as one of {count}; "
+    chosen, kept = (vmapped, members) if many < single else (loop, None)
+    return chosen._replace(reason=timed + chosen.reason), kept
+
+
+def _single(recipe: Recipe, data: Dataset, point: Rates, seed: int, program: Program) -> Curves:
+    varied = dataclasses.replace(recipe, learning_rate=point.learning_rate, weight_decay=point.weight_decay)
+    try:
+        return curves_of(fit(varied, data, seed, program=program).epochs, recipe.epochs, None)
+    except DivergenceError as error:
+        return curves_of(error.epochs, recipe.epochs, error.epoch)
+
+
+def curves_of(results: Sequence[EpochResult], epochs: int, diverged: int | None) -> Curves:
+    """Turn the finished epochs of a single run into curves of full length."""
+    curves = np.full((4, epochs), np.nan)
+    for i, result in enumerate(results):
+        values = (result.train_loss, result.train_accuracy, result.test_loss, result.test_accuracy)
+        curves[:, i] = [np.nan if value is None else value for value in values]
+    return Curves(curves[0], curves[1], curves[2], curves[3], diverged)
+
+
+def _in_pieces(
+    recipe: Recipe,
+    data: Dataset,
+    rates: Sequence[Rates],
+    seeds: Sequence[int],
+    choice: Choice,
+    members: Members | None,
+    done: Callable[[Rates, int, Curves], None],
+) -> None:
+    """Run blocks of seeds x rates, each a vmapped program; the last blocks may be smaller, and compile again."""
+    for first_seed in range(0, len(seeds), choice.seeds):
+        some_seeds = seeds[first_seed : first_seed + choice.seeds]
+        for first_rate in range(0, len(rates), choice.rates):
+            some_rates = rates[first_rate : first_rate + choice.rates]
+            if members is None or (members.seeds, members.rates) != (len(some_seeds), len(some_rates)):
+                members = compile_members(recipe, data, len(some_seeds), len(some_rates))
+            for s, g, curves in _vmapped(recipe, data.train, data.test, some_rates, some_seeds, members):
+                done(some_rates[g], some_seeds[s], curves)
+
+
+def _vmapped(
+    recipe: Recipe, train: Examples, test: Examples, rates: Sequence[Rates], seeds: Sequence[int], members: Members
+) -> list[tuple[int, int, Curves]]:
+    state, keys = members.start(seeds, rates)
+    first, steps = np.int32(0), np.int32(members.train_steps)
+    test_steps = members.evaluation_rows.indices.shape[0]
+    curves = np.full((4, len(seeds), len(rates), recipe.epochs), np.nan)
+    diverged = np.zeros((len(seeds), len(rates)), int)
+    for epoch in range(1, recipe.epochs + 1):
+        rows = members.shuffle(keys.shuffle, np.int32(epoch))
+        state, record = members.epoch(
+            state, members.record(members.train_steps), *train, rows, keys.noise, first, steps
+        )
+        judged = members.evaluation(
+            state.params,
+            state.batch_stats,
+            members.record(test_steps),
+            *test,
+            members.evaluation_rows,
+            first,
+            np.int32(test_steps),
+        )
+        finite = np.isfinite(record.loss).all(-1) & np.isfinite(record.gradient_norm).all(-1)
+        diverged = np.where((diverged == 0) & ~finite, epoch, diverged)
+        values = np.stack([*_means(record, recipe), *_means(judged, recipe)])
+        curves[..., epoch - 1] = np.where(diverged == 0, values, np.nan)
+    return [
+        (s, g, Curves(curves[0, s, g], curves[1, s, g], curves[2, s, g], curves[3, s, g], int(diverged[s, g]) or None))
+        for s in range(len(seeds))
+        for g in range(len(rates))
+    ]
+
+
+def _means(record: Tally, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
+    """Mean loss and accuracy of each member (s, g): sums over sums."""
+    loss, hits, examples = (
+        np.asarray(jax.device_get(a), np.float64).sum(-1) for a in (record.loss, record.hits, record.examples)
+    )
+    return loss / examples, hits / examples if recipe.hits is not None else np.full_like(loss, np.nan)

@@ -1,0 +1,94 @@
+"""Receptive fields equal those found by gradients: which pixels have a derivative that is not zero."""
+
+import functools
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxd2l.cost.layers import layers
+from jaxd2l.nn import Conv, avg_pool, max_pool, relu
+from jaxd2l.nn.models import VGG, LeNet
+from jaxd2l.nn.models.googlenet import Inception
+from jaxd2l.nn.models.resnet import Residual
+
+IMAGES = 64  # random images, so that each pixel is the maximum of its window in one of them
+
+
+class Branches(nn.Module):
+    """An Inception block and a residual block: concatenation and addition of paths of unequal reach."""
+
+    @nn.compact
+    def __call__(self, x, *, train: bool):
+        x = Inception((2, (1, 2), (1, 2), 1))(x)
+        x = Residual(3, stride=2)(x, train=train)
+        return Conv(1, (3, 3))(x)
+
+
+class Dilated(nn.Module):
+    """Strides, uneven windows, dilation, groups, both pools and a reshape that merges no space."""
+
+    @nn.compact
+    def __call__(self, x, *, train: bool):
+        x = Conv(4, (3, 2), strides=(1, 2), padding=((2, 0), (1, 1)))(x)
+        x = avg_pool(x, (2, 3), stride=(1, 2), padding=1)
+        x = Conv(4, (3, 1), dilation=(2, 1), groups=2)(x)
+        x = max_pool(jnp.transpose(x, (0, 2, 1, 3)), (2, 1), stride=1)
+        x = x.reshape(*x.shape[:3], 2, 2).reshape(x.shape)
+        return Conv(1, (2, 2))(relu(x))
+
+
+NETWORKS = {
+    "lenet": (LeNet(conv_activation=relu), (31, 29, 1)),
+    "vgg": (VGG(((1, 2), (2, 2)), dense_features=(2,)), (31, 33, 1)),
+    "branches": (Branches(), (33, 31, 1)),
+    "dilated": (Dilated(), (25, 31, 2)),
+}
+
+
+def by_gradient(model, shape, names):
+    """Rows and columns that the middle of each layer's output depends on: positive kernels, random images."""
+    x = jax.random.uniform(jax.random.key(0), (IMAGES, *shape), minval=0.5)
+    variables = jax.jit(functools.partial(model.init, train=False))(jax.random.key(1), x[:1])
+    variables = {**variables, "params": jax.tree.map(lambda a: jnp.abs(a) + 0.1, variables["params"])}
+
+    def middles(x):
+        _, found = model.apply(
+            variables, x, train=False, mutable=["intermediates"], capture_intermediates=lambda m, _: isinstance(m, Conv)
+        )
+        outputs = [functools.reduce(dict.get, (*name.split("/"), "__call__"), found["intermediates"]) for name in names]
+        return jnp.stack([jnp.sum(y[:, y.shape[1] // 2, y.shape[2] // 2]) for (y,) in outputs])
+
+    _, pull = jax.vjp(jax.jit(middles), x)
+    for direction in jnp.eye(len(names)):
+        seen = np.asarray(pull(direction)[0] != 0).any(axis=(0, 3))
+        yield tuple(int(np.ptp(np.flatnonzero(seen.any(axis)))) + 1 for axis in (1, 0))
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_receptive_fields_are_those_found_by_gradients(name):
+    model, shape = NETWORKS[name]
+    found = [layer for layer in layers(model, jax.ShapeDtypeStruct((1, *shape), jnp.float32)) if layer.receptive_field]
+    assert len(found) >= 2
+    # beyond the edge of an image there is no gradient: these images are large enough for the deepest layer
+    names = [layer.name for layer in found]
+    assert [layer.receptive_field for layer in found] == list(by_gradient(model, shape, names))
+
+
+def test_a_chain_by_hand():
+    """5 + (2 - 1) * 1 after the pool, then (5 - 1) * 2 more: D2L's LeNet sees 14 pixels."""
+    found = layers(LeNet(), jax.ShapeDtypeStruct((1, 28, 28, 1), jnp.float32))
+    assert [layer.receptive_field for layer in found] == [(5, 5), (14, 14), (), (), ()]
+
+
+def test_after_a_mean_over_the_image_all_of_it_is_seen():
+    class Gated(nn.Module):
+        @nn.compact
+        def __call__(self, x, *, train: bool):
+            weight = jnp.mean(x, axis=(1, 2), keepdims=True)
+            return Conv(2, (3, 3))(x * weight)
+
+    (found,) = layers(Gated(), jax.ShapeDtypeStruct((1, 9, 7, 3), jnp.float32))
+    assert found.receptive_field == (9, 7)

@@ -1,0 +1,227 @@
+"""Going on from any moment of a run ends in the bits of the unbroken run; what cannot train is refused."""
+
+import dataclasses
+import functools
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxd2l.data import DataError, Dataset, Examples
+from jaxd2l.nn import BatchNorm, Dense, Dropout, relu
+from jaxd2l.run_folder.checkpoint import Checkpoint, Checkpoints, pack, unpack
+from jaxd2l.train import DivergenceError, Recipe, adam, check_dataset, compile_program, empty_tally, evaluate, fit, sgd
+from jaxd2l.train.optimizer import clipped
+from jaxd2l.train.program import initial_state
+from jaxd2l.train.results import Progress
+
+
+class EverythingThatHasState(nn.Module):
+    """Batch statistics and dropout in one small network."""
+
+    num_classes: int = 3
+
+    @nn.compact
+    def __call__(self, x, *, train: bool):
+        x = relu(BatchNorm()(Dense(7)(x), train=train))
+        return Dense(self.num_classes)(Dropout(0.4)(x, train=train))
+
+
+def _data(n=53, seed=0):
+    rng = np.random.default_rng(seed)
+    y = rng.integers(0, 3, n).astype(np.int32)
+    x = (rng.normal(size=(n, 5)) + y[:, None]).astype(np.float32)
+    return Dataset("clouds", Examples(x, y), Examples(x[:19], y[:19]), ("a", "b", "c"))
+
+
+RECIPE = Recipe(
+    name="small", model=EverythingThatHasState(), dataset="clouds", learning_rate=0.1, epochs=3, batch_size=7
+)
+OPTIMIZERS = {"momentum": functools.partial(sgd, momentum=0.9), "adam": adam, "decay": sgd}
+
+
+def _bits(tree):
+    return [np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(tree)]
+
+
+def _results(run):
+    return [result[:5] for result in run.epochs]
+
+
+@pytest.fixture(scope="module", params=OPTIMIZERS)
+def unbroken(request):
+    """A run, its program, and its progress after every update and every piece of an evaluation."""
+    recipe = dataclasses.replace(RECIPE, optimizer=OPTIMIZERS[request.param], weight_decay=0.01)
+    data, moments = _data(), []
+    program = compile_program(recipe, data)
+    # Pieces of 0 s: the progress after each single update.
+    run = fit(recipe, data, 2, program=program, on_chunk=lambda now: moments.append(pack(now)), chunk_seconds=0.0)
+    like = Progress(initial_state(program, 0, 0.1, 0.01), empty_tally(program.train_steps), 1, 0, 0.0, ())
+    return recipe, data, program, run, moments, like
+
+
+def test_a_run_goes_on_from_any_moment_with_equal_bits(unbroken):
+    recipe, data, program, run, moments, like = unbroken
+    places = {(facts["epoch"], facts["step"]) for _, facts in moments}
+    assert {(1, 1), (1, 7), (2, 0), (2, 3), (3, 7), (4, 0)} <= places
+    for arrays, facts in moments[::2]:
+        start = unpack(Checkpoint(0, arrays, facts), like)
+        again = fit(recipe, data, 2, program=program, start=start)
+        assert _bits(again.state) == _bits(run.state), facts
+        assert _results(again) == _results(run), facts
+
+
+def test_pieces_of_any_length_give_equal_bits(unbroken):
+    recipe, data, program, run, _, _ = unbroken
+    whole = fit(recipe, data, 2, program=program, chunk_seconds=1e9)
+    assert _bits(whole.state) == _bits(run.state)
+    assert _results(whole) == _results(run)
+
+
+def test_a_longer_run_begins_as_the_shorter_one(unbroken):
+    recipe, data, program, run, moments, like = unbroken
+    longer = dataclasses.replace(recipe, epochs=5)
+    extended = fit(longer, data, 2, program=program, start=unpack(Checkpoint(0, *moments[-1]), like))
+    assert _bits(extended.state) == _bits(fit(longer, data, 2, program=program).state)
+    assert _results(extended)[:3] == _results(run)
+
+
+def test_progress_passes_through_a_checkpoint_on_disk(unbroken, tmp_path):
+    recipe, data, program, run, moments, like = unbroken
+    arrays, facts = moments[10]
+    checkpoints = Checkpoints(tmp_path / "checkpoints")
+    checkpoints.save(10, arrays, facts)
+    checkpoints.close()
+    start = unpack(checkpoints.newest(pytest.fail), like)
+    assert _bits(fit(recipe, data, 2, program=program, start=start).state) == _bits(run.state)
+
+
+def test_a_checkpoint_of_another_network_does_not_fit(unbroken):
+    _, _, _, _, moments, like = unbroken
+    arrays, facts = moments[3]
+    wide = {**arrays, "state.params.Dense_0.kernel": np.zeros((5, 8), np.float32)}
+    with pytest.raises(DataError, match=r"state\.params\.Dense_0\.kernel.*\(5, 8\)"):
+        unpack(Checkpoint(3, wide, facts), like)
+    cast = {**arrays, "state.params.Dense_0.bias": arrays["state.params.Dense_0.bias"].astype(np.float64)}
+    with pytest.raises(DataError, match="float64"):
+        unpack(Checkpoint(3, cast, facts), like)
+    with pytest.raises(DataError, match="expected nothing"):
+        unpack(Checkpoint(3, {**arrays, "state.params.extra": np.zeros(2)}, facts), like)
+
+
+def test_divergence_tells_where_and_keeps_the_last_finite_state():
+    recipe = dataclasses.replace(RECIPE, learning_rate=1e30)
+    data, seen = _data(), []
+    with pytest.raises(DivergenceError, match=r"learning rate of 1e\+29, or clip_norm=1") as caught:
+        fit(recipe, data, 2, on_chunk=lambda now: seen.append(pack(now)[0]), chunk_seconds=0.0)
+    error = caught.value
+    assert (error.epoch, error.epochs) == (1, ())
+    assert error.step > 1
+    assert _bits(error.state) == _bits(initial_state(compile_program(recipe, data), 2, 1e30, 0.0))
+    losses = np.concatenate([arrays["record.loss"] for arrays in seen])
+    assert np.isfinite(losses).all(), "a progress with a non-finite loss is never shown"
+
+
+def test_parameters_that_overflow_in_the_last_update_are_divergence_too():
+    data = _data(n=7)
+    recipe = dataclasses.replace(RECIPE, learning_rate=3e38, epochs=1)  # the largest float32 is 3.4e38
+
+    class Plain(nn.Module):
+        @nn.compact
+        def __call__(self, x, *, train: bool):
+            return Dense(3)(x)
+
+    with pytest.raises(DivergenceError) as caught:
+        fit(dataclasses.replace(recipe, model=Plain()), data._replace(test=data.train), 0)
+    assert (caught.value.epoch, caught.value.step) == (1, 1)
+    assert np.isfinite(caught.value.loss)
+
+
+def test_clipping_bounds_the_step_and_leaves_short_gradients_alone():
+    params = {"kernel": jnp.zeros((2, 3)), "bias": jnp.zeros(3)}
+    gradient = {"kernel": jnp.full((2, 3), 3.0), "bias": jnp.full(3, -4.0)}
+    norm = float(np.sqrt(6 * 9 + 3 * 16))
+
+    def step(optimizer):
+        return optimizer.update(gradient, optimizer.init(params), params)[0]
+
+    plain, long, short = step(sgd(0.1)), step(clipped(sgd(0.1), 2.0)), step(clipped(sgd(0.1), norm + 1))
+    assert _bits(short) == _bits(plain)
+    np.testing.assert_allclose(np.sqrt(sum(float(jnp.sum(u**2)) for u in jax.tree.leaves(long))), 0.1 * 2.0, rtol=1e-6)
+    for a, b in zip(jax.tree.leaves(long), jax.tree.leaves(plain), strict=True):
+        np.testing.assert_allclose(a, np.asarray(b) * 2.0 / norm, rtol=1e-6)
+
+
+def test_a_clipped_run_survives_a_rate_at_which_the_plain_one_diverges():
+    recipe = dataclasses.replace(RECIPE, learning_rate=50.0, model=EverythingThatHasState())
+    clipped_run = fit(dataclasses.replace(recipe, clip_norm=1e-3), _data(), 0)
+    assert all(np.isfinite(result.train_loss) for result in clipped_run.epochs)
+    with pytest.raises(ValueError, match="clip_norm must be a positive number, got 0"):
+        dataclasses.replace(recipe, clip_norm=0)
+
+
+def _images(x=None, y=None):
+    x = np.zeros((11, 28, 28, 1), np.uint8) if x is None else x
+    y = np.arange(len(x), dtype=np.int32) % 3 if y is None else y
+    part = Examples(x, y)
+    return Dataset("images", part, part, ("a", "b", "c"))
+
+
+IMAGES = dataclasses.replace(RECIPE, image_size=28)
+ROWS = np.zeros((11, 5), np.float32)
+LABELS = np.arange(11, dtype=np.int32) % 3
+REFUSED = {
+    "a label out of range": (RECIPE, _images(ROWS, LABELS + 1), "label 3 at row 2 .*expected 0 to 2"),
+    "a negative label": (RECIPE, _images(ROWS, LABELS - 1), "label -1 at row 0"),
+    "a column of labels": (RECIPE, _images(ROWS, LABELS[:, None]), r"labels must be integers of shape \(11,\)"),
+    "labels that are floats": (RECIPE, _images(ROWS, LABELS.astype(np.float32)), "integers"),
+    "a NaN": (RECIPE, _images(np.where(np.eye(11, 5) > 0, np.nan, ROWS).astype(np.float32), LABELS), "not finite"),
+    "float64": (RECIPE, _images(ROWS.astype(np.float64), LABELS), "float64.*astype"),
+    "no example": (RECIPE, _images(ROWS[:0], LABELS[:0]), "no example"),
+    "unequal counts": (RECIPE, _images(ROWS, LABELS[:7]), "11 inputs but 7 targets"),
+    "a batch larger than the data": (dataclasses.replace(RECIPE, batch_size=13), _images(ROWS, LABELS), "batch size"),
+    "float images": (IMAGES, _images(np.zeros((11, 28, 28, 1), np.float32)), "float32.*expected uint8"),
+    "images without a channel": (IMAGES, _images(np.zeros((11, 28, 28), np.uint8)), "adds the channel"),
+    "channels first": (IMAGES, _images(np.zeros((11, 3, 28, 28), np.uint8)), "channels first"),
+    "images without a pixel": (IMAGES, _images(np.zeros((11, 0, 28, 1), np.uint8)), "without a pixel"),
+    "a test part of another shape": (
+        RECIPE,
+        _images(ROWS, LABELS)._replace(test=Examples(np.zeros((11, 7), np.float32), LABELS)),
+        "prepare both alike",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_fit_refuses_before_anything_is_traced(what, monkeypatch):
+    recipe, data, message = REFUSED[what]
+
+    def traced(*args, **kwargs):
+        raise AssertionError("traced")
+
+    monkeypatch.setattr(jax, "jit", traced)
+    monkeypatch.setattr(jax, "eval_shape", traced)
+    with pytest.raises(ValueError, match=message):
+        fit(recipe, data, 0)
+
+
+def test_evaluate_refuses_the_same():
+    with pytest.raises(DataError, match="label 3 at row 2"):
+        evaluate(RECIPE, {}, {}, Examples(ROWS, LABELS + 1))
+    with pytest.raises(DataError, match="channels first"):
+        evaluate(IMAGES, {}, {}, Examples(np.zeros((11, 3, 28, 28), np.uint8), LABELS))
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32, 1.0, True, "1", None])
+def test_a_seed_that_would_wrap_is_refused(seed):
+    with pytest.raises(ValueError, match="seed must be an integer from 0 to 4294967295"):
+        fit(RECIPE, _data(), seed)
+
+
+def test_64_bit_labels_are_small_numbers_and_are_narrowed_knowingly():
+    data = _images(ROWS, LABELS.astype(np.int64))
+    checked = check_dataset(RECIPE, data)
+    assert checked.train.y.dtype == np.int32
+    np.testing.assert_array_equal(checked.train.y, LABELS)

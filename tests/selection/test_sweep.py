@@ -1,0 +1,157 @@
+import dataclasses
+
+import flax.linen as nn
+import numpy as np
+import pytest
+
+from jaxd2l.data import Dataset, Examples
+from jaxd2l.data.synthetic import linear_regression
+from jaxd2l.nn import BatchNorm, Conv, Dense
+from jaxd2l.nn.loss import squared_error
+from jaxd2l.nn.models import MLP, Linear
+from jaxd2l.selection import sweep as module
+from jaxd2l.selection.sweep import Method, Rates, curves_of, rates_of, sweep
+from jaxd2l.train import Recipe, compile_program, fit
+
+
+def images(seed, n, side=8):
+    rng = np.random.default_rng(seed)
+    y = rng.integers(0, 3, n).astype(np.int32)
+    x = (rng.integers(0, 120, (n, side, side, 1)) + 60 * y[:, None, None, None]).astype(np.uint8)
+    return Examples(x, y)
+
+
+def mlp():
+    data = Dataset("small", images(0, 23), images(1, 7), ("a", "b", "c"))
+    model = MLP(hidden=(5,), num_outputs=3, dropout=(0.2,))
+    settings = {"learning_rate": 0.1, "epochs": 2, "batch_size": 6, "image_size": 8}
+    return Recipe(name="small", model=model, dataset="small", **settings), data
+
+
+RATES = (Rates(0.5), Rates(0.05, 0.1))
+
+
+def assert_equal_curves(one, other):
+    for name in ("train_loss", "train_accuracy", "test_loss", "test_accuracy"):
+        # float32 sums in another order, over 8 updates
+        np.testing.assert_allclose(getattr(one, name), getattr(other, name), rtol=1e-4, err_msg=name)
+    assert one.diverged == other.diverged
+
+
+@pytest.fixture(scope="module")
+def vmapped():
+    """Two rates x three seeds as one program."""
+    return sweep(*mlp(), RATES, (3, 8, 9), method=Method.VMAP)
+
+
+def test_a_member_is_the_single_run_with_its_seed_and_rates(vmapped):
+    recipe, data = mlp()
+    program = compile_program(recipe, data)
+    assert set(vmapped) == {(point, seed) for point in RATES for seed in (3, 8, 9)}
+    for (point, seed), curves in vmapped.items():
+        varied = dataclasses.replace(recipe, learning_rate=point.learning_rate, weight_decay=point.weight_decay)
+        assert_equal_curves(curves, curves_of(fit(varied, data, seed, program=program).epochs, recipe.epochs, None))
+    assert len({float(curves.train_loss[-1]) for curves in vmapped.values()}) == 6
+
+
+def test_the_loop_gives_the_same_members_and_trains_none_again_that_is_finished(vmapped):
+    recipe, data = mlp()
+    finished = {member: curves for member, curves in vmapped.items() if member[1] == 3}
+    seen = []
+    result = sweep(
+        recipe,
+        data,
+        RATES,
+        (3, 8, 9),
+        method=Method.LOOP,
+        finished=finished,
+        on_curves=lambda point, seed, curves: seen.append(seed),
+    )
+    assert seen == [8, 8, 9, 9]
+    for member, curves in vmapped.items():
+        assert_equal_curves(result[member], curves)
+    assert result[RATES[0], 3] is finished[RATES[0], 3]
+
+
+class SmallConvolution(nn.Module):
+    """Two channels of 3x3, batch norm, a dense layer."""
+
+    @nn.compact
+    def __call__(self, x, *, train: bool):
+        x = Conv(2, (3, 3))(x)
+        x = BatchNorm()(x, train=train)
+        return Dense(3)(x.reshape(len(x), -1))
+
+
+def test_a_convolution_net_with_batch_norm_gives_the_same_both_ways():
+    _, data = mlp()
+    settings = {"learning_rate": 0.1, "epochs": 1, "batch_size": 6, "image_size": 8}
+    recipe = Recipe(name="small", model=SmallConvolution(), dataset="small", **settings)
+    vmapped = sweep(recipe, data, (Rates(0.1),), (0, 1), method=Method.VMAP)
+    looped = sweep(recipe, data, (Rates(0.1),), (0, 1), method=Method.LOOP)
+    for member, curves in vmapped.items():
+        assert_equal_curves(curves, looped[member])
+
+
+@pytest.mark.parametrize("method", [Method.VMAP, Method.LOOP])
+def test_one_member_that_diverges_leaves_the_others_and_says_where(method):
+    train = linear_regression(0, n=50)
+    data = Dataset("line", train, linear_regression(1, n=9))
+    recipe = Recipe(
+        name="line",
+        model=Linear(),
+        dataset="line",
+        learning_rate=0.03,
+        epochs=4,
+        batch_size=10,
+        loss=squared_error,
+        hits=None,
+    )
+    result = sweep(recipe, data, (Rates(0.03), Rates(1e4)), (0,), method=method)
+    good, bad = result[Rates(0.03), 0], result[Rates(1e4), 0]
+    assert good.diverged is None
+    assert np.isfinite(good.test_loss).all()
+    assert np.isnan(good.test_accuracy).all()  # a regression has none
+    assert bad.diverged is not None
+    assert np.isnan(bad.train_loss[bad.diverged - 1 :]).all()
+    assert np.isfinite(bad.train_loss[: bad.diverged - 1]).all()
+
+
+def test_too_little_memory_splits_the_members_and_changes_nothing(vmapped, monkeypatch):
+    monkeypatch.setattr(module, "bytes_available", lambda: 10)
+    monkeypatch.setattr(module, "bytes_of_a_run", lambda program: 1)  # half of 10 bytes hold 5 members: 2 seeds
+    choices = []
+    split = sweep(*mlp(), RATES, (3, 8, 9), method=Method.VMAP, on_choice=choices.append)
+    assert [(choice.seeds, choice.rates) for choice in choices] == [(2, 2)]
+    for member, curves in vmapped.items():
+        assert_equal_curves(curves, split[member])
+
+
+def test_measuring_takes_one_of_the_two_and_says_the_times():
+    recipe, data = mlp()
+    choices = []
+    sweep(recipe, data, RATES, (3, 8), on_choice=choices.append)
+    assert choices[0].method in (Method.VMAP, Method.LOOP)
+    assert "ms an update alone" in choices[0].reason
+
+
+@pytest.mark.parametrize(
+    ("rates", "seeds", "message"),
+    [
+        ((), (0,), "rates and seeds"),
+        (RATES, (), "rates and seeds"),
+        ((Rates(-1.0),), (0,), "learning_rate"),
+        ((Rates(0.1, -1.0),), (0,), "weight_decay"),
+        (RATES, (2**32,), "seed"),
+    ],
+)
+def test_wrong_use_is_refused_before_anything_is_compiled(rates, seeds, message):
+    recipe, data = mlp()
+    with pytest.raises(ValueError, match=message):
+        sweep(recipe, data, rates, seeds)
+
+
+def test_rates_are_all_combinations_once():
+    assert rates_of((0.1, 0.2, 0.1), (0.0, 1.0)) == (Rates(0.1, 0.0), Rates(0.1, 1.0), Rates(0.2, 0.0), Rates(0.2, 1.0))
+    with pytest.raises(ValueError, match="at least one"):
+        rates_of((), (0.0,))
