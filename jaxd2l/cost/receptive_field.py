@@ -1,4 +1,4 @@
-"""Receptive fields: how much of the input an element of a layer's output sees (D2L 7.2.6).
+"""Receptive fields: how much of the input an element of a layer's output sees (D2L sec_conv_layer).
 
 Followed forwards through a traced network. Each value carries, for each axis of space, the interval of input pixels
 that its element i sees: from `sum(steps * i) + low` to `sum(steps * i) + high`. A convolution widens it, a stride

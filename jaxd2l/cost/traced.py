@@ -71,7 +71,7 @@ def operations_of(closed: core.ClosedJaxpr, platform: str = "cpu") -> Operations
         platform: "cpu", "gpu" or "tpu": decides the branches of `lax.platform_dependent`.
 
     Returns:
-        Loops stay one operation each (`scan`, `while`); operations_of their bodies to look inside.
+        Loops stay one operation each (`scan`, `while`); take `body` of one to look inside.
     """
     values: dict[Any, Value | None] = {v: Value(v.aval) for v in (*closed.jaxpr.constvars, *closed.jaxpr.invars)}
     inputs = tuple(v for v in values.values() if v is not None)

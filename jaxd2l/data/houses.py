@@ -1,4 +1,6 @@
-"""House prices: De Cock's Ames sales, or a user's own files with the header of Kaggle's House Prices (D2L 5.7).
+"""House prices: De Cock's Ames sales, or a user's own files with the header of Kaggle's House Prices.
+
+Source: D2L sec_kaggle_house.
 
 De Cock's 2,930 sales are split by a fixed rule: odd `Id` for training (1,465), even for testing. They are listed by
 year of sale, so both halves cover the same five years; the competition's training file has 1,460 rows.

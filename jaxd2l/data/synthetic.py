@@ -1,5 +1,7 @@
-"""Data with a known truth: linear and polynomial functions plus Gaussian noise (D2L 3.2, 4.4, 4.5), and clips in
-which only the motion tells the class.
+"""Data with a known truth: linear and polynomial functions plus Gaussian noise, and clips in which only the motion
+tells the class.
+
+Source: D2L sec_linear_scratch, sec_model_selection, sec_weight_decay; founding notes, day 17.
 
 Features and noise come from two independent streams spawned from one seed. Drawn from one stream they would be
 correlated, and the estimate of the weights would be biased in silence.
@@ -24,7 +26,7 @@ def linear_regression(
     bias: float = 4.2,
     noise: float = 0.01,
 ) -> Examples:
-    """Draw x ~ N(0, 1) and y = x @ weights + bias + noise * N(0, 1) (D2L 3.2.1).
+    """Draw x ~ N(0, 1) and y = x @ weights + bias + noise * N(0, 1) (D2L sec_linear_scratch).
 
     Args:
         seed: in [0, 2**32 - 1]; one seed always gives the same examples.
@@ -55,7 +57,9 @@ def polynomial(
     num_features: int = 20,
     noise: float = 0.1,
 ) -> Examples:
-    """Draw u ~ N(0, 1), features u**i / i! and y = sum(coefficients[i] * u**i / i!) + noise * N(0, 1) (D2L 4.4.4).
+    """Draw u ~ N(0, 1), features u**i / i! and y = sum(coefficients[i] * u**i / i!) + noise * N(0, 1).
+
+    Source: D2L sec_model_selection.
 
     Dividing by i! keeps the high powers small enough for gradient descent. A model of degree d uses the columns 0..d.
 

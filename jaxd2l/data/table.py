@@ -1,4 +1,4 @@
-"""Tables to arrays: what is estimated from training rows, applied to any rows (D2L 2.2, 5.7).
+"""Tables to arrays: what is estimated from training rows, applied to any rows (D2L sec_pandas, sec_kaggle_house).
 
 `read_table` reads a CSV strictly, `fit_table` estimates means, scales and categories, `apply_table` turns rows into
 a float32 array. Nothing of a row that is not given to `fit_table` can reach the transform.
@@ -95,7 +95,7 @@ def fit_table(frame: "pd.DataFrame", *, standardise: bool = True, limit: float =
     Args:
         frame: training rows, features alone. Columns of a numeric or boolean dtype are numbers, all others categories.
         standardise: subtract the mean and divide by the standard deviation (the root of the mean square); False
-            only imputes, as in D2L 2.2.
+            only imputes, as in D2L sec_pandas.
         limit: standardised values beyond +-limit are set to it. One house of 5,642 square feet, nine deviations
             above the mean, else decides the slope for all others.
 

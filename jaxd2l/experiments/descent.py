@@ -1,4 +1,4 @@
-"""Minibatch gradient descent from scratch: `grad`, a subtraction and two scans (D2L 3.4).
+"""Minibatch gradient descent from scratch: `grad`, a subtraction and two scans (D2L sec_linear_scratch).
 
 The experiments of this package differ in loss, penalty and data alone. It is written out because it is a topic of
 the book; `jaxd2l.train.loop` is the loop to use, and a test holds the two against each other.

@@ -1,4 +1,6 @@
-"""House prices by K-fold cross-validation: the book's linear model, a grid of MLPs, scikit-learn's peers (D2L 5.7).
+"""House prices by K-fold cross-validation: the book's linear model, a grid of MLPs, scikit-learn's peers.
+
+Source: D2L sec_kaggle_house.
 
 Everything is chosen by out-of-fold error on the training file; the test file is predicted once, by the ensemble of
 the k fold models (of each seed) of the chosen point. Errors are root mean squares of log(prediction) - log(price).

@@ -1,4 +1,7 @@
-"""Linear regression three ways: from scratch, by layer, and in closed form (D2L 3.2 to 3.5)."""
+"""Linear regression three ways: from scratch, by layer, and in closed form.
+
+Source: D2L sec_linear_scratch, sec_linear_concise.
+"""
 
 from functools import partial
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""Under- and overfitting: one cubic law, models of degree 1, 3 and 19 (D2L 4.4.4).
+"""Under- and overfitting: one cubic law, models of degree 1, 3 and 19 (D2L sec_model_selection).
 
 A model of degree d is the one of degree 19 with its higher features set to zero, so all degrees train as one program.
 """

@@ -1,4 +1,6 @@
-"""Regularisation: weight decay and its norm, L1 against L2, the curve that picks lambda, dropout (D2L 3.7, 5.6).
+"""Regularisation: weight decay and its norm, L1 against L2, the curve that picks lambda, dropout.
+
+Source: D2L sec_weight_decay, sec_dropout.
 
 Every list of settings trains as one program: `vmap` over lambda, or `jaxd2l.selection.kfold` where rows are held out.
 """
@@ -71,7 +73,7 @@ class DropoutEffect(NamedTuple):
 
 
 def few_examples(seed: int = 0, num_train: int = 20, num_test: int = 100, num_inputs: int = 200) -> Examples:
-    """Draw more inputs than training examples: y = 0.05 + sum(0.01 x) + noise 0.01 (D2L 3.7.4); training rows first."""
+    """Draw more inputs than training examples: y = 0.05 + sum(0.01 x) + noise 0.01; training rows first."""
     return linear_regression(seed, num_train + num_test, np.full(num_inputs, 0.01), bias=0.05, noise=0.01)
 
 

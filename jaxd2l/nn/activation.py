@@ -1,4 +1,4 @@
-"""Activations: the nonlinearity without which a stack of affine maps is one affine map (D2L 5.1).
+"""Activations: the nonlinearity without which a stack of affine maps is one affine map (D2L sec_mlp).
 
 All are elementwise, keep shape and dtype, and pass NaN through; softmax and log_softmax act along the last axis.
 """

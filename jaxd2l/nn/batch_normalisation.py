@@ -1,5 +1,5 @@
 """Batch normalisation: every feature gets mean 0 and variance 1 over the batch (Ioffe & Szegedy 2015,
-arXiv:1502.03167; D2L 8.5).
+arXiv:1502.03167; D2L sec_batch_norm).
 """
 
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""Blocks: modules made of modules, with their own control flow and parameters (D2L 6.1 to 6.4)."""
+"""Blocks: modules made of modules, with their own control flow and parameters (D2L sec_model_construction)."""
 
 from collections.abc import Callable
 
@@ -22,7 +22,7 @@ class Identity(nn.Module):
 
 
 class Sequential(nn.Module):
-    """Call the layers one after another (D2L 6.1.2): modules or plain functions of one array."""
+    """Call the layers one after another (D2L sec_model_construction): modules or plain functions of one array."""
 
     layers: tuple[Callable[[jax.Array], jax.Array], ...]
 
@@ -35,7 +35,7 @@ class Sequential(nn.Module):
 
 
 class Centred(nn.Module):
-    """Subtract the mean of all elements: a layer without parameters (D2L 6.4.1). [1,2,3,4,5] to [-2,-1,0,1,2]."""
+    """Subtract the mean of all elements: a layer without parameters. [1,2,3,4,5] to [-2,-1,0,1,2]."""
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Any shape in, the same shape out, with mean 0."""
@@ -43,7 +43,7 @@ class Centred(nn.Module):
 
 
 class DenseReLU(nn.Module):
-    """relu(x @ kernel + bias): a layer with parameters (D2L 6.4.2)."""
+    """relu(x @ kernel + bias): a layer with parameters."""
 
     features: int
 
@@ -54,7 +54,7 @@ class DenseReLU(nn.Module):
 
 
 class Tied(nn.Module):
-    """One dense layer used `depth` times (D2L 6.2.3): one set of parameters, whose gradient sums over its uses."""
+    """One dense layer used `depth` times: one set of parameters, whose gradient sums over its uses."""
 
     depth: int = 2
 
@@ -68,7 +68,7 @@ class Tied(nn.Module):
 
 
 class FixedHidden(nn.Module):
-    """Constant weights, a shared layer and a loop that depends on the data (D2L 6.1.3), all of it under jit.
+    """Constant weights, a shared layer and a loop that depends on the data, all of it under jit.
 
     | step | output | parameters |
     |---|---|---|
@@ -112,7 +112,7 @@ class DenseStack(nn.Module):
 
 
 class Nested(nn.Module):
-    """Blocks in blocks (D2L 6.2.2): `num_blocks` times a DenseStack, then one output."""
+    """Blocks in blocks: `num_blocks` times a DenseStack, then one output."""
 
     num_blocks: int = 4
     hidden: tuple[int, ...] = (8, 4)

@@ -1,4 +1,6 @@
-"""Convolution as networks mean it, that is cross-correlation (D2L 7.2-7.4; PyTorch's `conv1d`, `conv2d`, `conv3d`).
+"""Convolution as networks mean it, that is cross-correlation (PyTorch's `conv1d`, `conv2d`, `conv3d`).
+
+Source: D2L sec_conv_layer, sec_padding, sec_channels.
 
 Channels come last: `x` is (n, *space, channels) and a kernel is (*window, channels / groups, features).
 """

@@ -1,4 +1,6 @@
-"""Cross-correlation written out: slide a kernel, multiply, sum (D2L 7.2 to 7.4). To read, not to train with.
+"""Cross-correlation written out: slide a kernel, multiply, sum. To read, not to train with.
+
+Source: D2L sec_conv_layer, sec_channels.
 
 `corr1d`, `corr2d`, `corr3d` are the definition, one window at a time. `corr_channels` adds channels, stride, padding,
 dilation and groups, one tap of the kernel at a time, and is the oracle that the fast convolutions are tested against.

@@ -1,4 +1,6 @@
-"""Initialisers: how large the first weights are (Glorot & Bengio 2010; He et al. 2015, arXiv:1502.01852; D2L 4.8).
+"""Initialisers: how large the first weights are (Glorot & Bengio 2010; He et al. 2015, arXiv:1502.01852).
+
+Source: D2L sec_numerical_stability.
 
 A kernel initialiser is JAX's: `init(key, shape, dtype) -> array`, with the input axis second to last, the output
 axis last and every axis before them a position of the window: dense (in, out), convolution (kh, kw, in, out).
@@ -58,7 +60,7 @@ def uniform(low: float, high: float) -> Initializer:
 
 @functools.cache
 def uniform_with_gap(limit: float, gap: float) -> Initializer:
-    """Draw from U(-limit, limit) and set what is smaller than `gap` in absolute value to 0 (D2L 6.3.1)."""
+    """Draw from U(-limit, limit) and set what is smaller than `gap` in absolute value to 0 (D2L chap_computation)."""
 
     def init(key: jax.Array, shape: Sequence[int], dtype: Any = jnp.float32) -> jax.Array:
         drawn = jax.random.uniform(key, shape, dtype, -limit, limit)

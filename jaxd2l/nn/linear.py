@@ -1,4 +1,4 @@
-"""The fully connected layer: every output is a weighted sum of every input (D2L 3.1, 5.1)."""
+"""The fully connected layer: every output is a weighted sum of every input (D2L sec_linear_regression, sec_mlp)."""
 
 import flax.linen as nn
 import jax

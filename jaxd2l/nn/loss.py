@@ -1,4 +1,4 @@
-"""Losses per example, shape (n,): the caller takes the mean (D2L 3.1, 4.1, 5.7).
+"""Losses per example, shape (n,): the caller takes the mean (D2L sec_linear_regression, sec_softmax, sec_kaggle_house).
 
 They are computed in at least float32, whatever the network computes in. Shapes must agree: nothing is broadcast.
 """
@@ -53,7 +53,7 @@ def huber(prediction: jax.Array, target: jax.Array, delta: float = 1.0) -> jax.A
 
 
 def log_squared_error(prediction: jax.Array, target: jax.Array) -> jax.Array:
-    """(log prediction - log target)^2, with both clamped to at least 1: (n,). Prices of houses (D2L 5.7).
+    """(log prediction - log target)^2, with both clamped to at least 1: (n,). Prices of houses (D2L sec_kaggle_house).
 
     The square root of its mean is the log-RMSE of the Kaggle contest (use `metric.log_rmse`); a prediction that is
     wrong by 10% costs the same for a cheap and a dear house. Below 1 the loss is flat.

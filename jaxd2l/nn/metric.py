@@ -1,4 +1,4 @@
-"""Metrics: what is reported but not differentiated (D2L 4.3, 5.7)."""
+"""Metrics: what is reported but not differentiated (D2L sec_softmax, sec_kaggle_house)."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""Parameters: declared by a layer, and by path listed, read, set and re-initialised by rule (D2L 6.2, 6.3).
+"""Parameters: declared by a layer, and by path listed, read, set and re-initialised by rule (D2L chap_computation).
 
 A path is the names from the top joined by `/`, as in `Conv_0/kernel`. Nothing is changed in place: each function
 returns a new tree.

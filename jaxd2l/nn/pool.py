@@ -1,4 +1,4 @@
-"""Pooling over windows (D2L 7.5), as a few whole-array operations on slices.
+"""Pooling over windows (D2L sec_pooling), as a few whole-array operations on slices.
 
 Each place of the window is one strided slice of `x`; the pool is the maximum or the mean over these slices. So the
 gradient of the maximum needs no select-and-scatter, which is slow on CPU and not deterministic on GPU.

@@ -1,4 +1,4 @@
-"""Dropout: silence random units while training (Srivastava et al. 2014, JMLR 15; D2L 5.6)."""
+"""Dropout: silence random units while training (Srivastava et al. 2014, JMLR 15; D2L sec_dropout)."""
 
 import flax.linen as nn
 import jax

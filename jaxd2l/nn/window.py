@@ -1,4 +1,4 @@
-"""Sizes of sliding windows: what convolution and pooling share (D2L 7.3, 7.5)."""
+"""Sizes of sliding windows: what convolution and pooling share (D2L sec_padding, sec_pooling)."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""K-fold splits: every row is validated exactly once (D2L 4.4.2, 5.7).
+"""K-fold splits: every row is validated exactly once (D2L sec_model_selection, sec_kaggle_house).
 
 Fold j validates the rows with `fold == j` and trains on all others. Sizes differ by at most one row; one compiled
 shape serves all folds, because shorter lists of rows are padded with places of weight 0.

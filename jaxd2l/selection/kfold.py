@@ -1,4 +1,4 @@
-"""K-fold cross-validation of a whole grid as one compiled program (D2L 5.7).
+"""K-fold cross-validation of a whole grid as one compiled program (D2L sec_kaggle_house).
 
 One training is a pure function of a fold, a point of the grid and a seed; `vmap` over the three trains them all.
 Points of one fold and seed see the same batches and dropout draws: the comparison between them is paired, and

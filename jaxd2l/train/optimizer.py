@@ -14,7 +14,7 @@ PyTree = Any
 
 
 def kernels_only(params: PyTree) -> PyTree:
-    """Which leaves weight decay shrinks: kernels, not biases and not the scale and bias of a norm (D2L 3.7)."""
+    """Which leaves weight decay shrinks: kernels, not biases, not a norm's scale (D2L sec_weight_decay)."""
     return jax.tree_util.tree_map_with_path(lambda path, _: path[-1].key == "kernel", params)
 
 

@@ -87,7 +87,7 @@ def test_pooling_of_the_book():
 
 
 def test_convolution_is_a_dense_layer_with_a_4d_weight_tensor():
-    """D2L 7.1: the jacobian w[i, j, k, l] depends on the offset only (translation) and is 0 far away (locality)."""
+    """D2L sec_why-conv: the jacobian w[i, j, k, l] depends on the offset only (translation), 0 far away (locality)."""
     kernel = jnp.arange(1.0, 7).reshape(2, 3)
     weights = jax.jacobian(lambda x: corr2d(x, kernel))(jnp.zeros((4, 5)))
     assert weights.shape == (3, 3, 4, 5)

@@ -116,7 +116,7 @@ def test_log_rmse_sees_ratios_and_clamps_prices_below_one():
 def test_accuracy_counts_hits_and_indexing_picks_the_label_probability():
     p = jnp.asarray([[0.1, 0.3, 0.6], [0.3, 0.2, 0.5]])
     y = jnp.asarray([0, 2])
-    np.testing.assert_allclose(p[jnp.arange(2), y], [0.1, 0.5])  # D2L 4.4: y_hat[[0, 1], y]
+    np.testing.assert_allclose(p[jnp.arange(2), y], [0.1, 0.5])  # D2L sec_softmax_scratch: y_hat[[0, 1], y]
     np.testing.assert_array_equal(nn.hits(p, y), [False, True])
     assert nn.accuracy(p, y) == 0.5
 

@@ -1,4 +1,4 @@
-"""AlexNet (Krizhevsky et al. 2012, doi:10.1145/3065386; D2L 8.1), as the book simplifies it."""
+"""AlexNet (Krizhevsky et al. 2012, doi:10.1145/3065386; D2L sec_alexnet), as the book simplifies it."""
 
 import flax.linen as nn
 import jax

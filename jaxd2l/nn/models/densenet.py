@@ -1,4 +1,4 @@
-"""DenseNet: each convolution sees the outputs of all before it (Huang et al. 2017, arXiv:1608.06993; D2L 8.7)."""
+"""DenseNet: each convolution sees the outputs of all before (Huang et al. 2017, arXiv:1608.06993; D2L sec_densenet)."""
 
 from functools import partial
 

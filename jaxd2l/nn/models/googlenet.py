@@ -1,4 +1,4 @@
-"""GoogLeNet: parallel windows of several sizes, concatenated (Szegedy et al. 2015, arXiv:1409.4842; D2L 8.4)."""
+"""GoogLeNet: parallel windows of several sizes (Szegedy et al. 2015, arXiv:1409.4842; D2L sec_googlenet)."""
 
 import flax.linen as nn
 import jax

@@ -1,4 +1,4 @@
-"""LeNet-5 as the book has it (LeCun et al. 1998, doi:10.1109/5.726791; D2L 7.6), with batch norm too (D2L 8.5)."""
+"""LeNet-5 as the book has it, with batch norm too (LeCun et al. 1998, doi:10.1109/5.726791; D2L sec_lenet)."""
 
 from collections.abc import Callable
 
@@ -29,7 +29,7 @@ class LeNet(nn.Module):
     | Dense_1, sigmoid | (n, 84) | 10,164 |
     | Dense_2 | (n, 10) | 850 |
 
-    Total: 61,706 parameters. With `padding=0, normalisation=BatchNorm` (a norm before every activation, D2L 8.5)
+    Total: 61,706 parameters. With `padding=0, normalisation=BatchNorm` (before every activation, D2L sec_batch_norm)
     44,878. Weights Xavier-uniform, biases U(-1/sqrt(fan_in), 1/sqrt(fan_in)).
 
     Attributes:

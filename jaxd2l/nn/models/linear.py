@@ -1,4 +1,4 @@
-"""Linear regression and softmax regression: one fully connected layer (D2L 3 and 4)."""
+"""Linear regression and softmax regression: one fully connected layer (D2L chap_linear)."""
 
 import flax.linen as nn
 import jax
@@ -8,7 +8,7 @@ from jaxd2l.nn.linear import Dense, Flatten
 
 
 class Linear(nn.Module):
-    """Linear regression: one weighted sum per output (D2L 3.5).
+    """Linear regression: one weighted sum per output (D2L sec_linear_concise).
 
     | layer | output | parameters |
     |---|---|---|
@@ -27,7 +27,7 @@ class Linear(nn.Module):
 
 
 class SoftmaxRegression(nn.Module):
-    """Softmax regression: one logit per class, linear in the pixels (D2L 4.5).
+    """Softmax regression: one logit per class, linear in the pixels (D2L sec_softmax_concise).
 
     | layer | output | parameters |
     |---|---|---|

@@ -1,4 +1,4 @@
-"""Multilayer perceptron, with dropout where asked for (D2L 5.1 to 5.6)."""
+"""Multilayer perceptron, with dropout where asked for (D2L sec_mlp, sec_dropout)."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ from jaxd2l.nn.stochastic import Dropout
 
 
 class MLP(nn.Module):
-    """Fully connected layers with an activation after each but the last (D2L 5.2).
+    """Fully connected layers with an activation after each but the last (D2L sec_mlp_scratch).
 
     | layer | output | parameters |
     |---|---|---|
@@ -21,7 +21,7 @@ class MLP(nn.Module):
     | Dense_0, relu | (n, 256) | 200,960 |
     | Dense_1 | (n, 10) | 2,570 |
 
-    Total: 203,530 parameters. With `hidden=(256, 256), dropout=(0.2, 0.5)`, the book's dropout network (D2L 5.6),
+    Total: 203,530 parameters. With `hidden=(256, 256), dropout=(0.2, 0.5)`, the book's network (D2L sec_dropout),
     269,322. Weights N(0, 0.01^2), biases 0.
 
     Attributes:

@@ -1,4 +1,4 @@
-"""Network in network: a small MLP at every pixel (Lin et al. 2014, arXiv:1312.4400; D2L 8.3)."""
+"""Network in network: a small MLP at every pixel (Lin et al. 2014, arXiv:1312.4400; D2L sec_nin)."""
 
 import flax.linen as nn
 import jax

@@ -1,4 +1,4 @@
-"""Residual networks: each block learns what to add to its input (He et al. 2016, arXiv:1512.03385; D2L 8.6)."""
+"""Residual networks: each block learns what to add to its input (He et al. 2016, arXiv:1512.03385; D2L sec_resnet)."""
 
 from collections.abc import Callable
 from functools import partial

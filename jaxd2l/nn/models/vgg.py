@@ -1,4 +1,4 @@
-"""VGG: depth from repeated blocks (Simonyan & Zisserman 2015, arXiv:1409.1556; D2L 8.2)."""
+"""VGG: depth from repeated blocks (Simonyan & Zisserman 2015, arXiv:1409.1556; D2L sec_vgg)."""
 
 import flax.linen as nn
 import jax
