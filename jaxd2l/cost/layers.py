@@ -104,7 +104,7 @@ def _macs(module: nn.Module, own: dict[str, Any], x: tuple[int, ...], y: tuple[i
         return math.prod(kernel) * math.prod(y[1:-1]), 0
     rank = len(kernel) - 2
     macs = math.prod(kernel) * math.prod(y[1:-1])
-    settings = (sizes("stride", module.strides, rank), pads(module.padding, rank), sizes("d", module.dilation, rank))
+    settings = (sizes("stride", module.stride, rank), pads(module.padding, rank), sizes("d", module.dilation, rank))
     on_pixels = math.prod(kernel[-2:])
     for axis, (stride, (low, _), dilation) in enumerate(zip(*settings, strict=True)):
         on_pixels *= taps(x[axis + 1], y[axis + 1], kernel[axis], stride, low, dilation)

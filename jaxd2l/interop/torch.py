@@ -19,6 +19,7 @@ from jaxd2l.interop.torch_names import torch_names
 from jaxd2l.nn.batch_normalisation import BatchNorm
 from jaxd2l.nn.conv import Conv
 from jaxd2l.nn.linear import Dense, Flatten
+from jaxd2l.nn.window import sizes
 
 __all__ = ["from_torch", "load_torch", "read_state_dict", "save_torch", "to_torch", "torch_shapes"]
 
@@ -197,7 +198,8 @@ def _weights(network: nn.Module, input_shape: tuple[int, ...]) -> list[_Weight]:
                 weights.append(_Weight(f"{name}.{theirs}", collection, (*path, ours), vector, vector, (0,), vector))
             continue
         if isinstance(layer, Conv):
-            window, rank = tuple(layer.kernel_size), len(layer.kernel_size)
+            rank = len(shape) - 2
+            window = sizes("kernel_size", layer.kernel_size, rank)
             split = torch_shape = (layer.features, features // layer.groups, *window)
             order = (*range(2, rank + 2), 1, 0)
             ours_shape = (*window, features // layer.groups, layer.features)

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxd2l.nn.activation import relu
-from jaxd2l.nn.init import uniform
+from jaxd2l.nn.init import uniform, zero_bias
 from jaxd2l.nn.linear import Dense
 
 type Normalisation = Callable[[], nn.Module]
@@ -50,7 +50,7 @@ class DenseReLU(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """(..., in) to (..., features), nowhere negative."""
-        return relu(Dense(self.features)(x))
+        return relu(Dense(self.features, bias_init=zero_bias)(x))
 
 
 class Tied(nn.Module):
@@ -61,7 +61,7 @@ class Tied(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """(..., features) to the same shape."""
-        shared = Dense(x.shape[-1])
+        shared = Dense(x.shape[-1], bias_init=zero_bias)
         for _ in range(self.depth):
             x = relu(shared(x))
         return x
@@ -87,7 +87,7 @@ class FixedHidden(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         """(n, features) to a scalar in [-1, 1]."""
         features = x.shape[-1]
-        shared = Dense(features)
+        shared = Dense(features, bias_init=zero_bias)
         constant = self.variable(
             "constants", "kernel", lambda: uniform(0.0, 1.0)(self.make_rng("params"), (features, features), x.dtype)
         )
@@ -122,4 +122,4 @@ class Nested(nn.Module):
         """(n, features) to (n, 1)."""
         for _ in range(self.num_blocks):
             x = DenseStack(self.hidden)(x)
-        return Dense(1)(x)
+        return Dense(1, bias_init=zero_bias)(x)

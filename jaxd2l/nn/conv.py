@@ -6,21 +6,20 @@ Channels come last: `x` is (n, *space, channels) and a kernel is (*window, chann
 """
 
 import functools
-from collections.abc import Callable, Sequence
-from typing import Any
+import math
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxd2l.nn.init import BiasRule, Initializer, bias_initializer, torch_bias, xavier_uniform
 from jaxd2l.nn.kernels import plan as conv_plan
 from jaxd2l.nn.parameters import declare
 from jaxd2l.nn.window import Padding, Sizes, output_size, pads, sizes
 
 __all__ = ["Conv", "conv1d", "conv2d", "conv3d"]
 
-Initializer = Callable[..., jax.Array]
 _SPACE = {1: "W", 2: "HW", 3: "DHW"}
 
 
@@ -141,46 +140,52 @@ def _convolve_volume(
     return functools.reduce(jnp.add, parts).reshape(n, planes, *parts[0].shape[1:])
 
 
-def _zeros(fan_in: int) -> Initializer:
-    return nn.initializers.zeros
-
-
 class Conv(nn.Module):
-    """`conv1d`, `conv2d` or `conv3d`, by the length of `kernel_size`, plus a bias for each feature.
+    """`conv1d`, `conv2d` or `conv3d`, by the rank of its input, plus a bias for each feature.
 
     Parameters: `kernel` (*kernel_size, channels / groups, features) and `bias` (features,), in the dtype of the `x`
-    the layer is initialised with. `kernel_init(key, shape, dtype)` draws the kernel; `bias_init(fan_in)` gives the
-    initialiser of the bias, because PyTorch's default draws it from U(-1/sqrt(fan_in), 1/sqrt(fan_in)), where
-    fan_in is the number of inputs that one output sees.
+    the layer is initialised with.
+
+    Attributes:
+        features: channels of the output.
+        kernel_size: of the window in pixels, one size for all axes or one for each.
+        stride, padding, dilation, groups: as in `conv2d`.
+        use_bias: whether a bias is added.
+        kernel_init: draws the kernel.
+        bias_init: draws the bias: an initialiser, or a rule that takes the inputs one output sees and gives one.
     """
 
     features: int
-    kernel_size: Sequence[int]
-    strides: Sizes = 1
+    kernel_size: Sizes
+    stride: Sizes = 1
     padding: Padding = 0
     dilation: Sizes = 1
     groups: int = 1
     use_bias: bool = True
-    kernel_init: Initializer = nn.initializers.xavier_uniform()
-    bias_init: Callable[[int], Initializer] = _zeros
+    kernel_init: Initializer = xavier_uniform
+    bias_init: BiasRule | Initializer = torch_bias
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        """Map (n, *space, channels) to (n, *smaller space, features)."""
-        rank = len(self.kernel_size)
-        if rank not in _SPACE:
-            raise ValueError(f"kernel_size must have 1, 2 or 3 sizes, got {self.kernel_size}")
-        if x.ndim != rank + 2:
-            raise ValueError(f"a {rank}-D Conv takes x of {rank + 2} axes (N{_SPACE[rank]}C), got shape {x.shape}")
+        """Map (n, *space, channels) to (n, *smaller space, features).
+
+        Raises:
+            ValueError: the rank of x, the groups or a setting do not fit, or the stored kernel takes other channels.
+        """
+        rank = x.ndim - 2 if isinstance(self.kernel_size, int) else len(self.kernel_size)
+        if rank not in _SPACE or x.ndim != rank + 2:
+            kind = f"{rank}-D Conv" if rank in _SPACE else "Conv"
+            axes = f"{rank + 2} axes (N{_SPACE[rank]}C)" if rank in _SPACE else "3, 4 or 5 axes (NWC, NHWC, NDHWC)"
+            raise ValueError(f"a {kind} takes x of {axes}, got shape {x.shape} and kernel_size {self.kernel_size}")
         if self.groups < 1 or x.shape[-1] % self.groups:
             raise ValueError(f"groups must divide the {x.shape[-1]} channels, got {self.groups}")
-        shape = (*self.kernel_size, x.shape[-1] // self.groups, self.features)
-        kernel = declare(self, "kernel", self.kernel_init, shape, x)
-        y = _convolve(rank, x, kernel, self.strides, self.padding, self.dilation, self.groups)
+        window, channels = sizes("kernel_size", self.kernel_size, rank), x.shape[-1] // self.groups
+        kernel = declare(self, "kernel", self.kernel_init, (*window, channels, self.features), x)
+        y = _convolve(rank, x, kernel, self.stride, self.padding, self.dilation, self.groups)
         if not self.use_bias:
             return y
-        fan_in = int(jnp.size(kernel)) // self.features
-        bias: Any = self.param("bias", self.bias_init(fan_in), (self.features,), x.dtype)
+        init = bias_initializer(self.bias_init, math.prod(window) * channels)
+        bias = declare(self, "bias", init, (self.features,), x)
         return lax.platform_dependent(y, bias, cpu=_add_bias_to_rows, default=_add_bias)
 
 

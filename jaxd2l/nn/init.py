@@ -6,13 +6,15 @@ A kernel initialiser is JAX's: `init(key, shape, dtype) -> array`, with the inpu
 axis last and every axis before them a position of the window: dense (in, out), convolution (kh, kw, in, out).
 
 A bias has no input axis, so its scale cannot be read off its shape: a bias *rule* takes `fan_in` and returns an
-initialiser. Every layer with a bias has a field `bias_init: BiasRule` and calls `bias_init(fan_in)(key, shape, dtype)`.
+initialiser. A layer's field `bias_init` takes either; `Dense` and `Conv` start as the book's networks do, with
+`xavier_uniform` kernels and PyTorch's biases.
 """
 
 import functools
+import inspect
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -122,3 +124,16 @@ def zero_bias(fan_in: int) -> Initializer:
 def constant_bias(value: float) -> BiasRule:
     """Bias rule: `value` everywhere, whatever `fan_in` is."""
     return lambda fan_in: constant(value)
+
+
+def bias_initializer(init: BiasRule | Initializer, fan_in: int) -> Initializer:
+    """The initialiser that a layer's `bias_init` stands for: a rule of one argument is asked, any other is one.
+
+    Args:
+        init: `rule(fan_in)` or `init(key, shape, dtype)`.
+        fan_in: how many inputs one output sums over.
+    """
+    parameters = inspect.signature(init).parameters.values()
+    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    is_rule = len([p for p in positional if p.default is p.empty]) == 1
+    return cast(BiasRule, init)(fan_in) if is_rule else cast(Initializer, init)

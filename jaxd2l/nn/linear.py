@@ -3,7 +3,7 @@
 import flax.linen as nn
 import jax
 
-from jaxd2l.nn.init import BiasRule, Initializer, xavier_uniform, zero_bias
+from jaxd2l.nn.init import BiasRule, Initializer, bias_initializer, torch_bias, xavier_uniform
 from jaxd2l.nn.kernels.product import multiply
 from jaxd2l.nn.parameters import declare
 
@@ -41,12 +41,18 @@ class Dense(nn.Module):
     """`dense` with a kernel (in, features) and a bias (features,), in the dtype of the first input.
 
     `in` is read off the first input too (a lazy shape); every later input has to agree with it.
+
+    Attributes:
+        features: width of the output.
+        use_bias: whether a bias is added.
+        kernel_init: draws the kernel.
+        bias_init: draws the bias: an initialiser, or a rule that takes `in` and gives one.
     """
 
     features: int
     use_bias: bool = True
     kernel_init: Initializer = xavier_uniform
-    bias_init: BiasRule = zero_bias
+    bias_init: BiasRule | Initializer = torch_bias
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -59,7 +65,8 @@ class Dense(nn.Module):
         kernel = declare(self, "kernel", self.kernel_init, (fan_in, self.features), x)
         if not self.use_bias:
             return dense(x, kernel)
-        return dense(x, kernel, declare(self, "bias", self.bias_init(fan_in), (self.features,), x))
+        bias = declare(self, "bias", bias_initializer(self.bias_init, fan_in), (self.features,), x)
+        return dense(x, kernel, bias)
 
 
 class Flatten(nn.Module):

@@ -5,6 +5,7 @@ that is computed a second time, because the checkpoint is older, is compared and
 checkpoint is saved from a finite state or not at all.
 """
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -168,10 +169,19 @@ def refuse_other_settings(folder: Path, found: Mapping[str, Any], asked: Mapping
     Raises:
         ValueError: naming each setting that differs, with both values.
     """
-    names = [name for name in (*found, *(n for n in asked if n not in found)) if found.get(name) != asked.get(name)]
+    every = (*found, *(name for name in asked if name not in found))
+    names = [name for name in every if _as_today(found.get(name)) != _as_today(asked.get(name))]
     if names:
         differing = ", ".join(f"{n} {_short(found.get(n))} (asked: {_short(asked.get(n))})" for n in names)
         raise ValueError(f"{folder} holds a run with {differing}; give the same settings or name another folder")
+
+
+# Until a network's start became that of its layers, every network said it in two fields of its own.
+_OLD_FIELDS = re.compile(r"\n *(kernel_init = xavier_uniform|bias_init = torch_bias)(?=\n)")
+
+
+def _as_today(value: Any) -> Any:
+    return _OLD_FIELDS.sub("", value) if isinstance(value, str) else value
 
 
 def _short(value: Any) -> str:

@@ -167,7 +167,7 @@ class Tied(nn.Module):
     @nn.compact
     def __call__(self, x, *, train: bool):
         x = avg_pool(relu(BatchNorm()(x, train=train)), (1, 2))
-        x = Conv(6, (3, 1), strides=2, padding=(1, 0))(x)
+        x = Conv(6, (3, 1), stride=2, padding=(1, 0))(x)
         shared = Dense(12)
         return shared(shared(flatten(x)))
 

@@ -32,7 +32,7 @@ class Dilated(nn.Module):
 
     @nn.compact
     def __call__(self, x, *, train: bool):
-        x = Conv(4, (3, 2), strides=(1, 2), padding=((2, 0), (1, 1)))(x)
+        x = Conv(4, (3, 2), stride=(1, 2), padding=((2, 0), (1, 1)))(x)
         x = avg_pool(x, (2, 3), stride=(1, 2), padding=1)
         x = Conv(4, (3, 1), dilation=(2, 1), groups=2)(x)
         x = max_pool(jnp.transpose(x, (0, 2, 1, 3)), (2, 1), stride=1)

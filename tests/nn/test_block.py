@@ -20,7 +20,8 @@ def test_dot_and_sigmoid_of_an_image_as_a_vector():
 
 
 def test_all_ones_4_8_2_network_gives_80():
-    net = Sequential((Dense(8, **(ones := {"kernel_init": init.constant(1.0)})), Dense(2, **ones)))
+    ones = {"kernel_init": init.constant(1.0), "bias_init": init.constant(0.0)}
+    net = Sequential((Dense(8, **ones), Dense(2, **ones)))
     x = jnp.asarray([[1.0, 2.0, 3.0, 4.0]])
     params = net.init(key(), x)
     hidden = dense(x, jnp.ones((4, 8)), jnp.zeros(8))

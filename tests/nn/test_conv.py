@@ -247,7 +247,7 @@ def test_wrong_use_is_refused_with_what_was_found(call, message):
 
 
 def test_the_layer_is_conv_plus_bias_drawn_for_its_fan_in():
-    layer = Conv(6, (3, 2), strides=(2, 1), padding=(1, 0), groups=2, bias_init=torch_bias)
+    layer = Conv(6, (3, 2), stride=(2, 1), padding=(1, 0), groups=2, bias_init=torch_bias)
     x = jnp.asarray(draw((2, 7, 5, 4))[0], jnp.float32)
     params = layer.init(jax.random.key(0), x)["params"]
     assert jax.tree.map(jnp.shape, params) == {"kernel": (3, 2, 2, 6), "bias": (6,)}

@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxd2l.nn import init
+from jaxd2l.nn import Conv, Dense, init
 from jaxd2l.nn import parameters as by_path
 from jaxd2l.nn.models import MLP
 
@@ -87,3 +87,17 @@ def test_parameters_are_read_set_and_counted_by_path(params):
 def test_wrong_paths_and_shapes_are_all_listed(params):
     with pytest.raises(ValueError, match=r"x: no such parameter; Dense_0/bias: shape \(3,\), expected \(5,\)"):
         by_path.replace(params, {"x": jnp.ones(1), "Dense_0/bias": jnp.ones(3)})
+
+
+@pytest.mark.parametrize("layer", [Dense(3), Conv(3, 2)], ids=["dense", "conv"])
+def test_a_layer_starts_like_the_books_networks_and_takes_a_rule_or_an_initialiser_for_its_bias(layer):
+    x = jnp.ones((1, 5, 7, 2))
+    fan_in = 2 if isinstance(layer, Dense) else 2 * 2 * 2
+    stored = layer.init(jax.random.key(0), x)["params"]
+    assert 0 < jnp.abs(stored["bias"]).max() <= fan_in**-0.5
+    limit = (6 / sum(init.fans(stored["kernel"].shape))) ** 0.5
+    assert 0.5 * limit < jnp.abs(stored["kernel"]).max() <= limit
+    for given in (init.constant(0.25), init.constant_bias(0.25), jax.nn.initializers.constant(0.25)):
+        drawn = layer.clone(bias_init=given).init(jax.random.key(0), x)["params"]
+        np.testing.assert_array_equal(drawn["bias"], jnp.full(3, 0.25))
+        np.testing.assert_array_equal(drawn["kernel"], stored["kernel"])

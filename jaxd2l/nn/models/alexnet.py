@@ -5,7 +5,6 @@ import jax
 
 from jaxd2l.nn.activation import relu
 from jaxd2l.nn.conv import Conv
-from jaxd2l.nn.init import BiasRule, Initializer, torch_bias, xavier_uniform
 from jaxd2l.nn.linear import Dense, Flatten
 from jaxd2l.nn.models.require_images import require_images
 from jaxd2l.nn.pool import max_pool
@@ -51,8 +50,6 @@ class AlexNet(nn.Module):
     conv_arch: tuple[tuple[int, int, int, int, bool], ...] = CONV_ARCH
     dense_features: tuple[int, ...] = (4096, 4096)
     dropout: float = 0.5
-    kernel_init: Initializer = xavier_uniform
-    bias_init: BiasRule = torch_bias
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
@@ -62,12 +59,11 @@ class AlexNet(nn.Module):
             ValueError: x is not a batch of images of at least 65 pixels.
         """
         require_images(self, x, smallest=65)
-        inits = {"kernel_init": self.kernel_init, "bias_init": self.bias_init}
         for features, window, stride, padding, pooled in self.conv_arch:
-            x = relu(Conv(features, (window, window), strides=stride, padding=padding, **inits)(x))
+            x = relu(Conv(features, window, stride=stride, padding=padding)(x))
             if pooled:
                 x = max_pool(x, 3, stride=2)
         x = Flatten()(x)
         for features in self.dense_features:
-            x = Dropout(self.dropout)(relu(Dense(features, **inits)(x)), train=train)
-        return Dense(self.num_classes, **inits)(x)
+            x = Dropout(self.dropout)(relu(Dense(features)(x)), train=train)
+        return Dense(self.num_classes)(x)

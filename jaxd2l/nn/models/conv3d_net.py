@@ -5,7 +5,6 @@ import jax
 
 from jaxd2l.nn.activation import relu
 from jaxd2l.nn.conv import Conv
-from jaxd2l.nn.init import BiasRule, Initializer, torch_bias, xavier_uniform
 from jaxd2l.nn.linear import Dense
 from jaxd2l.nn.models.require_images import require_images
 from jaxd2l.nn.pool import global_avg_pool, max_pool
@@ -30,8 +29,6 @@ class Conv3DNet(nn.Module):
 
     num_classes: int = 10
     features: tuple[int, ...] = (8, 16)
-    kernel_init: Initializer = xavier_uniform
-    bias_init: BiasRule = torch_bias
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
@@ -41,7 +38,6 @@ class Conv3DNet(nn.Module):
             ValueError: x is not a batch of volumes of at least 4 (2 to the number of convolutions) along each axis.
         """
         require_images(self, x, smallest=(2 ** len(self.features),) * 3)
-        inits = {"kernel_init": self.kernel_init, "bias_init": self.bias_init}
         for features in self.features:
-            x = max_pool(relu(Conv(features, (3, 3, 3), padding=1, **inits)(x)), 2)
-        return Dense(self.num_classes, **inits)(global_avg_pool(x))
+            x = max_pool(relu(Conv(features, 3, padding=1)(x)), 2)
+        return Dense(self.num_classes)(global_avg_pool(x))

@@ -9,7 +9,6 @@ import jax.numpy as jnp
 from jaxd2l.nn.activation import relu
 from jaxd2l.nn.batch_normalisation import BatchNorm
 from jaxd2l.nn.conv import Conv
-from jaxd2l.nn.init import BiasRule, Initializer, torch_bias, xavier_uniform
 from jaxd2l.nn.linear import Dense
 from jaxd2l.nn.models.require_images import require_images
 from jaxd2l.nn.pool import avg_pool, global_avg_pool, max_pool
@@ -20,13 +19,11 @@ class DenseBlock(nn.Module):
 
     num_convs: int
     growth: int
-    kernel_init: Initializer = xavier_uniform
-    bias_init: BiasRule = torch_bias
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """(n, h, w, c) to (n, h, w, c + num_convs * growth)."""
-        conv = partial(Conv, self.growth, (3, 3), padding=1, kernel_init=self.kernel_init, bias_init=self.bias_init)
+        conv = partial(Conv, self.growth, 3, padding=1)
         for _ in range(self.num_convs):
             y = conv()(relu(BatchNorm()(x, train=train)))
             x = jnp.concatenate([x, y], axis=-1)
@@ -36,13 +33,10 @@ class DenseBlock(nn.Module):
 class Transition(nn.Module):
     """Normalise, relu, 1x1 convolution to half the channels, 2x2 mean: (n, h, w, c) to (n, h/2, w/2, c/2)."""
 
-    kernel_init: Initializer = xavier_uniform
-    bias_init: BiasRule = torch_bias
-
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """Keeps the image and the channels from growing with the depth."""
-        conv = Conv(x.shape[-1] // 2, (1, 1), kernel_init=self.kernel_init, bias_init=self.bias_init)
+        conv = Conv(x.shape[-1] // 2, 1)
         return avg_pool(conv(relu(BatchNorm()(x, train=train))), 2)
 
 
@@ -76,8 +70,6 @@ class DenseNet(nn.Module):
     blocks: tuple[int, ...] = (4, 4, 4, 4)
     growth: int = 32
     stem_features: int = 64
-    kernel_init: Initializer = xavier_uniform
-    bias_init: BiasRule = torch_bias
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
@@ -87,13 +79,12 @@ class DenseNet(nn.Module):
             ValueError: x is not a batch of images of at least 29 pixels.
         """
         require_images(self, x, smallest=4 * 2 ** (len(self.blocks) - 1) - 3)
-        inits = {"kernel_init": self.kernel_init, "bias_init": self.bias_init}
-        x = Conv(self.stem_features, (7, 7), strides=2, padding=3, **inits)(x)
+        x = Conv(self.stem_features, 7, stride=2, padding=3)(x)
         x = relu(BatchNorm()(x, train=train))
         x = max_pool(x, 3, stride=2, padding=1)
         for i, num_convs in enumerate(self.blocks):
             if i > 0:
-                x = Transition(**inits)(x, train=train)
-            x = DenseBlock(num_convs, self.growth, **inits)(x, train=train)
+                x = Transition()(x, train=train)
+            x = DenseBlock(num_convs, self.growth)(x, train=train)
         x = relu(BatchNorm()(x, train=train))
-        return Dense(self.num_classes, **inits)(global_avg_pool(x))
+        return Dense(self.num_classes)(global_avg_pool(x))

@@ -6,7 +6,6 @@ import jax.numpy as jnp
 
 from jaxd2l.nn.activation import relu
 from jaxd2l.nn.conv import Conv
-from jaxd2l.nn.init import BiasRule, Initializer, torch_bias, xavier_uniform
 from jaxd2l.nn.linear import Dense
 from jaxd2l.nn.models.require_images import require_images
 from jaxd2l.nn.pool import global_avg_pool, max_pool
@@ -41,16 +40,13 @@ class Inception(nn.Module):
     """
 
     paths: Paths
-    kernel_init: Initializer = xavier_uniform
-    bias_init: BiasRule = torch_bias
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """(n, h, w, c) to (n, h, w, features of the four paths)."""
 
         def conv(features: int, window: int, x: jax.Array) -> jax.Array:
-            size, inits = (window, window), {"kernel_init": self.kernel_init, "bias_init": self.bias_init}
-            return relu(Conv(features, size, padding=window // 2, **inits)(x))
+            return relu(Conv(features, window, padding=window // 2)(x))
 
         one, (reduce3, three), (reduce5, five), pooled = self.paths
         path1 = conv(one, 1, x)
@@ -91,8 +87,6 @@ class GoogLeNet(nn.Module):
 
     num_classes: int = 10
     stages: tuple[tuple[Paths, ...], ...] = STAGES
-    kernel_init: Initializer = xavier_uniform
-    bias_init: BiasRule = torch_bias
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
@@ -102,13 +96,12 @@ class GoogLeNet(nn.Module):
             ValueError: x is not a batch of images.
         """
         require_images(self, x, smallest=1)
-        inits = {"kernel_init": self.kernel_init, "bias_init": self.bias_init}
-        x = relu(Conv(64, (7, 7), strides=2, padding=3, **inits)(x))
+        x = relu(Conv(64, 7, stride=2, padding=3)(x))
         x = max_pool(x, 3, stride=2, padding=1)
-        x = relu(Conv(64, (1, 1), **inits)(x))
-        x = relu(Conv(192, (3, 3), padding=1, **inits)(x))
+        x = relu(Conv(64, 1)(x))
+        x = relu(Conv(192, 3, padding=1)(x))
         for stage in self.stages:
             x = max_pool(x, 3, stride=2, padding=1)
             for paths in stage:
-                x = Inception(paths, **inits)(x)
-        return Dense(self.num_classes, **inits)(global_avg_pool(x))
+                x = Inception(paths)(x)
+        return Dense(self.num_classes)(global_avg_pool(x))

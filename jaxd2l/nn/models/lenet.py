@@ -8,7 +8,6 @@ import jax
 from jaxd2l.nn.activation import sigmoid
 from jaxd2l.nn.block import Identity, Normalisation
 from jaxd2l.nn.conv import Conv
-from jaxd2l.nn.init import BiasRule, Initializer, torch_bias, xavier_uniform
 from jaxd2l.nn.linear import Dense, Flatten
 from jaxd2l.nn.models.require_images import require_images
 from jaxd2l.nn.pool import avg_pool
@@ -46,8 +45,6 @@ class LeNet(nn.Module):
     normalisation: Normalisation = Identity
     pool: Callable[..., jax.Array] = avg_pool
     padding: int = 2
-    kernel_init: Initializer = xavier_uniform
-    bias_init: BiasRule = torch_bias
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
@@ -58,11 +55,10 @@ class LeNet(nn.Module):
         """
         require_images(self, x, smallest=16 - 2 * self.padding)
         for features, padding in zip(self.conv_features, (self.padding, 0), strict=True):
-            conv = Conv(features, (5, 5), padding=padding, kernel_init=self.kernel_init, bias_init=self.bias_init)
-            x = self.conv_activation(self.normalisation()(conv(x), train=train))
+            x = Conv(features, 5, padding=padding)(x)
+            x = self.conv_activation(self.normalisation()(x, train=train))
             x = self.pool(x, 2)
         x = Flatten()(x)
         for features in self.dense_features:
-            layer = Dense(features, kernel_init=self.kernel_init, bias_init=self.bias_init)
-            x = self.dense_activation(self.normalisation()(layer(x), train=train))
-        return Dense(self.num_classes, kernel_init=self.kernel_init, bias_init=self.bias_init)(x)
+            x = self.dense_activation(self.normalisation()(Dense(features)(x), train=train))
+        return Dense(self.num_classes)(x)

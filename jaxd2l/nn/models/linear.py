@@ -3,7 +3,7 @@
 import flax.linen as nn
 import jax
 
-from jaxd2l.nn.init import normal
+from jaxd2l.nn.init import normal, zero_bias
 from jaxd2l.nn.linear import Dense, Flatten
 
 
@@ -23,7 +23,7 @@ class Linear(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """(n, features) to (n, num_outputs); `train` changes nothing."""
-        return Dense(self.num_outputs, kernel_init=normal(0.01))(Flatten()(x))
+        return Dense(self.num_outputs, kernel_init=normal(0.01), bias_init=zero_bias)(Flatten()(x))
 
 
 class SoftmaxRegression(nn.Module):
@@ -43,4 +43,4 @@ class SoftmaxRegression(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """(n, ...) to logits (n, num_classes); `train` changes nothing."""
-        return Dense(self.num_classes, kernel_init=normal(0.01))(Flatten()(x))
+        return Dense(self.num_classes, kernel_init=normal(0.01), bias_init=zero_bias)(Flatten()(x))

@@ -6,7 +6,7 @@ import flax.linen as nn
 import jax
 
 from jaxd2l.nn.activation import relu
-from jaxd2l.nn.init import Initializer, normal
+from jaxd2l.nn.init import Initializer, normal, zero_bias
 from jaxd2l.nn.linear import Dense, Flatten
 from jaxd2l.nn.stochastic import Dropout
 
@@ -49,6 +49,6 @@ class MLP(nn.Module):
             )
         x = Flatten()(x)
         for features, rate in zip(self.hidden, self.dropout or (0.0,) * len(self.hidden), strict=True):
-            x = self.activation(Dense(features, kernel_init=self.kernel_init)(x))
+            x = self.activation(Dense(features, kernel_init=self.kernel_init, bias_init=zero_bias)(x))
             x = Dropout(rate)(x, train=train)
-        return Dense(self.num_outputs, kernel_init=self.kernel_init)(x)
+        return Dense(self.num_outputs, kernel_init=self.kernel_init, bias_init=zero_bias)(x)

@@ -5,7 +5,6 @@ import jax
 
 from jaxd2l.nn.activation import relu
 from jaxd2l.nn.conv import Conv
-from jaxd2l.nn.init import BiasRule, Initializer, torch_bias, xavier_uniform
 from jaxd2l.nn.models.require_images import require_images
 from jaxd2l.nn.pool import global_avg_pool, max_pool
 from jaxd2l.nn.stochastic import Dropout
@@ -18,22 +17,12 @@ class NiNBlock(nn.Module):
     window: int
     stride: int
     padding: int
-    kernel_init: Initializer = xavier_uniform
-    bias_init: BiasRule = torch_bias
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """The 1x1 convolutions are a fully connected layer applied to the channels of each pixel."""
         for window, stride, padding in ((self.window, self.stride, self.padding), (1, 1, 0), (1, 1, 0)):
-            conv = Conv(
-                self.features,
-                (window, window),
-                strides=stride,
-                padding=padding,
-                kernel_init=self.kernel_init,
-                bias_init=self.bias_init,
-            )
-            x = relu(conv(x))
+            x = relu(Conv(self.features, window, stride=stride, padding=padding)(x))
         return x
 
 
@@ -64,8 +53,6 @@ class NiN(nn.Module):
     num_classes: int = 10
     features: tuple[int, int, int] = (96, 256, 384)
     dropout: float = 0.5
-    kernel_init: Initializer = xavier_uniform
-    bias_init: BiasRule = torch_bias
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
@@ -75,8 +62,7 @@ class NiN(nn.Module):
             ValueError: x is not a batch of images of at least 67 pixels.
         """
         require_images(self, x, smallest=67)
-        inits = {"kernel_init": self.kernel_init, "bias_init": self.bias_init}
         for features, (window, stride, padding) in zip(self.features, ((11, 4, 0), (5, 1, 2), (3, 1, 1)), strict=True):
-            x = max_pool(NiNBlock(features, window, stride, padding, **inits)(x), 3, stride=2)
+            x = max_pool(NiNBlock(features, window, stride, padding)(x), 3, stride=2)
         x = Dropout(self.dropout)(x, train=train)
-        return global_avg_pool(NiNBlock(self.num_classes, 3, 1, 1, **inits)(x))
+        return global_avg_pool(NiNBlock(self.num_classes, 3, 1, 1)(x))

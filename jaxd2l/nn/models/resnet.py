@@ -9,7 +9,6 @@ import jax
 from jaxd2l.nn.activation import relu
 from jaxd2l.nn.batch_normalisation import BatchNorm
 from jaxd2l.nn.conv import Conv
-from jaxd2l.nn.init import BiasRule, Initializer, torch_bias, xavier_uniform
 from jaxd2l.nn.linear import Dense
 from jaxd2l.nn.models.require_images import require_images
 from jaxd2l.nn.pool import global_avg_pool, max_pool
@@ -26,19 +25,17 @@ class Residual(nn.Module):
     stride: int = 1
     use_bias: bool = True
     shortcut_norm: bool = False
-    kernel_init: Initializer = xavier_uniform
-    bias_init: BiasRule = torch_bias
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """(n, h, w, c) to (n, h / stride, w / stride, features), odd sizes rounded up."""
-        conv = partial(Conv, use_bias=self.use_bias, kernel_init=self.kernel_init, bias_init=self.bias_init)
-        y = conv(self.features, (3, 3), strides=self.stride, padding=1)(x)
+        conv = partial(Conv, use_bias=self.use_bias)
+        y = conv(self.features, 3, stride=self.stride, padding=1)(x)
         y = relu(BatchNorm()(y, train=train))
-        y = conv(self.features, (3, 3), padding=1)(y)
+        y = conv(self.features, 3, padding=1)(y)
         y = BatchNorm()(y, train=train)
         if x.shape != y.shape:
-            x = conv(self.features, (1, 1), strides=self.stride)(x)
+            x = conv(self.features, 1, stride=self.stride)(x)
             x = BatchNorm()(x, train=train) if self.shortcut_norm else x
         return relu(x + y)
 
@@ -54,19 +51,18 @@ class Bottleneck(nn.Module):
     stride: int = 1
     groups: int = 1
     group_width: int = 64
-    kernel_init: Initializer = xavier_uniform
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """(n, h, w, c) to (n, h / stride, w / stride, 4 * features), odd sizes rounded up."""
-        conv = partial(Conv, use_bias=False, kernel_init=self.kernel_init)
+        conv = partial(Conv, use_bias=False)
         width = self.features * self.group_width // 64 * self.groups
-        y = relu(BatchNorm()(conv(width, (1, 1))(x), train=train))
-        y = conv(width, (3, 3), strides=self.stride, padding=1, groups=self.groups)(y)
+        y = relu(BatchNorm()(conv(width, 1)(x), train=train))
+        y = conv(width, 3, stride=self.stride, padding=1, groups=self.groups)(y)
         y = relu(BatchNorm()(y, train=train))
-        y = BatchNorm()(conv(4 * self.features, (1, 1))(y), train=train)
+        y = BatchNorm()(conv(4 * self.features, 1)(y), train=train)
         if x.shape != y.shape:
-            x = BatchNorm()(conv(4 * self.features, (1, 1), strides=self.stride)(x), train=train)
+            x = BatchNorm()(conv(4 * self.features, 1, stride=self.stride)(x), train=train)
         return relu(x + y)
 
 
@@ -92,7 +88,7 @@ class ResNet(nn.Module):
     Weights Xavier-uniform, biases U(-1/sqrt(fan_in), 1/sqrt(fan_in)).
 
     Attributes:
-        block: called as `block(features, stride=stride, kernel_init=...)`, gives the module of one block.
+        block: called as `block(features, stride=stride)`, gives the module of one block.
         stages: blocks in each stage.
         width: features of the first stage.
         use_bias: whether the stem's convolution has a bias.
@@ -103,7 +99,6 @@ class ResNet(nn.Module):
     num_classes: int = 10
     width: int = 64
     use_bias: bool = True
-    kernel_init: Initializer = xavier_uniform
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
@@ -113,15 +108,14 @@ class ResNet(nn.Module):
             ValueError: x is not a batch of images.
         """
         require_images(self, x, smallest=1)
-        inits = {"kernel_init": self.kernel_init, "bias_init": torch_bias}
-        x = Conv(self.width, (7, 7), strides=2, padding=3, use_bias=self.use_bias, **inits)(x)
+        x = Conv(self.width, 7, stride=2, padding=3, use_bias=self.use_bias)(x)
         x = relu(BatchNorm()(x, train=train))
         x = max_pool(x, 3, stride=2, padding=1)
         for stage, num_blocks in enumerate(self.stages):
             for i in range(num_blocks):
                 stride = 2 if stage > 0 and i == 0 else 1
-                x = self.block(self.width * 2**stage, stride=stride, kernel_init=self.kernel_init)(x, train=train)
-        return Dense(self.num_classes, **inits)(global_avg_pool(x))
+                x = self.block(self.width * 2**stage, stride=stride)(x, train=train)
+        return Dense(self.num_classes)(global_avg_pool(x))
 
 
 # Made once, so that equal networks compare equal and share one compilation.

@@ -5,7 +5,6 @@ import jax
 
 from jaxd2l.nn.activation import relu
 from jaxd2l.nn.conv import Conv
-from jaxd2l.nn.init import BiasRule, Initializer, torch_bias, xavier_uniform
 from jaxd2l.nn.linear import Dense, Flatten
 from jaxd2l.nn.models.require_images import require_images
 from jaxd2l.nn.pool import max_pool
@@ -53,8 +52,6 @@ class VGG(nn.Module):
     num_classes: int = 10
     dense_features: tuple[int, ...] = (4096, 4096)
     dropout: float = 0.5
-    kernel_init: Initializer = xavier_uniform
-    bias_init: BiasRule = torch_bias
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
@@ -69,12 +66,11 @@ class VGG(nn.Module):
                 f"width_divisor {self.width_divisor} does not divide the features of every block in {self.conv_arch}"
             )
         require_images(self, x, smallest=2 ** len(self.conv_arch))
-        inits = {"kernel_init": self.kernel_init, "bias_init": self.bias_init}
         for num_convs, features in self.conv_arch:
             for _ in range(num_convs):
-                x = relu(Conv(features // self.width_divisor, (3, 3), padding=1, **inits)(x))
+                x = relu(Conv(features // self.width_divisor, 3, padding=1)(x))
             x = max_pool(x, 2)
         x = Flatten()(x)
         for features in self.dense_features:
-            x = Dropout(self.dropout)(relu(Dense(features, **inits)(x)), train=train)
-        return Dense(self.num_classes, **inits)(x)
+            x = Dropout(self.dropout)(relu(Dense(features)(x)), train=train)
+        return Dense(self.num_classes)(x)
