@@ -14,7 +14,7 @@ from jaxd2l.data import Dataset, Examples
 from jaxd2l.data.synthetic import linear_regression
 from jaxd2l.experiments.descent import descend
 from jaxd2l.nn.loss import squared_error
-from jaxd2l.recipes import LINEAR
+from jaxd2l.recipes import RECIPES
 from jaxd2l.train import fit, run_keys
 
 
@@ -77,14 +77,14 @@ def compare(seed: int = 0, epochs: int = 3, learning_rate: float = 0.03, batch_s
     after: list[Line] = []
     data = Dataset("synthetic_linear", examples, examples)  # judged on the training examples, as in the book
     run = fit(
-        LINEAR,
+        RECIPES["linear"],
         data,
         seed,
         on_epoch=lambda result, state: after.append(_line(state.params)),
     )
     x, y = jnp.asarray(examples.x), jnp.asarray(examples.y)
     keys = run_keys(seed)
-    start = _line(LINEAR.model.init(keys.init, x[:1], train=False)["params"])
+    start = _line(RECIPES["linear"].model.init(keys.init, x[:1], train=False)["params"])
     measure = lambda line: jnp.mean(loss(line, x, y))  # noqa: E731
     descent = partial(descend, loss, learning_rate=learning_rate, epochs=epochs, batch_size=batch_size, measure=measure)
     scratch, scratch_loss = jax.jit(descent)(start, x, y, keys.shuffle)

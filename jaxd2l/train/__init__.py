@@ -14,6 +14,7 @@
 What a run costs is in `jaxd2l.cost`; many runs as one program are in `jaxd2l.selection`.
 """
 
+from jaxd2l.book import Published
 from jaxd2l.train.check_data import check_dataset
 from jaxd2l.train.compiler import compiler_options
 from jaxd2l.train.epoch import empty_tally, make_epoch, make_evaluation
@@ -21,7 +22,7 @@ from jaxd2l.train.evaluation import evaluate
 from jaxd2l.train.loop import fit
 from jaxd2l.train.optimizer import adam, kernels_only, sgd, with_hyperparameters
 from jaxd2l.train.program import Program, compile_program
-from jaxd2l.train.recipe import Published, Recipe
+from jaxd2l.train.recipe import Recipe
 from jaxd2l.train.results import DivergenceError, EpochResult, Progress, Run
 from jaxd2l.train.state import Keys, TrainState, init_state, run_keys
 from jaxd2l.train.step import Batch, Objective, Tally, make_judge, make_step

@@ -3,12 +3,13 @@
 import dataclasses
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import flax.linen as nn
 import jax.numpy as jnp
 import optax
 
+from jaxd2l.book import Published
 from jaxd2l.data import AUGMENTATIONS, Prepare, as_stored, image_preparer
 from jaxd2l.nn.loss import cross_entropy
 from jaxd2l.nn.metric import hits
@@ -16,15 +17,6 @@ from jaxd2l.train.optimizer import clipped, sgd
 from jaxd2l.train.step import Objective, PerExample
 
 PRECISIONS = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
-
-
-class Published(NamedTuple):
-    """One published run: its source and its figures after the last epoch; None where none is given."""
-
-    source: str
-    train_loss: float | None = None
-    train_accuracy: float | None = None
-    test_accuracy: float | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from jaxd2l.data.synthetic import linear_regression
 from jaxd2l.nn import BatchNorm, sigmoid
 from jaxd2l.nn.init import xavier_uniform
 from jaxd2l.nn.models import MLP, LeNet
-from jaxd2l.recipes import LINEAR, find, load_data
+from jaxd2l.recipes import RECIPES, find, load_data
 from jaxd2l.train import DivergenceError, compile_program, fit
 from jaxd2l.train.recipe import Recipe
 
@@ -38,7 +38,7 @@ TINY = Recipe(
 
 
 def test_linear_regression_finds_the_true_weights():
-    run = fit(LINEAR, load_data(LINEAR), seed=0)
+    run = fit(RECIPES["linear"], load_data(RECIPES["linear"]), seed=0)
     params = run.state.params["Dense_0"]
     np.testing.assert_allclose(params["kernel"][:, 0], [2, -3.4], atol=2e-3)  # noise 0.01 over 1,000 examples
     np.testing.assert_allclose(params["bias"], [4.2], atol=2e-3)
@@ -80,7 +80,7 @@ def test_one_program_serves_other_learning_rates():
 
 
 def test_divergence_names_the_step_and_keeps_the_last_finite_state():
-    huge = dataclasses.replace(LINEAR, learning_rate=1e20)
+    huge = dataclasses.replace(RECIPES["linear"], learning_rate=1e20)
     states = []
     with pytest.raises(DivergenceError, match=r"epoch 1, step \d+ .*try a learning rate of 1e\+19") as caught:
         fit(huge, load_data(huge), on_epoch=lambda _, state: states.append(state))
@@ -138,6 +138,6 @@ def test_unknown_recipes_and_unfitting_data_are_refused_with_names():
     with pytest.raises(ValueError, match="did you mean lenet"):
         find("lennet")
     with pytest.raises(ValueError, match="takes synthetic_linear"):
-        load_data(dataclasses.replace(LINEAR, dataset="mnist"))
+        load_data(dataclasses.replace(RECIPES["linear"], dataset="mnist"))
     with pytest.raises(ValueError, match="takes fashion_mnist, mnist"):
         load_data(dataclasses.replace(find("mlp"), dataset="synthetic_linear"))

@@ -16,7 +16,7 @@ from jaxd2l.nn.batch_normalisation import BatchNorm
 from jaxd2l.nn.loss import cross_entropy
 from jaxd2l.nn.metric import hits
 from jaxd2l.nn.models import MLP
-from jaxd2l.recipes import SOFTMAX
+from jaxd2l.recipes import RECIPES
 from jaxd2l.train import Batch, Objective, TrainState, init_state, make_step, sgd
 from jaxd2l.train.remat import cuts, rematerialised
 
@@ -151,10 +151,10 @@ def test_pieces_that_do_not_divide_the_batch_are_refused():
 
 
 def test_a_recipe_refuses_pieces_that_do_not_divide_its_batch():
-    assert replace(SOFTMAX, batch_size=6, accumulate=3).settings()["accumulate"] == 3
+    assert replace(RECIPES["softmax"], batch_size=6, accumulate=3).settings()["accumulate"] == 3
     with pytest.raises(ValueError, match="accumulate must divide the batch size of 256, got 3"):
-        replace(SOFTMAX, accumulate=3)
+        replace(RECIPES["softmax"], accumulate=3)
     with pytest.raises(ValueError, match="accumulate must be an integer of at least 1, got 0"):
-        replace(SOFTMAX, accumulate=0)
+        replace(RECIPES["softmax"], accumulate=0)
     with pytest.raises(ValueError, match="remat must be True or False, got 'yes'"):
-        replace(SOFTMAX, remat="yes")
+        replace(RECIPES["softmax"], remat="yes")
