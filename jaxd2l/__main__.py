@@ -1,7 +1,6 @@
 """`python -m jaxd2l` is `jaxd2l`."""
 
-import sys
+from jaxd2l.cli import process
 
-from jaxd2l.cli import main
-
-sys.exit(main())
+if __name__ == "__main__":
+    process()

@@ -1,73 +1,49 @@
 """The command line: `jaxd2l train | evaluate | list | ...`, one module of `jaxd2l.commands` each.
 
 Exit codes: 0 done; 2 wrong use; 3 the loss became non-finite; 65 data or a run folder is not what it
-claims; 74 cannot read or write; 75 stopped by SIGTERM after saving, run the same command again
-with --resume; 130 interrupted, saved likewise. Every failure is one line on stderr. Set JAXD2L_TRACEBACK=1
-to see where it arose.
+claims; 70 a fault of jaxd2l or of a library; 74 cannot read or write; 75 stopped by SIGTERM after saving, run the
+same command again (train with --resume); 130 interrupted, saved likewise. Every failure is one line on stderr. Set
+JAXD2L_TRACEBACK=1 to see where it arose.
+
+Output that cannot be shown stops nothing: the command goes on, its files are complete, and the exit code is 74
+where it would have been 0. A stdout that is closed from the start asks for no output, which is no failure.
 """
 
-import argparse
-import difflib
+import atexit
 import os
+import signal
 import sys
-import traceback
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import NoReturn
 
-from jaxd2l.commands import COMMANDS, ExitCode
-from jaxd2l.commands.signals import Terminated
-
-_DESCRIPTION = """\
-Train and measure the networks of Dive into Deep Learning on JAX.
-
-exit codes:
-  0    done
-  2    wrong use: an unknown name, a setting out of range, a folder in use
-  3    the loss became non-finite; the last good weights are kept
-  65   data or a run folder is not what it claims
-  74   cannot read or write
-  75   stopped by SIGTERM after saving: run the same command again, with --resume
-  130  interrupted; what was finished is kept
-"""
+from jaxd2l.commands.exit_code import ExitCode
+from jaxd2l.commands.output import PatientStream, open_descriptors, patient_streams
+from jaxd2l.commands.signals import StopSignals, Terminated
 
 
-class _Parser(argparse.ArgumentParser):
-    """Argument errors as one line with the nearest names, without the usage block."""
+def process(*command: str) -> NoReturn:
+    """Be this process's program: `main` with the process's own arguments, and its exit code.
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(allow_abbrev=False, **kwargs)
+    SIGTERM and Ctrl-C are ours from here to the end of the interpreter, so they end in their exit codes at any
+    moment after Python itself has started.
 
-    def error(self, message: str) -> NoReturn:
-        print(f"{self.prog}: error: {message} (see {self.prog} --help)", file=sys.stderr)
-        sys.exit(ExitCode.USAGE)
-
-    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
-        parsed, unknown = self.parse_known_args(args, namespace)
-        if unknown:
-            parser = getattr(parsed, "parser", self)
-            near = difflib.get_close_matches(unknown[0].split("=")[0], parser._option_string_actions, n=2)
-            parser.error(f"unknown argument {unknown[0]!r}" + (f", did you mean {' or '.join(near)}?" if near else ""))
-        return parsed
-
-    def _check_value(self, action: argparse.Action, value: Any) -> None:
-        if action.choices is None or value in action.choices:
-            return
-        choices = [str(choice) for choice in action.choices]
-        near = difflib.get_close_matches(str(value), choices, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"expected one of {', '.join(choices)}"
-        what = "command" if action.dest == "command" else argparse._get_action_name(action)
-        self.error(f"unknown {what} {value!r}; {hint}")
-
-
-def build_parser() -> argparse.ArgumentParser:
-    """The parser of all commands."""
-    parser = _Parser(prog="jaxd2l", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--version", action="store_true", help="print the version and exit")
-    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND")
-    for command in COMMANDS:
-        sub = command.add_parser(subparsers)
-        sub.set_defaults(run=command.run, parser=sub)
-    return parser
+    Args:
+        command: put before the arguments, such as "train".
+    """
+    open_descriptors()
+    atexit.register(_ignore_signals)  # registered first, so called last: Python would give them back to the kernel
+    signals = StopSignals("before it began")
+    code: int | str | None = ExitCode.FAULT
+    try:
+        signals.__enter__()
+        code = main([*command, *sys.argv[1:]])
+    except SystemExit as stop:
+        code = stop.code
+    except (Terminated, KeyboardInterrupt):  # between two lines of `main` that look after it
+        signals.say_last_words()
+        code = signals.code()
+    signals.finish(code if isinstance(code, int) else 0)
+    sys.exit(code)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -78,7 +54,29 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Returns:
         The exit code; see the module's docstring.
+
+    Raises:
+        SystemExit: the arguments do not parse, or only help was asked for.
     """
+    with StopSignals("before it began") as signals, patient_streams() as (shown, _):
+        try:
+            try:
+                code = _run(argv, signals)
+            finally:
+                signals.deferred = True  # from here a signal is only recorded: there is nothing left to stop
+            if signals.told_to_stop:  # and somebody swallowed it
+                code = _tell(None, "", signals)
+        except SystemExit as stop:
+            code = _unless_lost(stop.code if isinstance(stop.code, int) else 0, shown)
+            raise SystemExit(code) from None
+        except BaseException as error:
+            code = _tell(error, "", signals)
+        return _unless_lost(code, shown)
+
+
+def _run(argv: Sequence[str] | None, signals: StopSignals) -> int:
+    from jaxd2l.commands.parser import build_parser
+
     parser = build_parser()
     args = parser.parse_args(argv)
     if args.version:
@@ -87,42 +85,50 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"jaxd2l {__version__}")
         return ExitCode.DONE
     if args.command is None:
-        parser.error(
-            "no command; expected one of "
-            + ", ".join(c.__name__.rsplit(".", 1)[-1].replace("_", "-") for c in COMMANDS)
-        )
+        names = next(a.choices for a in parser._actions if a.dest == "command")
+        parser.error(f"no command; expected one of {', '.join(names or ())}")
+    signals.where = args.when_stopped
     try:
         return int(args.run(args))
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader left; nothing more to tell it
-        return ExitCode.IO
-    except (ValueError, ArithmeticError, OSError, KeyboardInterrupt, Terminated) as error:
-        if os.environ.get("JAXD2L_TRACEBACK"):
-            traceback.print_exc()
-        code, message = _explain(error)
-        print(f"jaxd2l {args.command}: error: {' '.join(message.split())}", file=sys.stderr)
+    except SystemExit:
+        raise
+    except BaseException as error:
+        signals.deferred = True
+        return _tell(error, args.command, signals)
+
+
+def _tell(error: BaseException | None, command: str, signals: StopSignals) -> int:
+    """Say in one line on stderr why the command ends; its exit code."""
+    from jaxd2l.commands.explain import explain
+
+    stop = signals.ending()
+    if stop is not None and signals.told_to_stop and not isinstance(error, stop):
+        error = stop(signals.where)  # whatever came instead is what became of it on its way
+    assert error is not None
+    if os.environ.get("JAXD2L_TRACEBACK"):
+        import traceback
+
+        traceback.print_exception(error)
+    code, message = explain(error)
+    if not signals.told_to_stop or signals.claim_last_words():
+        print(f"{' '.join(('jaxd2l', command)).strip()}: error: {' '.join(message.split())}", file=sys.stderr)
+    return code
+
+
+def _unless_lost(code: int, shown: PatientStream) -> int:
+    """The exit code, or 74 in place of 0 where the output could not be shown."""
+    shown.flush()
+    if code or shown.failure is None:
         return code
+    if not isinstance(shown.failure, BrokenPipeError):  # a reader that left knows
+        print(f"jaxd2l: error: cannot write the output: {shown.failure.strerror}", file=sys.stderr)
+    return ExitCode.IO
 
 
-def _explain(error: BaseException) -> tuple[ExitCode, str]:
-    from jaxd2l.data import DataError
-    from jaxd2l.train import DivergenceError
-
-    if isinstance(error, DivergenceError):
-        return ExitCode.DIVERGED, str(error)
-    if isinstance(error, DataError):
-        return ExitCode.DATA, str(error)
-    if isinstance(error, ValueError):
-        return ExitCode.USAGE, str(error)
-    if isinstance(error, OSError):
-        where = f"{error.filename}: " if error.filename else ""
-        return ExitCode.IO, f"{where}{error.strerror or error}"
-    if isinstance(error, Terminated):
-        return ExitCode.RETRY, "terminated" + (f"; {error}" if str(error) else "")
-    if isinstance(error, KeyboardInterrupt):
-        return ExitCode.INTERRUPTED, "interrupted" + (f"; {error}" if str(error) else "")
-    raise error
+def _ignore_signals() -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    process()

@@ -1,7 +1,5 @@
 """`python scripts/cost.py ...` is `jaxd2l cost ...`."""
 
-import sys
+from jaxd2l.cli import process
 
-from jaxd2l.cli import main
-
-sys.exit(main(["cost", *sys.argv[1:]]))
+process("cost")

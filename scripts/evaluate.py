@@ -1,7 +1,5 @@
 """`python scripts/evaluate.py ...` is `jaxd2l evaluate ...`."""
 
-import sys
+from jaxd2l.cli import process
 
-from jaxd2l.cli import main
-
-sys.exit(main(["evaluate", *sys.argv[1:]]))
+process("evaluate")

@@ -1,7 +1,5 @@
 """`python scripts/houses.py ...` is `jaxd2l houses ...`."""
 
-import sys
+from jaxd2l.cli import process
 
-from jaxd2l.cli import main
-
-sys.exit(main(["houses", *sys.argv[1:]]))
+process("houses")

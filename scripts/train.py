@@ -1,7 +1,5 @@
 """`python scripts/train.py ...` is `jaxd2l train ...`."""
 
-import sys
+from jaxd2l.cli import process
 
-from jaxd2l.cli import main
-
-sys.exit(main(["train", *sys.argv[1:]]))
+process("train")

@@ -61,8 +61,9 @@ def check(folder: Path, config: dict[str, Any]) -> list[Finding]:
     Raises:
         OSError: a file is there but cannot be read.
     """
-    findings = [Finding(run_folder.CONFIG, f"{config.get('recipe')}, seed {config.get('seed')}"), _environment(folder)]
     rows = run_folder.whole_rows(folder)
+    findings = [Finding(run_folder.CONFIG, f"{config.get('recipe')}, seed {config.get('seed')}")]
+    findings += [_environment(folder, "imported_from" not in config and len(rows) != config.get("epochs"))]
     findings += [_metrics(folder, rows), _weights(folder, len(rows))]
     if (process := run_folder.holder(folder)) is not None:
         return [*findings, Finding(run_folder.CHECKPOINTS, f"not read: process {process} is writing here")]
@@ -81,13 +82,20 @@ def _state(folder: Path, config: dict[str, Any]) -> str:
     return f"unfinished ({done} of {epochs} epochs), go on with: {again}"
 
 
-def _environment(folder: Path) -> Finding:
+def _environment(folder: Path, unfinished: bool) -> Finding:
     try:
         found = json.loads((folder / run_folder.ENVIRONMENT).read_bytes())
-        return Finding(run_folder.ENVIRONMENT, f"{found['device']}, jax {found['jax']}, commit {found['commit']}")
+        text = f"{found['device']}, jax {found['jax']}, commit {found['commit']}"
+        resumed = [start for start in found.get("resumed", []) if start.get("differing")]
+        if resumed:
+            what = "; ".join(dict.fromkeys(line for start in resumed for line in start["differing"]))
+            text += f"; went on under other conditions ({what}): the last bits may differ from an unbroken run's"
+        elif unfinished and (differing := run_folder.differences(found, run_folder.conditions())):
+            text += f"; going on here would change its last bits ({'; '.join(differing)})"
+        return Finding(run_folder.ENVIRONMENT, text)
     except FileNotFoundError:
         return Finding(run_folder.ENVIRONMENT, "missing: the run was killed before its first step")
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         return Finding(run_folder.ENVIRONMENT, f"damaged ({error!r})", wrong=True)
 
 

@@ -129,11 +129,12 @@ def _all(args: argparse.Namespace) -> int:
         )
         for one in found
     ]
-    print(columns(header, rows))
     if args.plot is not None:
         from jaxd2l.report.cost_plot import draw
 
         draw(found, args.plot)
+    print(columns(header, rows))
+    if args.plot is not None:
         print(f"\nplot: {args.plot}")
     if args.json:
         print(json.dumps({"recipes": [summary(one) for one in found]}))

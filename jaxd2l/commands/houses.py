@@ -82,6 +82,9 @@ def run(args: argparse.Namespace) -> int:
     seconds = time.perf_counter() - began
     chosen = min(outcomes, key=lambda outcome: outcome.log_rmse)
     beside = [] if args.no_peers else _peers(train, test, fold, say)
+    submission = args.submission or (Path("submission.csv") if args.test is not None else None)
+    if submission is not None:
+        write_submission(submission, test.ids, chosen.test_price)
     say(_table([*outcomes, *beside], chosen))
     say(
         f"chosen by out-of-fold error: {chosen.name}, {_settings(chosen)}; the test rows are predicted by the mean of "
@@ -90,9 +93,7 @@ def run(args: argparse.Namespace) -> int:
     costs = loop_costs(_families(args.epochs)[-1], train, fold) if args.compare_loops else []
     if costs:
         say(_cost_table(costs))
-    submission = args.submission or (Path("submission.csv") if args.test is not None else None)
     if submission is not None:
-        write_submission(submission, test.ids, chosen.test_price)
         say(f"wrote {submission}")
     if args.json:
         print(json.dumps(_summary(chosen, outcomes, beside, costs, seconds, args), allow_nan=False), flush=True)

@@ -22,7 +22,10 @@ from jaxd2l.recipes import RECIPES, find, load_data
 from jaxd2l.report.console import Console, epoch_line
 from jaxd2l.report.table import markdown, summarise
 from jaxd2l.train import Program, Recipe, compile_program, fit, run_keys
+from jaxd2l.train.device import default_device
+from jaxd2l.train.enough_memory import require_memory
 
+WHEN_STOPPED = "finished seeds are kept; run the same command to go on"
 SMALL_MACS = 1e6  # what a laptop's CPU trains in minutes
 
 
@@ -67,17 +70,17 @@ def run(args: argparse.Namespace) -> int:
         outcomes.append((recipe, _runs_of(recipe, data, args)))
     rows = [summarise(recipe, runs) for recipe, runs in outcomes]
     table = markdown(rows)
-    print(table)
     results = {recipe.name: runs for recipe, runs in outcomes}
     run_folder.write_atomically(args.out / "table.md", (table + "\n").encode())
     run_folder.write_json(args.out / "results.json", results)
+    print(table)
     if args.json:
         print(json.dumps({"rows": [row._asdict() for row in rows], "out": str(args.out)}, allow_nan=False))
     return ExitCode.DONE
 
 
 def _default_names() -> list[str]:
-    everything = jax.devices()[0].platform != "cpu"
+    everything = default_device().platform != "cpu"
     return [name for name, recipe in RECIPES.items() if everything or (recipe.macs or 0) < SMALL_MACS]
 
 
@@ -98,6 +101,7 @@ def _runs_of(recipe: Recipe, data: Dataset, args: argparse.Namespace) -> list[di
         console.say(f"{recipe.name}: {len(runs)} of {args.seeds} seeds are there; {_estimate(recipe, data, missing)}")
         program: Program = compile_program(recipe, data)
         console.say(f"{recipe.name}: compiled in {program.compile_seconds:.1f} s")
+        require_memory(program, data)
         for seed in missing:
             done = fit(recipe, data, seed, program=program, on_progress=console.progress)
             runs[seed] = {

@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 import math
 import os
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,7 @@ import jax
 
 from jaxd2l.commands import compilation_cache
 from jaxd2l.data import AUGMENTATIONS, Dataset, Examples, check_examples
+from jaxd2l.train.device import default_device
 from jaxd2l.train.recipe import OVERRIDABLE, PRECISIONS, Recipe
 
 
@@ -71,18 +73,27 @@ def add_device_option(parser: argparse.ArgumentParser) -> None:
 def choose_device(name: str) -> None:
     """Make `name` the default device and keep compiled programs; call it before anything runs.
 
+    `JAX_DISABLE_JIT` is switched off, with a word: what runs here is compiled ahead, and would not be the same run.
+
     Raises:
-        ValueError: no such device is there; JAX itself would fall back to the CPU.
+        ValueError: no such device is there; JAX itself would fall back to the CPU, or fail with an assertion.
     """
     compilation_cache.use()
-    if name == "auto":
-        return
+    if jax.config.jax_disable_jit:
+        jax.config.update("jax_disable_jit", False)
+        print("warning: JAX_DISABLE_JIT has no effect here: programs are compiled ahead", file=sys.stderr, flush=True)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
-        devices = jax.devices(name)
-    except RuntimeError as error:
+        default_device()
+        devices = None if name == "auto" else jax.local_devices(backend=name)
+    except (RuntimeError, AssertionError) as error:
+        if asked := os.environ.get("JAX_PLATFORMS"):
+            raise ValueError(
+                f"--device {name}: JAX_PLATFORMS={asked} leaves no such device here; unset it, or set JAX_PLATFORMS=cpu"
+            ) from error
         raise ValueError(f"--device {name}: there is none here; leave it out or use --device cpu") from error
-    jax.config.update("jax_default_device", devices[0])
+    if devices:
+        jax.config.update("jax_default_device", devices[0])
 
 
 def overridden(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:

@@ -2,6 +2,10 @@
 
 Python runs signal handlers only between two of its own instructions, and XLA may compile for a minute or
 compute a long step in one call. So the C-level wakeup descriptor feeds a thread, which does what cannot wait.
+
+A handler's exception may also be lost on its way: it is raised wherever the program happens to be, and a callback
+or an `except` of a library may swallow it or turn it into another error. So the thread ends a process that has
+not left by itself, and `told_to_stop` says what any later error really was.
 """
 
 import contextlib
@@ -10,10 +14,13 @@ import signal
 import sys
 import threading
 from types import FrameType, TracebackType
-from typing import Any, NoReturn, Self
+from typing import Any, ClassVar, NoReturn
+
+from jaxd2l.commands.exit_code import ExitCode
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _GRACE_SECONDS = 1.0
+_LAST_WORDS_SECONDS = 10.0  # for a main thread that is on its way out already, on a machine under load
 
 
 class Terminated(BaseException):
@@ -25,39 +32,64 @@ class StopSignals:
 
     Until `deferred` is set there is nothing to save, so the first signal raises where it finds the program, or
     ends the process after a second inside compiled code. Afterwards it is only recorded in `received`, and
-    `ending` tells the training loop.
+    `ending` tells the training loop. Entered a second time, the first one stays and is what `with` gives.
 
     Attributes:
         received: the first signal; None so far.
         deferred: whether somebody looks at `received`.
+        where: said to the user when a signal ends the process; "" says nothing.
+        told_to_stop: whether a handler raised; what comes out of the program then is due to it.
     """
 
-    def __init__(self) -> None:
+    _entered: ClassVar["StopSignals | None"] = None
+
+    def __init__(self, where: str = "before the first update") -> None:
         self.received: signal.Signals | None = None
         self.deferred = False
+        self.where = where
+        self.told_to_stop = False
         self._before: dict[signal.Signals, Any] = {}
         self._read = self._write = -1
         self._wakeup_before = -1
         self._left = threading.Event()
+        self._last_words = threading.Lock()
+        self._code: int | None = None
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "StopSignals":
         if threading.current_thread() is not threading.main_thread():
             return self  # handlers are the main thread's
+        if StopSignals._entered is not None:
+            return StopSignals._entered
         self._read, self._write = os.pipe()
         os.set_blocking(self._write, False)
-        self._before = {s: signal.signal(s, self._handle) for s in _SIGNALS}
-        self._wakeup_before = signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
+        StopSignals._entered = self
         threading.Thread(target=self._watch, name="stop-signals", daemon=True).start()
+        self._wakeup_before = signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
+        try:
+            for number in _SIGNALS:
+                self._before[number] = signal.signal(number, self._handle)
+        except (Terminated, KeyboardInterrupt) as error:  # a signal between these lines
+            self.__exit__(type(error), error, error.__traceback__)
+            raise
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if not self._before:
+        """Give the handlers back; a stop that nobody caught ends the process with its own code.
+
+        Raises:
+            SystemExit: with 75 or 130, in place of a `Terminated` or `KeyboardInterrupt` of ours.
+        """
+        if StopSignals._entered is not self:
             return
         self._left.set()
         signal.set_wakeup_fd(self._wakeup_before)
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        StopSignals._entered = None
         os.close(self._write)  # ends the thread, which closes the other end
+        if self.told_to_stop and isinstance(error, Terminated | KeyboardInterrupt):
+            self.say_last_words()
+            raise SystemExit(self.code()) from None
 
     def ending(self) -> type[BaseException] | None:
         """The exception that the signal received asks for, None before any: `Terminated` or `KeyboardInterrupt`."""
@@ -65,11 +97,27 @@ class StopSignals:
             return None
         return Terminated if self.received == signal.SIGTERM else KeyboardInterrupt
 
+    def code(self) -> int:
+        """The exit code that the signal received asks for: 75 or 130."""
+        return ExitCode.INTERRUPTED if self.received == signal.SIGINT else ExitCode.RETRY
+
+    def claim_last_words(self) -> bool:
+        """Whether the caller is the first to ask, and so the one to tell the user why the process ends."""
+        return self._last_words.acquire(blocking=False)
+
+    def finish(self, code: int) -> None:
+        """The work is done: from now on a signal only makes the process end sooner, with this code."""
+        self._code = code
+        self._left.set()
+
     def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self._code is not None:
+            _exit_now(self._code)
         first = self.received is None
         self.received = self.received or signal.Signals(number)
         if first and not self.deferred:
-            raise (self.ending() or KeyboardInterrupt)("before the first update")
+            self.told_to_stop = True
+            raise (self.ending() or KeyboardInterrupt)(self.where)
 
     def _watch(self) -> None:
         seen = 0
@@ -77,19 +125,42 @@ class StopSignals:
             while data := wakeups.read(64):
                 for number in (n for n in data if n in _SIGNALS):
                     seen += 1
+                    if self._code is not None:
+                        _exit_now(self._code)
                     if seen > 1:
                         _exit_now(128 + number)
                     self._stop_unless_handled(signal.Signals(number))
 
     def _stop_unless_handled(self, number: signal.Signals) -> None:
-        """A first signal before there is anything to save need not wait for the compiler."""
-        if not self.deferred and not self._left.wait(_GRACE_SECONDS) and self.received is None and not self.deferred:
-            with contextlib.suppress(OSError):
-                print(f"stopped by {number.name} before the first update", file=sys.stderr, flush=True)
-            _exit_now(75 if number == signal.SIGTERM else 130)
+        """A first signal before there is anything to save waits neither for the compiler nor for a lost exception."""
+        if self.deferred or self._left.wait(_GRACE_SECONDS) or self.deferred:
+            return
+        self.received = self.received or number
+        if not self.say_last_words():
+            self._left.wait(_LAST_WORDS_SECONDS)  # the main thread is telling
+        _exit_now(self.code() if self._code is None else self._code)
+
+    def say_last_words(self) -> bool:
+        """Say on stderr that a signal ends the process, unless somebody has; whether it was said here."""
+        if not self.claim_last_words():
+            return False
+        name = "a signal" if self.received is None else self.received.name
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            os.write(2, f"stopped by {name}{self.where and f' {self.where}'}\n".encode())
+        return True
 
 
 def _exit_now(code: int) -> NoReturn:
-    if sys.stdout.isatty():
-        os.write(sys.stdout.fileno(), b"\x1b[?25h")  # a progress bar may have hidden the cursor
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # there may be no stdout
+        if sys.stdout.isatty():
+            os.write(sys.stdout.fileno(), b"\x1b[?25h")  # a progress bar may have hidden the cursor
     os._exit(code)
+
+
+def _leave_to_the_parent() -> None:
+    """A forked child shares the pipe: its signals are not those of the process that reads it."""
+    if StopSignals._entered is not None:
+        signal.set_wakeup_fd(-1)
+
+
+os.register_at_fork(after_in_child=_leave_to_the_parent)

@@ -21,6 +21,7 @@ from jaxd2l.report.sweep import Summary, divergence_map, markdown, plot, summari
 from jaxd2l.selection.sweep import Curves, Method, Rates, Sweep, rates_of, sweep
 from jaxd2l.train import Recipe
 
+WHEN_STOPPED = "finished members are kept; run the same command to go on"
 _CURVES = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
 
 
@@ -29,7 +30,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "sweep",
         help="train recipes at several rates and seeds; mean, deviation, 95%% interval, map of divergence",
-        description="Train recipes at every learning rate, weight decay and seed. Prints mean, deviation and 95%% "
+        description="Train recipes at every learning rate, weight decay and seed. Prints mean, deviation and 95% "
         "interval of the last and best test accuracy and a map of where training diverged; writes OUT/sweep.md, "
         "OUT/sweep.json and, with matplotlib, OUT/curves.png. Run it again to go on: finished members are kept.",
         epilog=f"recipes: {', '.join(RECIPES)}",
@@ -74,10 +75,10 @@ def run(args: argparse.Namespace) -> int:
         sweeps[recipe.name], classes = _sweep(recipe, args, say)
         summaries += summarise(recipe.name, sweeps[recipe.name], classes)
     table, fate = markdown(summaries), divergence_map(summaries)
-    print(f"{table}\n\nwhere training failed, by learning rate:\n{fate}", flush=True)
     result = _result(summaries, sweeps, time.perf_counter() - began)
     run_folder.write_atomically(args.out / "sweep.md", f"{table}\n\n```\n{fate}\n```\n".encode())
     run_folder.write_json(args.out / "sweep.json", result)
+    print(f"{table}\n\nwhere training failed, by learning rate:\n{fate}", flush=True)
     try:
         plot(args.out / "curves.png", sweeps, recipes[0].hits is not None)
     except ModuleNotFoundError:

@@ -34,11 +34,13 @@ from jaxd2l.train import (
     fit,
     run_keys,
 )
-from jaxd2l.train.enough_memory import free_bytes, require_memory
+from jaxd2l.train.enough_memory import require_memory
+from jaxd2l.train.free_memory import free_bytes
 from jaxd2l.train.loop import CHUNK_SECONDS
 from jaxd2l.train.program import initial_state
 from jaxd2l.train.recipe import OVERRIDABLE
 
+WHEN_STOPPED = "before the first update"
 _RUN_SETTINGS = ("seed", "limit_train", "limit_test", "deterministic")
 
 
@@ -153,7 +155,7 @@ def _run(args: argparse.Namespace, signals: StopSignals, stack: ExitStack) -> in
         )
     )
     start = None if found is None else _restored(writer, program, seed, recipe, console)
-    _note_environment(folder, run_folder.environment(data))
+    run_folder.note_start(folder, run_folder.environment(data), _warn)
 
     def on_epoch(result: EpochResult, state: TrainState) -> None:
         writer.epoch(result, state)
@@ -243,27 +245,6 @@ def _report_finished(args: argparse.Namespace, recipe: Recipe, data: Dataset, se
         parameters = run_folder.count_parameters(folder)
         _print_summary(data.name, Run(recipe, seed, state, results, 0.0), parameters, 0.0, folder)
     return ExitCode.DONE
-
-
-def _note_environment(folder: Path, now: dict[str, Any]) -> None:
-    """Write where the run began; where it goes on elsewhere, add that and say which bits are not promised."""
-    path = folder / run_folder.ENVIRONMENT
-    try:
-        began = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        began = None
-    if not isinstance(began, dict):
-        run_folder.write_json(path, now)
-        return
-    differing = [n for n in ("jax", "jaxlib", "flax", "optax", "device", "devices") if began.get(n) != now[n]]
-    if differing:
-        _warn(
-            f"the run began with {', '.join(f'{n} {began.get(n)}' for n in differing)} and goes on with "
-            f"{', '.join(f'{n} {now[n]}' for n in differing)}; its last bits may differ from an unbroken run's"
-        )
-    before = began.get("resumed")
-    resumed = before if isinstance(before, list) else []
-    run_folder.write_json(path, {**began, "resumed": [*resumed, {n: now[n] for n in ("started", "commit", "device")}]})
 
 
 def _make_deterministic() -> None:

@@ -16,6 +16,7 @@ from jaxd2l.cost.layers import Layer, layers
 from jaxd2l.cost.liveness import peak
 from jaxd2l.cost.traced import operations_of
 from jaxd2l.data import Dataset, Examples, num_steps
+from jaxd2l.train.device import default_platform
 from jaxd2l.train.recipe import PRECISIONS, Recipe
 from jaxd2l.train.state import TrainState, init_state
 from jaxd2l.train.step import Batch, Tally, make_judge, make_step
@@ -132,7 +133,7 @@ def cost(recipe: Recipe, data: Dataset | None = None, *, platform: str | None = 
     """
     recipe = dataclasses.replace(recipe, **settings)
     data = shapes(recipe) if data is None else data
-    platform = platform or jax.default_backend()
+    platform = platform or default_platform()
     batch = batch_like(recipe, data)
     traced = trace(recipe, data)
     found = layers(recipe.model, jax.ShapeDtypeStruct(traced.prepared.shape, PRECISIONS[recipe.precision]))

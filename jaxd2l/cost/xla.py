@@ -10,6 +10,7 @@ import numpy as np
 from jaxd2l.cost.estimate import Cost, batch_like, shapes
 from jaxd2l.data import Dataset, Rows
 from jaxd2l.train.compiler import compile_lowered
+from jaxd2l.train.device import default_device
 from jaxd2l.train.epoch import empty_tally
 from jaxd2l.train.program import bind
 from jaxd2l.train.recipe import Recipe
@@ -104,5 +105,5 @@ def measure(found: Cost, data: Dataset | None = None) -> Measured:
         state, _ = jax.block_until_ready(update(state, batch, jax.random.fold_in(key.noise, i)))
         seconds.append(time.perf_counter() - began)
     median = float(np.median(seconds[1:]))
-    stats = jax.devices()[0].memory_stats() or {}
+    stats = default_device().memory_stats() or {}
     return Measured(median, found.step_flops / median, stats.get("peak_bytes_in_use"))

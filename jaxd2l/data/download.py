@@ -17,14 +17,27 @@ class DownloadError(OSError):
     """The host of a data set cannot be reached or did not send what was published."""
 
 
+def user_cache() -> Path | None:
+    """Our folder among the user's caches, which need not exist; None for a user without a home.
+
+    `jaxd2l` in `$XDG_CACHE_HOME`, which counts only where it is absolute (as its specification says), or in
+    `~/.cache`.
+    """
+    root = os.environ.get("XDG_CACHE_HOME", "")
+    if os.path.isabs(root):
+        return Path(root) / "jaxd2l"
+    home = os.path.expanduser("~")  # stays as it is without HOME and without an entry in the user database
+    return Path(home) / ".cache" / "jaxd2l" if os.path.isabs(home) else None
+
+
 def data_dir(name: str) -> Path:
     """Where the files of data set `name` are looked for and kept.
 
-    `$JAXD2L_DATA_DIR/<name>`, or `jaxd2l/<name>` in the user's cache folder.
+    `$JAXD2L_DATA_DIR/<name>`, or `<name>` in `user_cache()`; for a user without one in a folder for temporary files.
     """
     if root := os.environ.get("JAXD2L_DATA_DIR"):
         return Path(root) / name
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jaxd2l" / name
+    return (user_cache() or Path(os.environ.get("TMPDIR") or "/tmp") / f"jaxd2l-{os.getuid()}") / name
 
 
 def fetch(url: str, sha256: str, size: int, folder: Path) -> Path:

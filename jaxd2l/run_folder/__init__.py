@@ -15,7 +15,7 @@ Nothing in it is executed when it is read: JSON and safetensors only, never a pi
 - `write_weights`, `read_weights`, `weights_epoch`, `count_parameters`, `parse_weights`, `flatten`: its weights
 - `write_atomically`, `write_json`, `remove_partial_files`: any file, whole or not at all
 - `FolderLock`, `FolderInUseError`, `holder`: one run a folder
-- `environment`, `device_name`: where it ran
+- `environment`, `conditions`, `device_name`, `note_start`, `differences`: where it ran, and what of it decides bits
 """
 
 from jaxd2l.run_folder.files import (
@@ -32,7 +32,7 @@ from jaxd2l.run_folder.files import (
 from jaxd2l.run_folder.layout import begun, check_free, create, default_path, finished_epochs, read_config
 from jaxd2l.run_folder.lock import FolderInUseError, FolderLock, holder
 from jaxd2l.run_folder.metrics import append_metrics, ends_whole, read_metrics, whole_rows, write_metrics
-from jaxd2l.run_folder.provenance import device_name, environment
+from jaxd2l.run_folder.provenance import conditions, device_name, differences, environment, note_start
 from jaxd2l.run_folder.weights import count_parameters, flatten, read_weights, weights_epoch, write_weights
 from jaxd2l.run_folder.weights import parse as parse_weights
 
@@ -48,15 +48,18 @@ __all__ = [
     "append_metrics",
     "begun",
     "check_free",
+    "conditions",
     "count_parameters",
     "create",
     "default_path",
     "device_name",
+    "differences",
     "ends_whole",
     "environment",
     "finished_epochs",
     "flatten",
     "holder",
+    "note_start",
     "parse_weights",
     "read_config",
     "read_metrics",

@@ -3,8 +3,8 @@
 import datetime
 import json
 import os
-import re
 import shutil
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,6 @@ from jaxd2l.run_folder.lock import LOCK, FolderInUseError, holder
 from jaxd2l.run_folder.metrics import whole_rows
 
 _ENTRIES = (*FILES, CHECKPOINTS, DAMAGED, LOCK)
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 
 
 def default_path(recipe: str, seed: int) -> Path:
@@ -40,11 +39,11 @@ def check_free(path: Path, overwrite: bool) -> None:
         ValueError: it holds a run and `overwrite` is false, or other files than a run's.
         OSError: a file stands in the way, or another process writes a run there.
     """
+    if any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") for letter in str(path)):
+        raise ValueError(f"run folder {str(path)!r}: the name holds a line break or control character, or is no text")
     if path.is_symlink() and not path.exists():
         raise ValueError(f"{path} is a link that leads nowhere; name a new folder")
     if not path.exists():
-        if not _NAME.match(path.name):
-            raise ValueError(f"run folder name {path.name!r}: use up to 64 letters, digits, '.', '_' and '-'")
         return
     if not path.is_dir():
         raise NotADirectoryError(f"{path} is a file; name a folder for the run")

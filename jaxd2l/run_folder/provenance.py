@@ -1,27 +1,51 @@
-"""Where a run ran: versions, device, commit and data, which a number needs to be compared."""
+"""Where a run ran: versions, device, settings, commit and data, which a number needs to be compared.
+
+What decides bits is either fixed by this library (the generator of random numbers, `jit`), or recorded here when a run
+begins and compared when it goes on: the same bits, or a word which conditions differ.
+"""
 
 import datetime
 import importlib.metadata
+import json
 import os
 import platform
+import re
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import jax
 
 from jaxd2l.data import Dataset
+from jaxd2l.run_folder import processor
+from jaxd2l.run_folder.files import ENVIRONMENT, write_json
+from jaxd2l.train.device import default_device
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy")
+_COMPARED = (*_PACKAGES, "device", "devices", "processor", "instructions")
+_SECTIONS = ("settings", "variables")
+
+# JAX's settings that change no number: what is logged, checked, cached, dumped or shared, how it is spelled, and what
+# stands elsewhere (the device) or is fixed by us (the generator). All others are recorded, those of later versions too.
+_NEUTRAL = re.compile(
+    r"jax2tf|serializ|export|debug|check|leak|log_|logging|explain|cache|captured|trace|dump|location|source|mosaic|pallas|mtls|"
+    r"distributed|cross_host|visible|mock|share_binary|guard|pprint|sort_devices|timeout|errors|custom_prng|prng_key|"
+    r"default_prng_impl|rank_promotion|disable_jit|jax_platform|default_device|mesh_context|recoverab|preemption|"
+    r"no_tracing|no_execution|collectives|async_dispatch|transfers|pgle"
+)
+_VARIABLES = re.compile(
+    r"(LIBTPU_INIT_ARGS|NPROC|ONEDNN_\w+|DNNL_\w+|NVIDIA_TF32_OVERRIDE|CUBLAS_\w+|CUDNN_\w+|TF_CUDNN_\w+|MIOPEN_\w+|"
+    r"JAX_PJRT_CLIENT_CREATE_OPTIONS)\Z"
+)
 
 
 def device_name() -> str:
-    """The default device in words, such as `cpu (2 cores)` or `gpu (NVIDIA H100 80GB HBM3)`."""
-    device = jax.devices()[0]
-    if device.platform == "cpu":
-        return f"cpu ({len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()} cores)"
-    return f"{device.platform} ({device.device_kind})"
+    """The default device in words, such as `cpu (2 cores)` or `gpu (NVIDIA H100 80GB HBM3)`; its number if not 0."""
+    device = default_device()
+    kind = f"{processor.visible_cores()} cores" if device.platform == "cpu" else str(device.device_kind)
+    number = f", device {device.id}" if device.id != jax.local_devices(backend=device.platform)[0].id else ""
+    return f"{device.platform} ({kind}{number})"
 
 
 def environment(data: Dataset) -> dict[str, Any]:
@@ -30,14 +54,79 @@ def environment(data: Dataset) -> dict[str, Any]:
         "jaxd2l": importlib.metadata.version("jaxd2l"),
         "commit": _commit(),
         "python": platform.python_version(),
-        **_versions(_PACKAGES),
+        **conditions(),
         "platform": platform.platform(),
-        "device": device_name(),
-        "devices": jax.device_count(),
         "dataset": data.name,
         "sha256": dict(data.sha256),
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
+
+
+def conditions() -> dict[str, Any]:
+    """What decides the bits of a run beside its configuration, data and this library."""
+    return {
+        **_versions(_PACKAGES),
+        "device": device_name(),
+        "devices": jax.device_count(),
+        "processor": processor.model_name(),
+        "instructions": processor.vector_instructions(),
+        "settings": {n: _plain(v) for n, v in sorted(jax.config.values.items()) if not _NEUTRAL.search(n)},
+        "variables": _variables(default_device().platform),
+    }
+
+
+def differences(began: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Conditions that differ, each as `name: then, now`; what an older record does not hold is not compared."""
+    pairs = [(name, began[name], now.get(name)) for name in _COMPARED if name in began]
+    for section in _SECTIONS:
+        old, new = began.get(section), now.get(section)
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            # a setting that one version of JAX does not have has no value there; an unset variable has: none
+            names = sorted({*old, *new} if section == "variables" else {*old} & {*new})
+            pairs += [(name, old.get(name), new.get(name)) for name in names]
+    return [_differing(name, then, here) for name, then, here in pairs if then != here]
+
+
+def note_start(folder: Path, now: Mapping[str, Any], warn: Callable[[str], None]) -> None:
+    """Write where the run began; where it goes on elsewhere, add that and say which bits are not promised."""
+    path = folder / ENVIRONMENT
+    try:
+        began = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        began = None
+    if not isinstance(began, dict):
+        write_json(path, now)
+        return
+    differing = differences(began, now)
+    if differing:
+        warn(
+            f"the run began under other conditions than it goes on ({'; '.join(differing)}): "
+            "its last bits may differ from an unbroken run's"
+        )
+    before = began.get("resumed")
+    resumed = before if isinstance(before, list) else []
+    start = {**{n: now[n] for n in ("started", "commit", "device")}, **({"differing": differing} if differing else {})}
+    write_json(path, {**began, "resumed": [*resumed, start]})
+
+
+def _differing(name: str, then: Any, here: Any) -> str:
+    if name == "instructions":
+        old, new = set(str(then).split()), set(str(here).split())
+        changed = [*(f"-{word}" for word in sorted(old - new)), *(f"+{word}" for word in sorted(new - old))]
+        return f"{name}: {' '.join(changed)}"
+    return f"{name}: {'unset' if then is None else then}, now {'unset' if here is None else here}"
+
+
+def _variables(device: str) -> dict[str, str]:
+    """Environment variables that change what XLA or its libraries compute on this kind of device."""
+    found = {name: value for name, value in os.environ.items() if _VARIABLES.match(name)}
+    silent = ("--xla_dump", *(("--xla_gpu",) if device == "cpu" else ()))
+    flags = [flag for flag in os.environ.get("XLA_FLAGS", "").split() if not flag.startswith(silent)]
+    return dict(sorted({**found, **({"XLA_FLAGS": " ".join(sorted(flags))} if flags else {})}.items()))
+
+
+def _plain(value: Any) -> Any:
+    return value if value is None or isinstance(value, bool | int | float | str) else getattr(value, "name", str(value))
 
 
 def _versions(packages: Iterable[str]) -> dict[str, str]:
@@ -57,6 +146,6 @@ def _commit() -> str | None:
             timeout=10,
             check=True,
         )
-    except (OSError, subprocess.SubprocessError):
+    except (OSError, ValueError, subprocess.SubprocessError):
         return None
     return described.stdout.strip() or None

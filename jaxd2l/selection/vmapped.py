@@ -3,7 +3,6 @@
 Members of one seed share the order of the examples, so a batch is gathered and prepared once for all their rates.
 """
 
-import os
 import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -15,6 +14,7 @@ import numpy as np
 from jaxd2l.data import Dataset, Examples
 from jaxd2l.train.compiler import compile_lowered
 from jaxd2l.train.epoch import empty_tally
+from jaxd2l.train.free_memory import free_bytes
 from jaxd2l.train.program import Program, bind
 from jaxd2l.train.recipe import Recipe
 from jaxd2l.train.state import TrainState, run_keys
@@ -111,11 +111,8 @@ def bytes_of_a_run(program: Program) -> int:
 
 
 def bytes_available() -> int:
-    """Memory that is free on the default device, or in this machine where the device has none of its own."""
-    stats = jax.devices()[0].memory_stats()
-    if stats and "bytes_limit" in stats:
-        return int(stats["bytes_limit"] - stats["bytes_in_use"])
-    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    """Memory that is free for a sweep on the default device; 0, so one run at a time, where nobody tells."""
+    return free_bytes() or 0
 
 
 def seconds_a_step(program: Program, members: Members, train: Examples, repeats: int = 3) -> tuple[float, float]:

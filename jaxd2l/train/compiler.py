@@ -8,6 +8,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxd2l.train.device import default_platform
+
 __all__ = ["compile_lowered", "compiler_options"]
 
 # On CPU, XLA hands convolutions, products and sums to YNNPACK unless told otherwise. oneDNN, which PyTorch uses too,
@@ -25,18 +27,23 @@ def compile_lowered(lowered: jax.stages.Lowered) -> jax.stages.Compiled:
     XLA cannot write down a program that calls oneDNN, so JAX's compilation cache cannot keep it, and would warn each
     time. Networks whose convolutions are matrix products (LeNet) gain little and stay in the cache.
     """
-    return _compile(lowered, compiler_options() if "stablehlo.convolution" in lowered.as_text() else None)
+    return _compile(
+        lowered, compiler_options(default_platform()) if "stablehlo.convolution" in lowered.as_text() else None
+    )
 
 
 @functools.cache
-def compiler_options() -> dict[str, Any] | None:
+def compiler_options(platform: str | None = None) -> dict[str, Any] | None:
     """Options for `jax.jit(..., compiler_options=...)` and `lowered.compile(...)`, for one program and no other.
 
+    Args:
+        platform: what it is compiled for; the default device's, at the first call, when None.
+
     Returns:
-        Those for oneDNN where the default device is a CPU and this build of XLA takes them (Linux on x86-64 does, at
+        Those for oneDNN where the device is a CPU and this build of XLA takes them (Linux on x86-64 does, at
         the time of writing), found out by compiling one small convolution; elsewhere None, which changes nothing.
     """
-    if jax.default_backend() != "cpu":
+    if (platform or default_platform()) != "cpu":
         return None
     x, kernel = jax.ShapeDtypeStruct((1, 8, 8, 16), jnp.float32), jax.ShapeDtypeStruct((3, 3, 16, 16), jnp.float32)
 

@@ -11,6 +11,7 @@ import optax
 from jaxd2l.train.optimizer import with_hyperparameters
 
 PyTree = Any
+_GENERATOR = "threefry2x32"  # whatever `jax_default_prng_impl` says: another one draws another run
 
 
 class TrainState(NamedTuple):
@@ -52,7 +53,7 @@ def run_keys(seed: int) -> Keys:
     """
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**32:
         raise ValueError(f"seed must be an integer from 0 to 4294967295, got {seed!r}")
-    return Keys(*jax.random.split(jax.random.key(int(seed)), 3))
+    return Keys(*jax.random.split(jax.random.key(int(seed), impl=_GENERATOR), 3))
 
 
 def init_state(
