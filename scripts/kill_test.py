@@ -5,8 +5,8 @@
 Each run is started again with `--resume` until it finishes; then the next one begins. Half of the kills come at
 a moment drawn uniformly from the whole process, start-up and compilation included; the other half some
 milliseconds after a file of the folder changed, where half-written things would be. After every kill
-`jaxd2l check` has to find nothing wrong. At the end weights must be equal byte for byte and each epoch must be
-in metrics.jsonl once, with equal losses.
+`jaxd2l check` has to find nothing wrong. At the end the weights, of the last and of the best epoch, must be equal byte
+for byte and each epoch must be in metrics.jsonl once, with equal losses.
 
 Processes are forked from one that has imported everything but used no device, so a start takes a second.
 """
@@ -80,11 +80,13 @@ def look(folder: Path) -> set[tuple[str, int]]:
     return found
 
 
-def outcome(folder: Path) -> tuple[str, list[tuple[object, ...]]]:
-    """What has to be equal: the digest of the weights file and the losses of every epoch."""
+def outcome(folder: Path) -> tuple[str, str, list[tuple[object, ...]]]:
+    """What has to be equal: the digests of the last and the best weights and the losses of every epoch."""
     rows = run_folder.read_metrics(folder)
-    digest = hashlib.sha256((folder / run_folder.WEIGHTS).read_bytes()).hexdigest()
-    return digest, [tuple(row[name] for name in LOSSES) for row in rows]
+    last, best = (
+        hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in (run_folder.WEIGHTS, run_folder.BEST)
+    )
+    return last, best, [tuple(row[name] for name in LOSSES) for row in rows]
 
 
 def kill_somewhere(child: int, folder: Path, seconds: float, rng: random.Random) -> int | None:
@@ -165,6 +167,7 @@ def main() -> int:
             "failures": failures,
             "seconds_unbroken": round(seconds, 2),
             "weights_sha256": expected[0],
+            "best_sha256": expected[1],
             "environment": json.loads((work / "unbroken" / run_folder.ENVIRONMENT).read_bytes()),
         }
     print(json.dumps({k: v for k, v in summary.items() if k != "environment"}, indent=2))

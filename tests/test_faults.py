@@ -72,7 +72,8 @@ def _line(capsys):
 
 
 def _assert_equal_ends(folder, expected):
-    assert (folder / "weights.safetensors").read_bytes() == (expected / "weights.safetensors").read_bytes()
+    for name in ("weights.safetensors", "best.safetensors"):
+        assert (folder / name).read_bytes() == (expected / name).read_bytes(), name
     names = ("epoch", "train_loss", "train_accuracy", "test_loss", "test_accuracy")
     found, wanted = ([[row[n] for n in names] for row in run_folder.read_metrics(f)] for f in (folder, expected))
     assert found == wanted

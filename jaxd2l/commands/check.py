@@ -5,8 +5,6 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from jaxd2l import run_folder
 from jaxd2l.commands.exit_code import ExitCode
 from jaxd2l.data import DataError
@@ -64,7 +62,7 @@ def check(folder: Path, config: dict[str, Any]) -> list[Finding]:
     rows = run_folder.whole_rows(folder)
     findings = [Finding(run_folder.CONFIG, f"{config.get('recipe')}, seed {config.get('seed')}")]
     findings += [_environment(folder, "imported_from" not in config and len(rows) != config.get("epochs"))]
-    findings += [_metrics(folder, rows), _weights(folder, len(rows))]
+    findings += [_metrics(folder, rows), _weights(folder, len(rows)), *_best(folder, rows)]
     if (process := run_folder.holder(folder)) is not None:
         return [*findings, Finding(run_folder.CHECKPOINTS, f"not read: process {process} is writing here")]
     return [*findings, *_checkpoints(folder, config, rows)]
@@ -120,12 +118,33 @@ def _weights(folder: Path, epochs: int) -> Finding:
     except DataError as error:
         return Finding(run_folder.WEIGHTS, str(error), wrong=True)
     text = f"{len(tensors)} tensors" + ("" if epoch is None else f" after epoch {epoch}")
-    if not all(np.isfinite(a).all() for a in tensors.values()):
-        return Finding(run_folder.WEIGHTS, f"{text}, not finite", wrong=True)
+    if problem := run_folder.unsound_weights(tensors):
+        return Finding(run_folder.WEIGHTS, f"{text}, {problem}", wrong=True)
     # a kill between the two files leaves the weights one epoch ahead
     if epoch is not None and epoch not in (epochs, epochs + 1):
         return Finding(run_folder.WEIGHTS, f"{text}, but {run_folder.METRICS} has {epochs} epochs", wrong=True)
     return Finding(run_folder.WEIGHTS, text)
+
+
+def _best(folder: Path, rows: list[dict[str, Any]]) -> list[Finding]:
+    """What `best.safetensors` is; nothing where no epoch is finished and it is not there."""
+    file = folder / run_folder.BEST
+    try:
+        best = run_folder.best_of(rows)
+        if not file.exists():
+            text = f"none of epoch {best}, the best: a run of an earlier version, or killed just before it was written"
+            return [Finding(run_folder.BEST, text)] if rows else []
+        tensors, epoch = run_folder.parse_weights(file.read_bytes(), run_folder.BEST)
+    except DataError as error:
+        return [Finding(run_folder.BEST, str(error), wrong=True)]
+    text = f"{len(tensors)} tensors" + ("" if epoch is None else f" after epoch {epoch}")
+    if problem := run_folder.unsound_weights(tensors):
+        return [Finding(run_folder.BEST, f"{text}, {problem}", wrong=True)]
+    if epoch == best:
+        return [Finding(run_folder.BEST, f"{text}, the best")]
+    if run_folder.weights_epoch(folder) == best:  # a kill between the line of an epoch and the copy of its weights
+        return [Finding(run_folder.BEST, f"{text}; epoch {best} is better, and --resume copies its weights")]
+    return [Finding(run_folder.BEST, f"{text}, but epoch {best} of {run_folder.METRICS} is the best", wrong=True)]
 
 
 def _checkpoints(folder: Path, config: dict[str, Any], rows: list[dict[str, Any]]) -> list[Finding]:

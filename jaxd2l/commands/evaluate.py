@@ -2,6 +2,8 @@
 
 import argparse
 import json
+import math
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +29,20 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     parser.add_argument("--dataset", metavar="NAME", help="another data set of the same kind")
     parser.add_argument("--limit-test", type=settings.integer, metavar="N", help="use the first N test examples")
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
+    add_weights_option(parser)
     settings.add_device_option(parser)
     return parser
+
+
+def add_weights_option(parser: argparse.ArgumentParser) -> None:
+    """Which of a run's weights to take."""
+    parser.add_argument(
+        "--weights",
+        choices=run_folder.LAST_OR_BEST,
+        default="last",
+        help="those after the last finished epoch (default), or after the best: highest test accuracy, lowest test "
+        "loss for regression",
+    )
 
 
 def recipe_of(folder: Path) -> tuple[Recipe, dict[str, Any]]:
@@ -44,15 +58,51 @@ def recipe_of(folder: Path) -> tuple[Recipe, dict[str, Any]]:
         raise DataError(f"{folder / run_folder.CONFIG}: {error}") from error
 
 
-def load_weights(folder: Path, recipe: Recipe, data: Dataset) -> tuple[Any, Any]:
+def load_weights(folder: Path, recipe: Recipe, data: Dataset, weights: str = "last") -> tuple[Any, Any]:
     """A run's `(params, batch_stats)`.
 
+    Args:
+        folder: of the run.
+        recipe: whose network it trained.
+        data: of the shapes it was trained on.
+        weights: "last" for those after the last finished epoch, "best" for those after the best one.
+
     Raises:
-        DataError: the file is damaged or does not fit the recipe's network.
+        DataError: the file is damaged, does not fit the recipe's network, holds numbers that are not finite, or the
+            weights of the best epoch were not kept.
+        ValueError: another choice, or no epoch to choose the best of.
+        OSError: it cannot be read.
+    """
+    return fitted(run_folder.choose_weights(folder, weights), folder, recipe, data)
+
+
+def fitted(chosen: run_folder.Chosen, folder: Path, recipe: Recipe, data: Dataset) -> tuple[Any, Any]:
+    """Weights of a run folder as the recipe's `(params, batch_stats)`.
+
+    Raises:
+        DataError: they do not fit the network, or numbers are not finite: how many and where.
     """
     x = jnp.zeros((1, *settings.prepared_shape(recipe, data)))
     expected = jax.eval_shape(lambda: recipe.model.init(jax.random.key(0), x, train=False))
-    return run_folder.read_weights(folder, expected["params"], expected.get("batch_stats", {}))
+    place = str(folder / chosen.place)
+    trees = run_folder.fit_weights(chosen.tensors, expected["params"], expected.get("batch_stats", {}), place)
+    if problem := run_folder.unsound_weights(chosen.tensors):
+        raise DataError(f"{place}: {problem}; take other weights")
+    return trees
+
+
+def which_weights(chosen: run_folder.Chosen, folder: Path) -> str:
+    """Where weights come from, after which epoch, and whether another one was better."""
+    if chosen.epoch is None:
+        return f"{chosen.place}, whose epoch is not known"
+    rows = run_folder.whole_rows(folder)
+    best = run_folder.best_of(rows)
+    if not chosen.epoch:
+        return f"{chosen.place}, from before the first epoch"
+    last = chosen.epoch >= len(rows)  # one more than the lines of metrics.jsonl after a kill between the two files
+    names = [name for name, is_it in (("the last", last), ("the best", chosen.epoch == best)) if is_it]
+    other = f"; epoch {best} was the best (--weights best)" if best not in (None, chosen.epoch) else ""
+    return ", ".join([f"{chosen.place} after epoch {chosen.epoch}", " and ".join(names)]).removesuffix(", ") + other
 
 
 def run(args: argparse.Namespace) -> int:
@@ -62,19 +112,26 @@ def run(args: argparse.Namespace) -> int:
     settings.choose_device(args.device)
     limit = config.get("limit_test") if args.limit_test is None else args.limit_test
     data = settings.checked(settings.limited(load_data(recipe), None, limit), recipe)
-    params, batch_stats = load_weights(args.run_dir, recipe, data)
+    chosen = run_folder.choose_weights(args.run_dir, args.weights)
+    params, batch_stats = fitted(chosen, args.run_dir, recipe, data)
     loss, accuracy = evaluate(recipe, params, batch_stats, data.test)
     shown = "" if accuracy is None else f", accuracy {accuracy:.4f}"
     print(f"{recipe.name} on {data.name}, {len(data.test.x):,} test examples: loss {loss:.4f}{shown}")
+    print(f"weights: {which_weights(chosen, args.run_dir)}")
+    if not math.isfinite(loss):
+        print("warning: the loss is not finite though the weights are: outputs leave float32's range", file=sys.stderr)
     if args.json:
         summary = {
             "recipe": recipe.name,
             "dataset": data.name,
             "examples": len(data.test.x),
-            "test_loss": loss,
+            "test_loss": loss if math.isfinite(loss) else None,
             "test_accuracy": accuracy,
             "device": run_folder.device_name(),
             "run_dir": str(args.run_dir),
+            "weights": args.weights,
+            "epoch": chosen.epoch,
+            "best_epoch": run_folder.best_of(run_folder.whole_rows(args.run_dir)),
         }
         print(json.dumps(summary, allow_nan=False))
     return ExitCode.DONE

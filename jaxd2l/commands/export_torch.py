@@ -4,10 +4,11 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from jaxd2l import run_folder
 from jaxd2l.commands import settings
-from jaxd2l.commands.evaluate import load_weights, recipe_of
+from jaxd2l.commands.evaluate import add_weights_option, fitted, recipe_of, which_weights
 from jaxd2l.commands.exit_code import ExitCode
-from jaxd2l.interop.torch import save_torch
+from jaxd2l.interop.torch import serialize_torch
 from jaxd2l.recipes import load_data
 
 
@@ -22,6 +23,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     parser.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="a folder that jaxd2l train wrote")
     parser.add_argument("file", type=Path, metavar="FILE", help="the .safetensors file to write")
     parser.add_argument("--overwrite", action="store_true", help="replace FILE where it exists")
+    add_weights_option(parser)
     return parser
 
 
@@ -30,12 +32,21 @@ def run(args: argparse.Namespace) -> int:
 
     Raises:
         ValueError: the file exists, or no PyTorch names are known for the network.
+        DataError: the weights are damaged, not finite, or those of the best epoch were not kept.
+        OSError: they cannot be read, or the file cannot be written.
     """
+    if args.file.is_dir():
+        raise IsADirectoryError(f"{args.file} is a folder; name the .safetensors file to write")
+    if args.file.exists() and not args.file.is_file():
+        raise ValueError(f"{args.file} is no regular file; name the .safetensors file to write")
     if args.file.exists() and not args.overwrite:
         raise ValueError(f"{args.file} exists; name another file or give --overwrite")
     recipe, _ = recipe_of(args.run_dir)
     data = load_data(recipe)
-    params, batch_stats = load_weights(args.run_dir, recipe, data)
-    save_torch(args.file, recipe.model, params, batch_stats, settings.prepared_shape(recipe, data))
+    chosen = run_folder.choose_weights(args.run_dir, args.weights)
+    params, batch_stats = fitted(chosen, args.run_dir, recipe, data)
+    content = serialize_torch(recipe.model, params, batch_stats, settings.prepared_shape(recipe, data))
+    run_folder.write_atomically(args.file.resolve(), content)
     print(f"{recipe.name}: weights of {args.run_dir} are in {args.file}")
+    print(f"weights: {which_weights(chosen, args.run_dir)}")
     return ExitCode.DONE

@@ -32,13 +32,14 @@ def run(args: argparse.Namespace) -> int:
     """Convert as asked.
 
     Raises:
-        DataError: the file is no safetensors file, or its names and shapes are not the network's; all are listed.
+        DataError: the file is no safetensors file, or its names and shapes are not the network's, all of them listed,
+            or its numbers are not finite.
     """
     recipe = settings.overridden(find(args.recipe), vars(args))
     run_folder.check_free(args.out, args.overwrite)
     data = load_data(recipe)
     shape = settings.prepared_shape(recipe, data)
-    params, batch_stats = load_torch(args.file, recipe.model, shape)
+    params, batch_stats = load_torch(args.file, recipe.model, shape, on_remark=print)
     run_folder.create(args.out, args.overwrite)
     config = {"recipe": recipe.name, **recipe.settings(), "model": repr(recipe.model), "imported_from": args.file.name}
     run_folder.write_json(args.out / run_folder.CONFIG, config)

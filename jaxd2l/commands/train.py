@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from jaxd2l.train import (
     Recipe,
     Run,
     TrainState,
+    best_epoch,
     compile_program,
     empty_tally,
     fit,
@@ -49,8 +51,9 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "train",
         help="train a recipe and write a run folder",
-        description="Train a recipe. Writes config.json, environment.json, metrics.jsonl, weights.safetensors and "
-        "checkpoints into the run's folder. SIGTERM and Ctrl-C save before they stop it; --resume goes on.",
+        description="Train a recipe. Writes config.json, environment.json, metrics.jsonl, weights.safetensors, "
+        "best.safetensors and checkpoints into the run's folder. SIGTERM and Ctrl-C save before they stop it; "
+        "--resume goes on.",
         epilog=f"recipes: {', '.join(RECIPES)} (see jaxd2l list)",
     )
     parser.add_argument("recipe", metavar="RECIPE", help="which network and settings")
@@ -189,6 +192,7 @@ def _run(args: argparse.Namespace, signals: StopSignals, stack: ExitStack) -> in
     if warning := _at_chance(data, done.epochs[-1]):
         console.say(f"warning: {warning}")
     console.say(f"run folder: {folder}")
+    console.say(_kept_weights(folder, done.epochs))
     if args.json:
         parameters = count(done.state.params)
         _print_summary(data.name, done, parameters, program.compile_seconds, folder)
@@ -239,12 +243,24 @@ def _is_finished(folder: Path, recipe: Recipe) -> bool:
 def _report_finished(args: argparse.Namespace, recipe: Recipe, data: Dataset, seed: int, folder: Path) -> int:
     if not args.quiet:
         print(f"{folder} is finished: {recipe.epochs} of {recipe.epochs} epochs", flush=True)
+    run_folder.put_best_in_order(folder, run_folder.whole_rows(folder), _warn)
+    results = tuple(EpochResult(**row) for row in run_folder.whole_rows(folder))
+    if not args.quiet:
+        print(_kept_weights(folder, results), flush=True)
     if args.json:
-        results = tuple(EpochResult(**row) for row in run_folder.whole_rows(folder))
         state: Any = None  # not read: the weights file has what the summary tells
         parameters = run_folder.count_parameters(folder)
         _print_summary(data.name, Run(recipe, seed, state, results, 0.0), parameters, 0.0, folder)
     return ExitCode.DONE
+
+
+def _kept_weights(folder: Path, results: Sequence[EpochResult]) -> str:
+    """Which epochs' weights the folder of a finished run holds."""
+    best = best_epoch(results)
+    kept = run_folder.weights_epoch(folder, run_folder.BEST) == best
+    return f"weights: {run_folder.WEIGHTS} after epoch {results[-1].epoch}, the last; " + (
+        f"{run_folder.BEST} after epoch {best}, the best" if kept else f"those of epoch {best}, the best, are lost"
+    )
 
 
 def _make_deterministic() -> None:
@@ -286,6 +302,7 @@ def _print_summary(dataset: str, done: Run, parameters: int, compile_seconds: fl
         "test_loss": last.test_loss,
         "test_accuracy": last.test_accuracy,
         "best_test_accuracy": done.best_test_accuracy,
+        "best_epoch": done.best_epoch,
         "compile_seconds": round(compile_seconds, 3),
         "train_seconds": round(done.train_seconds, 3),
         "images_per_second": round(done.images_per_second, 1),

@@ -4,6 +4,7 @@
     environment.json     versions, device, commit, digests of the data
     metrics.jsonl        a line an epoch, written as it happens
     weights.safetensors  parameters and batch statistics after the last finished epoch
+    best.safetensors     likewise, after the best epoch: highest test accuracy, for regression lowest test loss
     checkpoints/         what it takes to go on from inside an epoch, by number of updates
     damaged/             checkpoints that did not agree with their digests
     .lock                held by the process that writes here
@@ -12,13 +13,17 @@ Nothing in it is executed when it is read: JSON and safetensors only, never a pi
 
 - `check_free`, `create`, `begun`, `finished_epochs`, `read_config`, `default_path`: the folder as a whole
 - `append_metrics`, `write_metrics`, `read_metrics`, `whole_rows`, `ends_whole`: its epochs
-- `write_weights`, `read_weights`, `weights_epoch`, `count_parameters`, `parse_weights`, `flatten`: its weights
+- `write_weights`, `read_weights`, `weights_epoch`, `count_parameters`, `parse_weights`, `flatten`,
+  `serialize_weights`, `fit_weights`, `unsound_weights`: its weights
+- `choose_weights`, `best_of`, `put_best_in_order`: those of the last and of the best epoch
 - `write_atomically`, `write_json`, `remove_partial_files`: any file, whole or not at all
 - `FolderLock`, `FolderInUseError`, `holder`: one run a folder
 - `environment`, `conditions`, `device_name`, `note_start`, `differences`: where it ran, and what of it decides bits
 """
 
+from jaxd2l.run_folder.best import LAST_OR_BEST, Chosen, best_of, choose_weights, put_best_in_order
 from jaxd2l.run_folder.files import (
+    BEST,
     CHECKPOINTS,
     CONFIG,
     DAMAGED,
@@ -34,20 +39,28 @@ from jaxd2l.run_folder.lock import FolderInUseError, FolderLock, holder
 from jaxd2l.run_folder.metrics import append_metrics, ends_whole, read_metrics, whole_rows, write_metrics
 from jaxd2l.run_folder.provenance import conditions, device_name, differences, environment, note_start
 from jaxd2l.run_folder.weights import count_parameters, flatten, read_weights, weights_epoch, write_weights
+from jaxd2l.run_folder.weights import fit_to as fit_weights
 from jaxd2l.run_folder.weights import parse as parse_weights
+from jaxd2l.run_folder.weights import serialize as serialize_weights
+from jaxd2l.run_folder.weights import unsound as unsound_weights
 
 __all__ = [
+    "BEST",
     "CHECKPOINTS",
     "CONFIG",
     "DAMAGED",
     "ENVIRONMENT",
+    "LAST_OR_BEST",
     "METRICS",
     "WEIGHTS",
+    "Chosen",
     "FolderInUseError",
     "FolderLock",
     "append_metrics",
     "begun",
+    "best_of",
     "check_free",
+    "choose_weights",
     "conditions",
     "count_parameters",
     "create",
@@ -57,14 +70,18 @@ __all__ = [
     "ends_whole",
     "environment",
     "finished_epochs",
+    "fit_weights",
     "flatten",
     "holder",
     "note_start",
     "parse_weights",
+    "put_best_in_order",
     "read_config",
     "read_metrics",
     "read_weights",
     "remove_partial_files",
+    "serialize_weights",
+    "unsound_weights",
     "weights_epoch",
     "whole_rows",
     "write_atomically",

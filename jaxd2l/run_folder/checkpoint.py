@@ -13,7 +13,6 @@ import errno
 import hashlib
 import json
 import logging
-import math
 import shutil
 import threading
 from collections.abc import Callable, Mapping
@@ -45,7 +44,7 @@ class Checkpoint(NamedTuple):
 class Checkpoints:
     """The checkpoints of one run, in one folder, numbered by updates made.
 
-    The newest `keep` stay, and the one with the highest score. One writer a folder: the caller holds a lock.
+    The newest `keep` stay, and the earliest one with the highest score. One writer a folder: the caller holds a lock.
     """
 
     def __init__(self, folder: Path, *, keep: int = 2, damaged: Path | None = None, read_only: bool = False) -> None:
@@ -227,7 +226,8 @@ class Checkpoints:
                     self._scores[number] = self.read(number).facts.get("score")
                 except DataError:
                     self._scores[number] = None
-        best = max(numbers, key=lambda n: (-math.inf if self._scores[n] is None else self._scores[n], n))
+        scored = [number for number in numbers if self._scores[number] is not None]
+        best = max(scored, key=lambda n: (self._scores[n], -n), default=None)  # the earliest among equals
         old = [number for number in numbers[: -self._keep] if number != best]
         for number in old:  # Orbax deletes file by file: a kill would leave half a checkpoint under its own name
             trash = self._folder / f"{_TRASH}{number}"

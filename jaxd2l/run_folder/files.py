@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 CONFIG, ENVIRONMENT, METRICS, WEIGHTS = "config.json", "environment.json", "metrics.jsonl", "weights.safetensors"
-FILES = (CONFIG, ENVIRONMENT, METRICS, WEIGHTS)
+BEST = "best.safetensors"
+FILES = (CONFIG, ENVIRONMENT, METRICS, WEIGHTS, BEST)
 CHECKPOINTS, DAMAGED = "checkpoints", "damaged"
 _TEMPORARY = re.compile(rf"\.({'|'.join(map(re.escape, FILES))})\.[0-9]+\Z")
 

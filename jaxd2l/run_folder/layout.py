@@ -10,6 +10,7 @@ from typing import Any
 
 from jaxd2l.data import DataError
 from jaxd2l.run_folder.files import (
+    BEST,
     CHECKPOINTS,
     CONFIG,
     DAMAGED,
@@ -87,7 +88,7 @@ def begun(path: Path) -> bool:
     """Whether the folder holds a run that got as far as its configuration, or what is left of one."""
     if not path.is_dir():
         return False
-    traces = (CONFIG, WEIGHTS, CHECKPOINTS, DAMAGED)
+    traces = (CONFIG, WEIGHTS, BEST, CHECKPOINTS, DAMAGED)
     return any((path / name).exists() for name in traces) or bool(whole_rows(path))
 
 

@@ -14,6 +14,7 @@ import jax
 import numpy as np
 
 from jaxd2l.data import DataError
+from jaxd2l.interop import safetensors_file, soundness
 from jaxd2l.run_folder.files import WEIGHTS, write_atomically
 
 PyTree = Any
@@ -41,10 +42,10 @@ def read_weights(path: Path, params: PyTree, batch_stats: PyTree) -> tuple[PyTre
     return fit_to(tensors, params, batch_stats, str(file))
 
 
-def weights_epoch(path: Path) -> int | None:
+def weights_epoch(path: Path, file: str = WEIGHTS) -> int | None:
     """After which epoch the folder's weights were taken; None where there are none or they are damaged."""
     try:
-        return parse((path / WEIGHTS).read_bytes(), WEIGHTS)[1]
+        return parse((path / file).read_bytes(), file)[1]
     except (FileNotFoundError, DataError):
         return None
 
@@ -68,9 +69,13 @@ def flatten(params: PyTree, batch_stats: PyTree) -> dict[str, np.ndarray]:
 
 def serialize(params: PyTree, batch_stats: PyTree, epoch: int | None = None) -> bytes:
     """The file's bytes; `epoch` is the one after which the weights were taken, 0 for initial ones."""
+    return pack(flatten(params, batch_stats), epoch)
+
+
+def pack(tensors: dict[str, np.ndarray], epoch: int | None) -> bytes:
+    """`serialize` of what `flatten` gives."""
     from safetensors.numpy import save
 
-    tensors = flatten(params, batch_stats)
     facts = {"epoch": epoch, "sha256": _digest(tensors)}
     return save(tensors, metadata={_KEY: json.dumps(facts)})
 
@@ -88,15 +93,11 @@ def parse(data: bytes, name: str) -> tuple[dict[str, np.ndarray], int | None]:
     Raises:
         DataError: no safetensors file, a damaged one, or one that does not agree with its digest.
     """
-    from safetensors import SafetensorError
-    from safetensors.numpy import load
-
     try:
-        tensors = load(data)
-        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-        facts = json.loads((header.get("__metadata__") or {}).get(_KEY, "{}"))
+        tensors, metadata = safetensors_file.parse(data)
+        facts = json.loads(metadata.get(_KEY, "{}"))
         epoch, digest = facts.get("epoch"), facts.get("sha256")
-    except (SafetensorError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+    except (ValueError, AttributeError, RecursionError) as error:
         raise DataError(f"{name}: no safetensors file ({' '.join(str(error).split())})") from error
     if facts and digest != _digest(tensors):
         raise DataError(f"{name}: damaged, its tensors do not agree with their SHA-256; resume or rerun the training")
@@ -121,7 +122,7 @@ def fit_to(tensors: Mapping[str, np.ndarray], params: PyTree, batch_stats: PyTre
     leaves, structure = jax.tree_util.tree_flatten_with_path({"params": params, "batch_stats": batch_stats})
     names = [".".join(key.key for key in keys) for keys, _ in leaves]
     problems = [f"{n} is missing" for n in names if n not in tensors]
-    problems += [f"{n} is not expected" for n in tensors if n not in names]
+    problems += [f"{safetensors_file.printable(n)} is not expected" for n in tensors if n not in names]
     for n, (_, leaf) in zip(names, leaves, strict=True):
         if n in tensors and (tensors[n].shape, tensors[n].dtype) != (leaf.shape, leaf.dtype):
             got = tensors[n]
@@ -130,6 +131,12 @@ def fit_to(tensors: Mapping[str, np.ndarray], params: PyTree, batch_stats: PyTre
         raise DataError(f"{name}: does not fit the network: {'; '.join(problems)}")
     trees = jax.tree_util.tree_unflatten(structure, [tensors[n] for n in names])
     return trees["params"], trees["batch_stats"]
+
+
+def unsound(tensors: Mapping[str, np.ndarray]) -> str | None:
+    """How many numbers are NaN, infinite or negative variances, and where; None where none is."""
+    variances = [name for name in tensors if name.startswith("batch_stats.") and name.endswith(".var")]
+    return soundness.unsound(tensors, variances)
 
 
 def _digest(tensors: Mapping[str, np.ndarray]) -> str:

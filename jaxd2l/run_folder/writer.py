@@ -1,8 +1,8 @@
 """Writes a run into its folder while it goes, and finds where it stood when it is started again.
 
-Two promises hold whatever kills the process: `weights.safetensors` and `metrics.jsonl` never go back (an epoch
-that is computed a second time, because the checkpoint is older, is compared and not written again), and a
-checkpoint is saved from a finite state or not at all.
+Two promises hold whatever kills the process: `weights.safetensors`, `best.safetensors` and `metrics.jsonl` never go
+back (an epoch that is computed a second time, because the checkpoint is older, is compared and not written again), and
+a checkpoint is saved from a finite state or not at all.
 """
 
 import re
@@ -42,6 +42,7 @@ class RunWriter:
         self._stop, self._warn, self._every = stop, warn, every
         self._checkpoints = Checkpoints(folder / run_folder.CHECKPOINTS, keep=keep, damaged=folder / run_folder.DAMAGED)
         self._rows: list[dict[str, Any]] = []
+        self._best: int | None = None  # the epoch of best.safetensors
         self._saved_at = time.monotonic()
 
     def restore(self, like: Progress) -> Progress | None:
@@ -71,7 +72,7 @@ class RunWriter:
         return len(self._rows)
 
     def epoch(self, result: EpochResult, state: TrainState) -> None:
-        """Write the weights and the line of a finished epoch, unless they are there.
+        """Write the weights and the line of a finished epoch, unless they are there, and the weights as the best.
 
         Raises:
             OSError: the folder cannot be written; the files of the epoch before stay.
@@ -80,16 +81,24 @@ class RunWriter:
         written = self._rows[result.epoch - 1 : result.epoch]
         if written:
             if all(written[0][name] == row[name] for name in _REPRODUCED):
+                if run_folder.best_of(self._rows) == result.epoch != self._best:
+                    self._keep_best(result.epoch, _bytes(result, state))
                 return
             self._warn(
                 f"epoch {result.epoch} came out differently than before (train loss {row['train_loss']:.9g}, was "
                 f"{written[0]['train_loss']:.9g}): another device, core count or version; its files are replaced"
             )
             self._rows = self._rows[: result.epoch - 1]
+            if self._best is not None and self._best >= result.epoch:  # of an epoch that is replaced
+                (self._folder / run_folder.BEST).unlink(missing_ok=True)
             run_folder.write_metrics(self._folder, self._rows)
-        run_folder.write_weights(self._folder, state.params, state.batch_stats, result.epoch)
+            self._find_best()
+        weights = _bytes(result, state)
+        run_folder.write_atomically(self._folder / run_folder.WEIGHTS, weights)
         run_folder.append_metrics(self._folder, result)
         self._rows.append(row)
+        if run_folder.best_of(self._rows) == result.epoch:
+            self._keep_best(result.epoch, weights)
 
     def chunk(self, progress: Progress) -> None:
         """Save where it is time to, or stop where a signal asked for it.
@@ -135,6 +144,14 @@ class RunWriter:
                 raise
             self._warn(str(failed))
 
+    def _keep_best(self, epoch: int, weights: bytes) -> None:
+        run_folder.write_atomically(self._folder / run_folder.BEST, weights)
+        self._best = epoch
+
+    def _find_best(self) -> None:
+        run_folder.put_best_in_order(self._folder, self._rows, self._warn)
+        self._best = run_folder.weights_epoch(self._folder, run_folder.BEST)
+
     def _save(self, progress: Progress) -> None:
         self._saved_at = time.monotonic()
         last = progress.results[-1] if progress.step == 0 and progress.results else None
@@ -158,9 +175,14 @@ class RunWriter:
         if rows != run_folder.whole_rows(self._folder) or not run_folder.ends_whole(self._folder):
             run_folder.write_metrics(self._folder, rows)
         self._rows = rows
+        self._find_best()
 
 
 _REPRODUCED = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
+
+
+def _bytes(result: EpochResult, state: TrainState) -> bytes:
+    return run_folder.serialize_weights(state.params, state.batch_stats, result.epoch)
 
 
 def refuse_other_settings(folder: Path, found: Mapping[str, Any], asked: Mapping[str, Any]) -> None:

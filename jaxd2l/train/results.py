@@ -1,6 +1,7 @@
 """A run, while it goes and when it is over: where it stands, what each epoch came to, how it ended."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from jaxd2l.train.recipe import Recipe
@@ -28,6 +29,15 @@ class EpochResult(NamedTuple):
     test_accuracy: float | None
     seconds: float
     images_per_second: float
+
+
+def best_epoch(results: Sequence[EpochResult]) -> int:
+    """The epoch of highest test accuracy, of lowest test loss where there is no accuracy; the earliest among equals.
+
+    Args:
+        results: of the finished epochs, at least one.
+    """
+    return max(results, key=lambda r: (-r.test_loss if r.test_accuracy is None else r.test_accuracy, -r.epoch)).epoch
 
 
 class Progress(NamedTuple):
@@ -84,6 +94,11 @@ class Run:
     def best_test_accuracy(self) -> float | None:
         """The highest test accuracy of any epoch; None for regression."""
         return max((e.test_accuracy for e in self.epochs if e.test_accuracy is not None), default=None)
+
+    @property
+    def best_epoch(self) -> int:
+        """The epoch of highest test accuracy, of lowest test loss for regression; the earliest among equals."""
+        return best_epoch(self.epochs)
 
 
 class DivergenceError(ArithmeticError):
