@@ -8,10 +8,11 @@ import zipfile
 from pathlib import Path
 
 _SAVE = "safetensors.torch.save_file(net.state_dict(), path)"
-PICKLE = (
-    "is a pickle, as torch.save writes it: loading one runs whatever code it holds, so it is refused. "
+_REFUSED = (
+    "loading one runs whatever code it holds, so it is refused. "
     f"Where it was trained, write the same weights with {_SAVE}."
 )
+_PICKLE = f"is a pickle, as torch.save writes it: {_REFUSED}"
 _TEXT_PICKLE = re.compile(rb"\(?c[\w.]+\n[\w.]+\n|\(dp?\d*\n|\(lp?\d*\n|[}\]]q.")  # protocols 0 and 1
 
 _MAGIC = (
@@ -25,11 +26,11 @@ _MAGIC = (
     (0, b"\xfd7zXZ\x00", "compressed with xz", "unpack it with unxz"),
     (0, b"\x28\xb5\x2f\xfd", "compressed with zstd", "unpack it with unzstd"),
     (0, b"7z\xbc\xaf\x27\x1c", "a 7z archive", "unpack it and give the .safetensors file in it"),
-    (0, b"version https://git-lfs", "a Git LFS pointer, not the file it stands for", "run `git lfs pull` where it is"),
+    (0, b"version https://git-lfs", "a Git LFS pointer", "run `git lfs pull` where it is"),
 )
 
 
-def kind_of(head: bytes, path: Path) -> str | None:
+def kind_of(head: bytes, path: Path) -> str:
     """The rest of a sentence that begins with the file's name: what it is and what to do.
 
     Args:
@@ -37,12 +38,12 @@ def kind_of(head: bytes, path: Path) -> str | None:
         path: to look into a zip archive's table of contents.
 
     Returns:
-        None for bytes of no known kind.
+        For bytes of no known kind only what to do.
     """
     if not head:
         return "is empty, so it is not a safetensors file: save it again, or copy or download it again"
     if re.match(rb"\x80[\x02-\x05]", head) or _TEXT_PICKLE.match(head):
-        return PICKLE
+        return _PICKLE
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return _zip_of(path)
     for place, magic, what, advice in _MAGIC:
@@ -57,17 +58,21 @@ def kind_of(head: bytes, path: Path) -> str | None:
         return f"is JSON, not a safetensors file: write the weights with {_SAVE}"
     if path.suffix == ".onnx":
         return f"is an ONNX model, not a safetensors file: write the weights in PyTorch with {_SAVE}"
-    return None
+    if len(head) < 10:
+        return f"has {len(head)} bytes, fewer than a safetensors file has: save it again, or copy or download it again"
+    return f"is not a safetensors file, nor of another kind that is known: write the weights with {_SAVE}"
 
 
 def _zip_of(path: Path) -> str:
     try:
+        if not path.is_file():
+            raise ValueError("a pipe cannot be read twice")
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
     except Exception:  # damage shows as nearly any exception of zipfile
-        return "is a zip archive cut short, most likely what torch.save writes: " + PICKLE.replace("is a", "a", 1)
+        return f"is a zip archive cut short, most likely a pickle, as torch.save writes it: {_REFUSED}"
     if any(name.endswith(".pkl") for name in names):
-        return PICKLE
+        return _PICKLE
     if names and all(name.endswith(".npy") for name in names):
         advice = "write its arrays with safetensors.numpy.save_file(dict(numpy.load(path)), new_path)"
         return f"is a NumPy archive (.npz), not a safetensors file: {advice}"

@@ -36,7 +36,7 @@ def printable(name: str) -> str:
 
 def begins_like_one(head: bytes) -> bool:
     """Whether a file with these first bytes claims to be a safetensors file: nine of them tell."""
-    return head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= LARGEST_HEADER
+    return head[8:9] in (b"{", b" ", b"\n", b"\t", b"\r") and int.from_bytes(head[:8], "little") <= LARGEST_HEADER
 
 
 def parse(data: bytes) -> tuple[dict[str, np.ndarray], dict[str, str]]:
@@ -54,13 +54,14 @@ def parse(data: bytes) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     if follow < 0:
         raise ValueError(f"it has {len(data)} bytes, fewer than the 8 that tell the size of a header")
     if size > min(follow, LARGEST_HEADER):
-        raise ValueError(f"its first 8 bytes speak of a header of {size:,} bytes and {follow:,} follow: cut short?")
+        raise ValueError(f"a header of {size:,} bytes should follow its first 8, and {follow:,} are there: cut short")
     try:
         flat = deserialize(data)
     except SafetensorError as error:
         raise ValueError(_cut_short(data, size) or _reason(error)) from error
     header = json.loads(data[8 : 8 + size], object_pairs_hook=_once)
-    return {name: _array(name, tensor) for name, tensor in flat}, header.get("__metadata__") or {}
+    arrays = {name: _array(name, tensor) for name, tensor in flat}  # the library's order changes from run to run
+    return {name: arrays[name] for name in header if name in arrays}, header.get("__metadata__") or {}
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -1,15 +1,17 @@
-"""Numbers that no network can compute with: NaN, infinity, and variances below 0, how many and where."""
+"""Numbers that no network can compute with: NaN, infinity, variances below 0; how many and where."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
+_IN_SHORT = {"NaN": "not finite", "infinite": "not finite", "negative": "negative variances"}
 _LISTED = 8  # arrays; where more are wrong the first ones tell enough
 
 
 def unsound(arrays: Mapping[str, np.ndarray], variances: Collection[str] = ()) -> str | None:
-    """What is wrong with the numbers of weights, as the end of a sentence.
+    """What is wrong with the numbers of weights, in a sentence without its full stop.
 
     Args:
         arrays: by name; those of integers are always sound.
@@ -18,25 +20,43 @@ def unsound(arrays: Mapping[str, np.ndarray], variances: Collection[str] = ()) -
     Returns:
         None where all are finite and no variance is negative.
     """
-    wrong, kinds, bad, total = [], set(), 0, 0
-    for name, array in arrays.items():
-        if not jnp.issubdtype(array.dtype, jnp.inexact):
-            continue
-        a = array if array.dtype.kind in "fc" else array.astype(np.float32)  # the 8- and 16-bit ones, exactly
-        total += a.size
-        masks = {"NaN": np.isnan(a), "infinite": np.isinf(a)}
-        if name in variances:
-            masks["negative"] = np.isfinite(a) & (a < 0)
+
+    def masks(name: str, a: np.ndarray) -> dict[str, np.ndarray]:
+        found = {"NaN": np.isnan(a), "infinite": np.isinf(a)}
+        return found | {"negative": np.isfinite(a) & (a < 0)} if name in variances else found
+
+    floats = {name: widened(a) for name, a in arrays.items() if jnp.issubdtype(a.dtype, jnp.inexact)}
+    return _told(floats, ((name, masks(name, a)) for name, a in floats.items()))
+
+
+def beyond(arrays: Mapping[str, np.ndarray], dtype: Any) -> str | None:
+    """Which finite numbers of floating point would become infinite in `dtype`, likewise; None where none would."""
+    largest = jnp.finfo(dtype).max
+    what = f"beyond {float(largest):.2g} ({dtype})"
+    with np.errstate(over="ignore"):
+        lost = ((name, {what: np.isfinite(a) & ~np.isfinite(a.astype(dtype))}) for name, a in arrays.items())
+        return _told(arrays, lost)
+
+
+def widened(a: np.ndarray) -> np.ndarray:
+    """An 8- or 16-bit float that NumPy does not have by itself as float32, which holds it exactly; others as given."""
+    return a if a.dtype.kind in "fc" else a.astype(np.float32)
+
+
+def _told(arrays: Mapping[str, np.ndarray], found: Iterable[tuple[str, dict[str, np.ndarray]]]) -> str | None:
+    wrong, kinds, bad = [], dict[str, None](), 0
+    for name, masks in found:
         here = np.any(list(masks.values()), axis=0)
         if not here.any():
             continue
-        kinds |= {"negative variances" if what == "negative" else "not finite" for what in masks if masks[what].any()}
         bad += int(np.count_nonzero(here))
-        told = " and ".join(f"{np.count_nonzero(mask):,} {what}" for what, mask in masks.items() if mask.any())
+        counted = {what: np.count_nonzero(mask) for what, mask in masks.items() if mask.any()}
+        kinds |= dict.fromkeys(_IN_SHORT.get(what, "too large") for what in counted)
+        counts = " and ".join(f"{count:,} {what}" for what, count in counted.items())
         first = tuple(int(i) for i in np.argwhere(here)[0])
-        wrong.append(f"{name} has {told} of {a.size:,}, the first at {first}")
+        wrong.append(f"{name} has {counts} of {arrays[name].size:,}, the first at {first}")
     if not wrong:
         return None
     more = f"; and {len(wrong) - _LISTED} more arrays" if len(wrong) > _LISTED else ""
-    listed = "; ".join(wrong[:_LISTED])
-    return f"{bad:,} of {total:,} numbers are {' or '.join(sorted(kinds, reverse=True))}: {listed}{more}"
+    total = sum(a.size for a in arrays.values())
+    return f"{bad:,} of {total:,} numbers are {' or '.join(kinds)}: {'; '.join(wrong[:_LISTED])}{more}"

@@ -27,10 +27,10 @@ def read_state_dict(path: Path) -> dict[str, np.ndarray]:
         raise IsADirectoryError(f"{path} is a folder; name a .safetensors file, {found}")
     with open(path, "rb") as file:
         head = file.read(4096)
-        if not begins_like_one(head) and (kind := kind_of(head, path)) is not None:
-            raise DataError(f"{path} {kind}")
-        content = head if not begins_like_one(head) else head + file.read()
+        if not begins_like_one(head):
+            raise DataError(f"{path} {kind_of(head, path)}")
+        content = head + file.read()
     try:
         return parse(content)[0]
     except ValueError as error:
-        raise DataError(f"{path} is not a safetensors file: {error}") from error
+        raise DataError(f"{path} is not a safetensors file that can be read: {error}") from error

@@ -15,7 +15,8 @@ import numpy as np
 
 from jaxd2l.data.error import DataError
 from jaxd2l.interop.names import different_names, shortened, transposed, unwrapped
-from jaxd2l.interop.soundness import unsound
+from jaxd2l.interop.safetensors_file import printable
+from jaxd2l.interop.soundness import beyond, unsound, widened
 from jaxd2l.interop.state_dict import read_state_dict
 from jaxd2l.interop.torch_layout import weights_of
 
@@ -58,8 +59,8 @@ def from_torch(
     names = unwrapped(arrays, expected)
     given = {names[name]: a for name, a in arrays.items()}
     remark = on_remark or (lambda line: None)
-    if wrapped := [name for name, inner in names.items() if name != inner]:
-        remark(f"names are taken over without their wrappers: {wrapped[0]} as {names[wrapped[0]]}, and so on")
+    if wrapped := [f"{printable(name)} as {printable(inner)}" for name, inner in names.items() if name != inner]:
+        remark(f"names are taken over without their wrappers: {wrapped[0]}, and so on")
     wrong = different_names(expected, {name: a.shape for name, a in given.items()})
     for name, shape in expected.items():
         if name in given and given[name].shape != shape:
@@ -189,16 +190,13 @@ def _converted(arrays: State, dtype: Any, remark: Callable[[str], None]) -> dict
     if problem := unsound(arrays, variances):
         raise DataError(f"{problem}. Take weights from before the training diverged.")
     target = jax.dtypes.canonicalize_dtype(dtype)
-    with np.errstate(over="ignore"):
-        # NumPy knows no way from one 8- or 16-bit float to another; float32 holds them all exactly
-        wide = {name: a if a.dtype.kind == "f" else a.astype(np.float32) for name, a in arrays.items()}
-        converted = {name: a.astype(target) for name, a in wide.items()}
-    if problem := unsound(converted):
-        raise DataError(f"finite numbers are beyond the range of {target}, up to {jnp.finfo(target).max}: {problem}")
+    wide = {name: widened(a) for name, a in arrays.items()}
+    if problem := beyond(wide, target):
+        raise DataError(problem)
     if found := sorted({str(a.dtype) for a in arrays.values()} - {str(target)}):
         rounded = any(_mantissa(a.dtype) > _mantissa(target) for a in arrays.values())
         remark(f"numbers are {', '.join(found)} and become {target}" + (", rounded" if rounded else ", exactly"))
-    return converted
+    return {name: a.astype(target) for name, a in wide.items()}
 
 
 def _mantissa(dtype: Any) -> int:
