@@ -59,7 +59,7 @@ def kind_of(head: bytes, path: Path) -> str:
     if path.suffix == ".onnx":
         return f"is an ONNX model, not a safetensors file: write the weights in PyTorch with {_SAVE}"
     if len(head) < 10:
-        return f"has {len(head)} bytes, fewer than a safetensors file has: save it again, or copy or download it again"
+        return f"is not a safetensors file: {len(head)} bytes are fewer than any has; save, copy or download it again"
     return f"is not a safetensors file, nor of another kind that is known: write the weights with {_SAVE}"
 
 

@@ -40,7 +40,12 @@ def beyond(arrays: Mapping[str, np.ndarray], dtype: Any) -> str | None:
 
 def widened(a: np.ndarray) -> np.ndarray:
     """An 8- or 16-bit float that NumPy does not have by itself as float32, which holds it exactly; others as given."""
-    return a if a.dtype.kind in "fc" else a.astype(np.float32)
+    return a.astype(np.float32) if registered(a.dtype) else a
+
+
+def registered(dtype: np.dtype) -> bool:
+    """Whether NumPy knows the number format only from a package such as `ml_dtypes`."""
+    return dtype.isbuiltin == 2
 
 
 def _told(arrays: Mapping[str, np.ndarray], found: Iterable[tuple[str, dict[str, np.ndarray]]]) -> str | None:

@@ -16,7 +16,7 @@ import numpy as np
 from jaxd2l.data.error import DataError
 from jaxd2l.interop.names import different_names, shortened, transposed, unwrapped
 from jaxd2l.interop.safetensors_file import printable
-from jaxd2l.interop.soundness import beyond, unsound, widened
+from jaxd2l.interop.soundness import beyond, registered, unsound, widened
 from jaxd2l.interop.state_dict import read_state_dict
 from jaxd2l.interop.torch_layout import weights_of
 
@@ -200,4 +200,4 @@ def _converted(arrays: State, dtype: Any, remark: Callable[[str], None]) -> dict
 
 
 def _mantissa(dtype: Any) -> int:
-    return int((np.finfo if dtype.kind == "f" else jnp.finfo)(dtype).nmant)
+    return int((jnp.finfo if registered(dtype) else np.finfo)(dtype).nmant)

@@ -111,7 +111,7 @@ TWICE = b'{"a":%s,"a":%s}' % ((json.dumps(ENTRY).encode(),) * 2)
 STATE = collections.OrderedDict(a=1)
 REFUSED = {
     "empty": (b"", "is empty.*again"),
-    "shorter than any": (SOUND[:5], "has 5 bytes.*again"),
+    "shorter than any": (SOUND[:5], "5 bytes are fewer than any has; save, copy or download it again"),
     "cut in the header": (SOUND[:40], r"a header of \d+ bytes should follow its first 8, and 32 are there: cut short"),
     "cut in the numbers": (SOUND[:-3], "describes 44 bytes of numbers and 41 follow: cut short, so copy or save it"),
     "longer than its header": (SOUND + b"\0", "describes 44 bytes of numbers and 45 follow: something was added"),

@@ -3,6 +3,7 @@ import pickle
 import chex
 import jax
 import jax.numpy as jnp
+import ml_dtypes
 import numpy as np
 import pytest
 import torch_rule
@@ -80,6 +81,152 @@ def test_everything_wrong_is_listed_in_one_error():
         "3.bias: int32, expected floating point",
     ):
         assert part in str(error.value)
+
+
+FLOATS = [np.float64, np.float32, np.float16, ml_dtypes.bfloat16, ml_dtypes.float8_e4m3fn, ml_dtypes.float8_e5m2]
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=lambda dtype: np.dtype(dtype).name)
+def test_every_float_becomes_float32_of_the_same_value_and_is_said(dtype):
+    state = {name: a.astype(dtype) for name, a in state_of(LENET_BN).items()}
+    remarks = []
+    params, stats = from_torch(LENET_BN, state, SHAPE, on_remark=remarks.append)
+    wide = from_torch(LENET_BN, {name: a.astype(np.float32) for name, a in state.items()}, SHAPE)
+    chex.assert_trees_all_equal((params, stats), wide)
+    told = {np.dtype(np.float32): [], np.dtype(np.float64): ["numbers are float64 and become float32, rounded"]}
+    exactly = [f"numbers are {np.dtype(dtype)} and become float32, exactly"]
+    assert remarks == told.get(np.dtype(dtype), exactly)
+
+
+@pytest.mark.parametrize(
+    "dtype", [np.int8, np.int64, np.uint8, bool, np.complex64, object], ids=lambda dtype: np.dtype(dtype).name
+)
+def test_what_is_no_floating_point_is_listed_by_name(dtype):
+    state = {name: np.zeros(a.shape, dtype) for name, a in state_of(LeNet()).items()}
+    with pytest.raises(DataError) as error:
+        from_torch(LeNet(), state, SHAPE)
+    for name in state:
+        assert str(error.value).count(f" {name}: {np.dtype(dtype)}, expected floating point") == 1
+
+
+WRAPPERS = ["module.", "_orig_mod.", "module._orig_mod.", "_orig_mod.module.", "model.", "state_dict.", "net.0."]
+WRAPPERS += ["state_dict.model._orig_mod.module.", "module.model._orig_mod.", "_orig_mod.model.module.backbone."]
+
+
+@pytest.mark.parametrize("name", ["linear", "mlp", "lenet_bn"])
+@pytest.mark.parametrize("wrapper", WRAPPERS)
+def test_what_a_wrapper_puts_before_all_names_is_taken_off_and_said_once(name, wrapper):
+    network = MODELS[name].small or MODELS[name].network
+    shape = torch_rule.CASES[name].input_shape
+    state = state_of(network, shape)
+    remarks = []
+    counters = {"num_batches_tracked": np.array(3)}
+    given = {wrapper + key: a for key, a in (state | counters).items()}
+    found = from_torch(network, given, shape, on_remark=remarks.append)
+    chex.assert_trees_all_equal(found, from_torch(network, state, shape))
+    assert len(remarks) == 1
+    first = next(iter(state))
+    assert f"{wrapper}{first} as {first}" in remarks[0]
+
+
+def test_layers_compiled_one_by_one_and_averaged_weights_are_taken_over():
+    state = state_of(LeNet())
+    compiled = {f"{name.split('.')[0]}._orig_mod.{name.split('.')[1]}": a for name, a in state.items()}
+    averaged = {"n_averaged": np.array(7)} | {f"module.{name}": a for name, a in state.items()}
+    for given in (compiled, averaged):
+        chex.assert_trees_all_equal(from_torch(LeNet(), given, SHAPE), from_torch(LeNet(), state, SHAPE))
+
+
+@pytest.mark.parametrize("wrapper", ["module.", "_orig_mod."])
+def test_a_wrapper_around_some_names_only_is_refused_with_each_name_once(wrapper):
+    state = state_of(LeNet())
+    given = {wrapper * (i % 2) + name: a for i, (name, a) in enumerate(state.items())}
+    with pytest.raises(DataError) as error:
+        from_torch(LeNet(), given, SHAPE)
+    for name, shape in list(torch_shapes(LeNet(), SHAPE).items())[1::2]:
+        beside = f"{name}: missing, expected shape {shape}; nearest is {wrapper}{name}: unexpected, shape {shape}"
+        assert str(error.value).count(beside) == 1
+        assert str(error.value).count(f"{wrapper}{name}:") == 1
+
+
+def test_a_wrapper_is_taken_off_before_a_missing_name_is_told():
+    given = {f"module.{name}": a for name, a in state_of(LeNet()).items()}
+    given["module.11.biass"] = given.pop("module.11.bias")
+    with pytest.raises(DataError) as error:
+        from_torch(LeNet(), given, SHAPE)
+    listed = str(error.value).split(": ", 1)[1]
+    assert listed.startswith("11.bias: missing, expected shape (10,); nearest is 11.biass: unexpected, shape (10,).")
+
+
+def test_names_of_ones_own_stand_beside_those_of_the_same_shape():
+    own = dict(zip(("0", "3", "7", "9", "11"), ("conv1", "conv2", "fc1", "fc2", "fc3"), strict=True))
+    state = state_of(LeNet())
+    given = {f"{own[name.split('.')[0]]}.{name.split('.')[1]}": a for name, a in reversed(state.items())}
+    with pytest.raises(DataError) as error:
+        from_torch(LeNet(), given, SHAPE)
+    for name, a in state.items():
+        theirs = f"{own[name.split('.')[0]]}.{name.split('.')[1]}"
+        assert f"{name}: missing, expected shape {a.shape}; nearest is {theirs}: unexpected" in str(error.value)
+
+
+def test_transposed_kernels_are_told_with_the_order_that_mends_them():
+    state = state_of(LeNet())
+    given = state | {"3.weight": state["3.weight"].transpose(2, 3, 1, 0), "9.weight": state["9.weight"].T}
+    with pytest.raises(DataError) as error:
+        from_torch(LeNet(), given, SHAPE)
+    for name, order in (("3.weight", (3, 2, 0, 1)), ("9.weight", (1, 0))):
+        shapes = f"{name}: shape {given[name].shape}, expected {state[name].shape}"
+        assert f"{shapes}, so it is transposed: .transpose{order} gives" in str(error.value)
+        np.testing.assert_array_equal(given[name].transpose(order), state[name])
+
+
+@pytest.mark.parametrize("dtype", FLOATS[:4], ids=lambda dtype: np.dtype(dtype).name)
+def test_numbers_that_are_not_finite_are_refused_with_how_many_and_where(dtype):
+    state = {name: a.astype(dtype) for name, a in state_of(LeNet()).items()}
+    state["3.weight"][2, 0, 1, 4] = state["3.weight"][1, 3, 0, 2] = np.nan
+    state["7.bias"][5:8] = -np.inf
+    total = sum(a.size for a in state.values())
+    with pytest.raises(DataError) as error:
+        from_torch(LeNet(), state, SHAPE)
+    for part in (
+        f"5 of {total:,} numbers are not finite",
+        "3.weight has 2 NaN of 2,400, the first at (1, 3, 0, 2)",
+        "7.bias has 3 infinite of 120, the first at (5,)",
+    ):
+        assert part in str(error.value)
+
+
+def test_numbers_beyond_float32_are_refused_and_not_made_infinite():
+    state = {name: a.astype(np.float64) for name, a in state_of(LeNet()).items()}
+    state["11.bias"][[3, 7]] = 1e39, -1e300
+    with pytest.raises(DataError, match=r"2 of .* too large: 11.bias has 2 beyond 3.4e\+38 .* of 10, .*\(3,\)"):
+        from_torch(LeNet(), state, SHAPE)
+
+
+def test_a_negative_variance_is_refused_and_any_other_negative_number_taken():
+    state = state_of(LENET_BN)
+    state["1.running_mean"][:] = -1
+    from_torch(LENET_BN, state, SHAPE)
+    state["1.running_var"][4] = -1e-9
+    with pytest.raises(DataError, match=r"1 of .* negative variances: 1.running_var has 1 negative of 6, .*\(4,\)"):
+        from_torch(LENET_BN, state, SHAPE)
+
+
+def test_a_checkpoint_around_the_weights_and_a_tensor_off_the_host_are_told():
+    with pytest.raises(DataError, match="mapping under 'state_dict': give that one"):
+        from_torch(LeNet(), {"state_dict": state_of(LeNet()), "epoch": np.array(3)}, SHAPE)
+
+    class Tensor:
+        def __array__(self, *args, **kwargs):
+            raise TypeError("can't convert cuda:0 device type tensor to numpy")
+
+    with pytest.raises(DataError, match=r"0.weight: no NumPy array can be made of it; give value.detach\(\)"):
+        from_torch(LeNet(), {"0.weight": Tensor()}, SHAPE)
+
+
+def test_weights_of_a_run_folder_are_told_apart_from_a_state_dict():
+    with pytest.raises(DataError, match="those of a run folder, not a state_dict"):
+        from_torch(LeNet(), {"params.Conv_0.kernel": np.zeros((5, 5, 1, 6), np.float32)}, SHAPE)
 
 
 def test_trees_of_another_network_are_refused_with_all_differences():
