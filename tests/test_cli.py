@@ -15,7 +15,7 @@ REPOSITORY = Path(__file__).parent.parent
 FAST = ["--limit-train", "512", "--limit-test", "300", "--epochs", "2"]
 JSON_KEYS = {
     *("recipe", "dataset", "seed", "epochs", "parameters", "train_loss", "train_accuracy", "test_loss"),
-    *("test_accuracy", "best_test_accuracy", "compile_seconds", "train_seconds", "images_per_second"),
+    *("test_accuracy", "best_test_accuracy", "best_epoch", "compile_seconds", "train_seconds", "images_per_second"),
     *("device", "run_dir"),
 }
 
@@ -61,7 +61,9 @@ def test_train_prints_a_line_an_epoch_a_table_and_json(finished):
 
 def test_a_run_folder_tells_everything_about_its_run(finished):
     folder, out = finished
-    assert {"config.json", "environment.json", "metrics.jsonl", "weights.safetensors"} <= set(os.listdir(folder))
+    assert {"config.json", "environment.json", "metrics.jsonl", "weights.safetensors", "best.safetensors"} <= set(
+        os.listdir(folder)
+    )
     config = json.loads((folder / "config.json").read_text())
     assert config["recipe"] == "lenet_relu"
     assert (config["limit_train"], config["epochs"], config["batch_size"]) == (512, 2, 256)

@@ -70,6 +70,22 @@ def test_the_newest_and_the_best_stay(folder):
     assert again.numbers() == [2, 5, 6]
 
 
+def test_among_equal_scores_the_earliest_is_the_best(folder):
+    checkpoints = Checkpoints(folder, keep=1)
+    for number in range(1, 5):
+        checkpoints.save(number, _arrays(), {"score": 0.7}, 0.7)
+    checkpoints.close()
+    assert checkpoints.numbers() == [1, 4]
+
+
+def test_without_scores_only_the_newest_stay(folder):
+    checkpoints = Checkpoints(folder, keep=2)
+    for number in range(1, 5):
+        checkpoints.save(number, _arrays(), {})
+    checkpoints.close()
+    assert checkpoints.numbers() == [3, 4]
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_a_non_finite_state_is_never_saved(folder, value):
     checkpoints = _saved(folder, 1)
