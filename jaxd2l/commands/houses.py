@@ -1,7 +1,10 @@
 """`jaxd2l houses`: house prices by K-fold cross-validation, every fold and grid point in one program a family."""
 
 import argparse
+import errno
 import json
+import math
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -53,14 +56,17 @@ def run(args: argparse.Namespace) -> int:
     """Cross-validate, choose, predict.
 
     Raises:
-        DataError: a file is not what it claims, or the two files' columns differ.
-        ArithmeticError: every point of a grid diverged.
+        DataError: a file is not what it claims, the two files' columns differ, or every training diverged.
+        OSError: a file cannot be read, or the submission not be written; that is asked before anything trains.
     """
     run_keys(args.seed)
     if args.epochs is not None and args.epochs < 1:
         raise ValueError(f"--epochs must be at least 1, got {args.epochs}")
     if (args.train is None) != (args.test is None):
         raise ValueError("--train and --test go together: a training file and the rows to predict")
+    submission = args.submission or (Path("submission.csv") if args.test is not None else None)
+    if submission is not None:
+        _check_writable(submission, (args.train, args.test))
     settings.choose_device(args.device)
     say = (lambda text: None) if args.quiet else (lambda text: print(text, flush=True))
     train, test = load_ames() if args.train is None else _files(args.train, args.test)
@@ -73,18 +79,23 @@ def run(args: argparse.Namespace) -> int:
     began = time.perf_counter()
     outcomes = []
     for family in _families(args.epochs):
-        outcome = cross_validate(family, train, test, fold)
+        try:
+            outcome = cross_validate(family, train, test, fold)
+        except ArithmeticError as error:  # one family's trainings; the others may do
+            say(f"{family.name} is left out: {error}")
+            continue
         outcomes.append(outcome)
         say(
             f"{family.name}: {outcome.scores.size} trainings, compiled in {outcome.compile_seconds:.1f} s, "
             f"run in {outcome.seconds:.1f} s"
         )
     seconds = time.perf_counter() - began
+    if not outcomes:
+        raise DataError("every training of every model diverged; look for values far beyond all others")
     chosen = min(outcomes, key=lambda outcome: outcome.log_rmse)
-    beside = [] if args.no_peers else _peers(train, test, fold, say)
-    submission = args.submission or (Path("submission.csv") if args.test is not None else None)
     if submission is not None:
         write_submission(submission, test.ids, chosen.test_price)
+    beside = [] if args.no_peers else _peers(train, test, fold, say)
     say(_table([*outcomes, *beside], chosen))
     say(
         f"chosen by out-of-fold error: {chosen.name}, {_settings(chosen)}; the test rows are predicted by the mean of "
@@ -108,6 +119,23 @@ def _families(epochs: int | None) -> tuple[Family, ...]:
 def _files(train: Path, test: Path) -> tuple[Houses, Houses]:
     houses, rows = read_houses(train), read_houses(test, needs_price=False)
     return houses, rows
+
+
+def _check_writable(submission: Path, inputs: tuple[Path | None, ...]) -> None:
+    """Refuse what would be lost at the end: minutes of training, or a file of the user's that is read here."""
+    if any(path is not None and _is_same(submission, path) for path in inputs):
+        raise ValueError(f"--submission {submission} is a file that is read here; give another name")
+    if submission.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(submission))
+    folder = submission.resolve().parent
+    if not folder.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "no such folder for the submission", str(folder))
+    if not os.access(submission if submission.exists() else folder, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(submission))
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    return one.exists() and other.exists() and one.samefile(other)
 
 
 def _remarks(train: Houses, test: Houses, files: tuple[Path | None, Path | None]) -> list[str]:
@@ -186,18 +214,18 @@ def _summary(
         return {
             "model": outcome.name,
             "configuration": None if outcome.point is None else dict(outcome.point._asdict()),
-            "log_rmse": outcome.log_rmse,
-            "log_rmse_deviation": outcome.deviation,
-            "test_log_rmse": outcome.test_log_rmse,
+            "log_rmse": _finite(outcome.log_rmse),
+            "log_rmse_deviation": _finite(outcome.deviation),
+            "test_log_rmse": _finite(outcome.test_log_rmse),
             "fits": outcome.scores.size,
             "compile_seconds": round(outcome.compile_seconds, 3),
             "seconds": round(outcome.seconds, 3),
         }
 
     summary = {
-        "log_rmse": chosen.log_rmse,
-        "log_rmse_deviation": chosen.deviation,
-        "test_log_rmse": chosen.test_log_rmse,
+        "log_rmse": _finite(chosen.log_rmse),
+        "log_rmse_deviation": _finite(chosen.deviation),
+        "test_log_rmse": _finite(chosen.test_log_rmse),
         "configuration": {"model": chosen.name, **(chosen.point._asdict() if chosen.point else {})},
         "seconds": round(seconds, 3),
         "folds": args.folds,
@@ -208,3 +236,8 @@ def _summary(
     if costs:
         summary["costs"] = [cost._asdict() for cost in costs]
     return summary
+
+
+def _finite(value: float | None) -> float | None:
+    """None for what JSON cannot hold: the error of a model whose prices are beyond all bounds."""
+    return value if value is not None and math.isfinite(value) else None

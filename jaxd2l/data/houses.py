@@ -7,13 +7,15 @@ year of sale, so both halves cover the same five years; the competition's traini
 """
 
 import hashlib
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from jaxd2l.data.column import number_in
+from jaxd2l.data.csv_file import csv_lines, read_table
 from jaxd2l.data.error import DataError
-from jaxd2l.data.table import read_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,8 +30,8 @@ class Houses(NamedTuple):
     """Sales, one row each.
 
     Attributes:
-        ids: identifiers (n,), as they stand in the file.
-        features: the columns beside `Id` and `SalePrice`.
+        ids: identifiers (n,), text exactly as it stands in the file: `01` and `1` are two.
+        features: the columns beside `Id` and `SalePrice`, as text; None where missing.
         price: dollars (n,), above 0; None where the file states none.
     """
 
@@ -48,7 +50,7 @@ def load_ames() -> tuple[Houses, Houses]:
     if found != AMES_SHA256:
         raise DataError(f"{AMES}: SHA-256 is {found}, expected {AMES_SHA256}; install the package again")
     houses = read_houses(AMES)
-    odd = houses.ids % 2 == 1
+    odd = houses.ids.astype(int) % 2 == 1
     return _rows(houses, odd), _rows(houses, ~odd)
 
 
@@ -56,7 +58,7 @@ def read_houses(path: Path, *, needs_price: bool = True) -> Houses:
     """Read and check a file with the columns `Id` and `SalePrice` and any others.
 
     Args:
-        path: a CSV, see `read_table`.
+        path: a CSV, see `read_table`. Blanks around a name in the header are no part of it.
         needs_price: refuse a file without prices; False for the rows to predict, where a price is kept if present.
 
     Raises:
@@ -64,7 +66,10 @@ def read_houses(path: Path, *, needs_price: bool = True) -> Houses:
             that is missing, no number, or not above 0.
         OSError: the file cannot be read.
     """
-    frame = read_table(path)
+    frame = read_table(path).rename(columns=str.strip)
+    if not frame.columns.is_unique:
+        name = frame.columns[frame.columns.duplicated()][0]
+        raise DataError(f"{path}: column {name!r} appears twice, but for blanks; every column needs a name of its own")
     if ID not in frame.columns:
         raise DataError(f"{path}: no column {ID!r}; the header starts {', '.join(frame.columns[:4])}")
     ids = frame[ID]
@@ -86,12 +91,12 @@ def read_houses(path: Path, *, needs_price: bool = True) -> Houses:
 
 
 def write_submission(path: Path, ids: np.ndarray, price: np.ndarray) -> None:
-    """Write `Id,SalePrice` lines, the form that the competition takes.
+    """Write `Id,SalePrice` lines, the form that the competition takes: a CSV in which every id reads back as it was.
 
     Args:
         path: replaced where it exists.
         ids: (n,).
-        price: dollars (n,).
+        price: dollars (n,), written with two decimals, and with more below 1,000 to keep six digits.
 
     Raises:
         ValueError: the counts differ or a price is not finite and above 0.
@@ -99,20 +104,23 @@ def write_submission(path: Path, ids: np.ndarray, price: np.ndarray) -> None:
     """
     if ids.shape != price.shape or not (np.isfinite(price) & (price > 0)).all():
         raise ValueError(f"expected one finite price above 0 an id, got {ids.shape} ids and {price.shape} prices")
-    lines = [f"{ID},{TARGET}", *(f"{i},{p:.2f}" for i, p in zip(ids, price, strict=True))]
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    path.write_bytes(csv_lines([(ID, TARGET), *zip(ids, map(_dollars, price), strict=True)]).encode())
+
+
+def _dollars(price: float) -> str:
+    return f"{price:.{max(2, 5 - math.floor(math.log10(price)))}f}"
 
 
 def _prices(path: Path, column: "pd.Series") -> np.ndarray:
-    import pandas as pd
-
-    price = pd.to_numeric(column, errors="coerce").to_numpy(np.float64, na_value=np.nan)
+    read = [None if text is None else number_in(text) for text in column]
+    price = np.array([np.nan if number is None else number for number in read], np.float64)
     wrong = ~(np.isfinite(price) & (price > 0))
     if wrong.any():
         row = _first(wrong)
+        found = "missing" if column.iloc[row - 1] is None else column.iloc[row - 1]
         raise DataError(
-            f"{path}: {TARGET} is {column.iloc[row - 1]} at row {row} ({int(wrong.sum())} such rows); "
-            "expected a number above 0, for its logarithm is what is learned"
+            f"{path}: {TARGET} is {found} at row {row} ({int(wrong.sum())} such rows); expected a number above 0, such "
+            "as 110000 or 1.1e5, for its logarithm is what is learned"
         )
     return price
 

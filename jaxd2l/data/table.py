@@ -1,32 +1,35 @@
 """Tables to arrays: what is estimated from training rows, applied to any rows (D2L sec_pandas, sec_kaggle_house).
 
-`read_table` reads a CSV strictly, `fit_table` estimates means, scales and categories, `apply_table` turns rows into
-a float32 array. Nothing of a row that is not given to `fit_table` can reach the transform.
+`read_table` reads a CSV strictly, as text; `fit_table` decides which columns are numbers and estimates means, scales
+and categories; `apply_table` turns rows into a float32 array. Nothing of a row that is not given to `fit_table` can
+reach the transform.
 """
 
-import csv
-import gzip
-import io
-import zlib
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from jaxd2l.data.column import Cells, as_kind, kind_of, number_in, read_cells
+from jaxd2l.data.csv_file import read_table
+from jaxd2l.data.deviation import mean_and_deviation, standard
 from jaxd2l.data.error import DataError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-MISSING = ("NA", "")  # what a missing value looks like in a file; "None" is a category of its own
+__all__ = ["Categorical", "Numeric", "Rows", "Table", "apply_table", "fit_table", "read_table", "typed"]
 
 
 class Numeric(NamedTuple):
-    """A column of numbers: missing becomes `mean`, then (value - mean) / scale, kept within `limit` of 0."""
+    """A column of numbers: missing becomes `mean`, then (value - mean) / scale, kept within `limit` of 0.
+
+    `boolean` says whether the training rows held True and False, which are then 1 and 0.
+    """
 
     name: str
     mean: float
     scale: float
+    boolean: bool = False
 
 
 class Categorical(NamedTuple):
@@ -46,7 +49,7 @@ class Table(NamedTuple):
         categorical: the columns that become indicators.
         standardise: whether numbers are centred and scaled, or only imputed.
         limit: largest standardised magnitude.
-        notes: one line for every column that is not used, saying why.
+        notes: one line for every column that is not used, saying why, or taken as what its values leave in doubt.
     """
 
     columns: tuple[str, ...]
@@ -74,66 +77,81 @@ class Rows(NamedTuple):
     unseen: dict[str, int]
 
 
-def read_table(path: Path) -> "pd.DataFrame":
-    """Read a CSV with a header, plain or gzipped, in UTF-8; "NA" and an empty field are missing.
-
-    Raises:
-        DataError: naming file and line: not UTF-8, damaged gzip, empty, no row, a header with an empty or repeated
-            name, a row with more or fewer fields than the header.
-        OSError: the file cannot be read.
-    """
-    import pandas as pd
-
-    header, records = _records(path, _text(path))
-    frame = pd.DataFrame(records, columns=header, dtype=object)
-    return pd.DataFrame({name: _typed(frame[name]) for name in header}, columns=header)
-
-
 def fit_table(frame: "pd.DataFrame", *, standardise: bool = True, limit: float = float("inf")) -> Table:
     """Estimate the transform from training rows.
 
     Args:
-        frame: training rows, features alone. Columns of a numeric or boolean dtype are numbers, all others categories.
+        frame: training rows, features alone. A column of a numeric or boolean dtype is numbers, one of pandas' category
+            dtype is categories. Text, and what pandas keeps as objects, is numbers where every value is one, 1 and 0
+            where every value is True or False, and categories otherwise (`jaxd2l.data.column`).
         standardise: subtract the mean and divide by the standard deviation (the root of the mean square); False
             only imputes, as in D2L sec_pandas.
         limit: standardised values beyond +-limit are set to it. One house of 5,642 square feet, nine deviations
             above the mean, else decides the slope for all others.
 
     Returns:
-        The transform. A column without information, all missing or constant, is left out and noted: it would add
-        a weight that training never moves.
+        The transform. A column without information, all missing or constant up to rounding, is left out and noted: it
+        would add a weight that training never moves, or that multiplies rounding.
 
     Raises:
-        DataError: no row, no usable column, an infinite number.
+        DataError: no row, no usable column, two columns of one name, an infinite number, text in a column of numbers, a
+            value that is neither number, text nor boolean.
+        TypeError: `frame` is no pandas DataFrame.
         ValueError: `limit` is not above 0, or is given without `standardise`.
     """
     if not limit > 0 or (not standardise and limit != float("inf")):
         raise ValueError(f"limit is in standard deviations, above 0, and needs standardise=True; got {limit}")
+    columns = _by_name(frame)
     if len(frame) == 0:
         raise DataError("the table has no row; at least one is needed to estimate means and categories")
-    numeric, categorical, notes = [], [], []
-    for name in frame.columns:
-        column = frame[name]
-        if column.isna().all():
+    numeric: list[Numeric] = []
+    categorical: list[Categorical] = []
+    notes: list[str] = []
+    for name, column in columns.items():
+        cells = read_cells(column, name)
+        if cells.missing.all():
             notes.append(f"column {name} is left out: every training value is missing")
-        elif _is_number(column):
-            values = _numbers(column, name)
-            present = values[~np.isnan(values)]
-            if present.min() == present.max():
-                notes.append(f"column {name} is left out: every training value is {present[0]:g}")
-                continue
-            numeric.append(Numeric(str(name), float(present.mean()), float(present.std()) if standardise else 1.0))
+            continue
+        kind, remark = kind_of(cells, name)
+        if kind == "category":
+            fitted, constant = _fit_categories(cells, name)
+            categorical.extend(fitted)
         else:
-            categories = tuple(sorted(column[column.notna()].astype(str).unique()))
-            missing = bool(column.isna().any())
-            if len(categories) == 1 and not missing:
-                notes.append(f"column {name} is left out: every training value is {categories[0]}")
-                continue
-            categorical.append(Categorical(str(name), categories, missing))
+            numbers, constant = _fit_numbers(as_kind(cells, kind, name), name, kind == "boolean")
+            numeric.extend(n if standardise else n._replace(scale=1.0) for n in numbers)
+        notes.extend(note for note in (constant or remark,) if note)
     if not numeric and not categorical:
-        raise DataError(f"no usable column among {len(frame.columns)}: {'; '.join(notes) or 'the table has none'}")
-    columns = tuple(str(name) for name in frame.columns)
-    return Table(columns, tuple(numeric), tuple(categorical), standardise, limit, tuple(notes))
+        raise DataError(f"no usable column among {len(columns)}: {'; '.join(notes) or 'the table has none'}")
+    return Table(tuple(columns), tuple(numeric), tuple(categorical), standardise, limit, tuple(notes))
+
+
+def typed(frame: "pd.DataFrame") -> "pd.DataFrame":
+    """Decide what each column is on these rows, for a table that is fitted on some of them (a fold's training rows).
+
+    Returns:
+        Columns of float64, of pandas' boolean and category dtypes, and of None where every value is missing. What
+        `fit_table` makes of all these rows is what it makes of `frame`, but for the notes on doubtful columns.
+
+    Raises:
+        DataError, TypeError: as `fit_table`.
+    """
+    import pandas as pd
+
+    columns = {}
+    for name, column in _by_name(frame).items():
+        cells = read_cells(column, name)
+        if cells.missing.all():
+            columns[name] = pd.Series([None] * len(column), dtype=object)
+            continue
+        kind, _ = kind_of(cells, name)
+        values = as_kind(cells, kind, name)
+        if kind == "number":
+            columns[name] = pd.Series(values)
+        elif kind == "boolean":
+            columns[name] = pd.Series(pd.arrays.BooleanArray(values == 1, np.isnan(values)))
+        else:
+            columns[name] = pd.Series(pd.Categorical(values))
+    return pd.DataFrame(columns, index=pd.RangeIndex(len(frame)))
 
 
 def apply_table(table: Table, frame: "pd.DataFrame") -> Rows:
@@ -141,17 +159,20 @@ def apply_table(table: Table, frame: "pd.DataFrame") -> Rows:
 
     Args:
         table: from the training rows.
-        frame: rows with the same columns, in any order.
+        frame: rows with the same columns, in any order and of any dtype: what they are is decided by the table.
 
     Returns:
-        x (n, len(table.names)). A category, or a missing category, that no training row had gives zeros in all of
-        its column's indicators, and is counted in `unseen`.
+        x (n, len(table.names)), finite. A category, or a missing category, that no training row had gives zeros in all
+        of its column's indicators, and is counted in `unseen`. No row depends on another.
 
     Raises:
-        DataError: a column is missing, unknown, or holds text where the training rows hold numbers; infinite numbers.
+        DataError: a column is missing, unknown, given twice, or holds text where the training rows hold numbers;
+            numbers that are infinite or too far from the training rows' for float32.
+        TypeError: `frame` is no pandas DataFrame.
     """
-    absent = [name for name in table.columns if name not in frame.columns]
-    extra = [str(name) for name in frame.columns if name not in table.columns]
+    columns = _by_name(frame)
+    absent = [name for name in table.columns if name not in columns]
+    extra = [name for name in columns if name not in set(table.columns)]
     if absent or extra:
         found = "; ".join(
             f"{what} {', '.join(names[:5])}" + (f" and {len(names) - 5} more" if len(names) > 5 else "")
@@ -159,20 +180,11 @@ def apply_table(table: Table, frame: "pd.DataFrame") -> Rows:
             if names
         )
         raise DataError(f"the columns differ from the training table's: {found}; give both the same header")
-    parts, unseen = [], {}
+    parts, unseen = [np.empty((len(frame), 0), np.float32)], {}
     for number in table.numeric:
-        values = _numbers(frame[number.name], number.name)
-        values = np.where(np.isnan(values), number.mean, values)
-        if table.standardise:
-            values = np.clip((values - number.mean) / number.scale, -table.limit, table.limit)
-        parts.append(values[:, None])
+        parts.append(_apply_numbers(number, columns[number.name], table)[:, None])
     for category in table.categorical:
-        column = frame[category.name]
-        gone = column.isna().to_numpy(bool)
-        text = column.astype(str).to_numpy(object)
-        indicators = (text[:, None] == np.array(category.categories, object)[None, :]) & ~gone[:, None]
-        if category.missing:
-            indicators = np.column_stack([indicators, gone])
+        indicators = _apply_categories(category, columns[category.name])
         count = int((~indicators.any(axis=1)).sum())
         if count:
             unseen[category.name] = count
@@ -180,81 +192,73 @@ def apply_table(table: Table, frame: "pd.DataFrame") -> Rows:
     return Rows(np.concatenate(parts, axis=1, dtype=np.float32, casting="unsafe"), unseen)
 
 
-def _text(path: Path) -> str:
-    raw = path.read_bytes()
-    try:
-        if raw[:2] == b"\x1f\x8b":
-            raw = gzip.decompress(raw)
-        text = raw.decode("utf-8-sig")  # Excel starts its UTF-8 with a byte order mark
-    except UnicodeDecodeError as error:
-        line = raw[: error.start].count(b"\n") + 1
-        raise DataError(f"{path}, line {line}: not UTF-8 (byte 0x{raw[error.start]:02x}); save it as UTF-8") from None
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise DataError(f"{path}: damaged gzip file ({error}); copy or download it again") from None
-    if not text.strip():
-        raise DataError(f"{path}: the file is empty; expected a CSV with a header")
-    return text
-
-
-def _records(path: Path, text: str) -> tuple[list[str], list[list[str]]]:
-    """Split into header and rows; a short row, which pandas would pad in silence, is refused."""
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    try:
-        header = next(reader)
-        repeated = sorted({name for name in header if header.count(name) > 1})
-        if repeated or "" in header:
-            what = f"column {repeated[0]!r} appears twice" if repeated else "a column has no name"
-            raise DataError(f"{path}, line 1: {what}; every column needs a name of its own")
-        records = []
-        for record in reader:
-            if not record:
-                continue  # a blank line
-            if len(record) != len(header):
-                raise DataError(
-                    f"{path}, line {reader.line_num}: {len(record)} fields, but the header has {len(header)}; "
-                    "complete the row or quote the field that holds a comma"
-                )
-            records.append(record)
-    except csv.Error as error:
-        raise DataError(f"{path}, line {reader.line_num}: not a CSV ({error})") from None
-    if not records:
-        raise DataError(f"{path}: a header without rows; at least one row is needed")
-    return header, records
-
-
-def _typed(column: "pd.Series") -> "pd.Series":
-    """Numbers where every value that is not missing is one, text otherwise."""
+def _by_name(frame: "pd.DataFrame") -> "dict[str, pd.Series]":
+    """Columns by the text of their names, which may be numbers or tuples."""
     import pandas as pd
 
-    present = ~column.isin(MISSING)
-    try:
-        return pd.to_numeric(column.where(present, None).astype(object))
-    except (ValueError, TypeError):
-        return column.where(present, None)
+    if not isinstance(frame, pd.DataFrame):
+        raise TypeError(f"expected a pandas DataFrame, got {type(frame).__name__}; wrap it in pandas.DataFrame")
+    columns: dict[str, pd.Series] = {}
+    for place, label in enumerate(frame.columns):
+        if str(label) in columns:
+            raise DataError(f"column {label} appears twice; every column needs a name of its own")
+        columns[str(label)] = frame.iloc[:, place]
+    return columns
 
 
-def _is_number(column: "pd.Series") -> bool:
-    import pandas as pd
-
-    return bool(pd.api.types.is_numeric_dtype(column.dtype))
-
-
-def _numbers(column: "pd.Series", name: str) -> np.ndarray:
-    """A column as float64, NaN where missing; rows are counted from 1, the first after the header."""
-    if not _is_number(column) and not column.isna().all():
-        text = next(v for v in column[column.notna()] if not _reads_as_number(v))
-        row = int(np.flatnonzero((column == text).to_numpy())[0]) + 1
-        raise DataError(f"column {name} holds {text!r} at row {row}, but numbers in the training table")
-    values = column.to_numpy(np.float64, na_value=np.nan)
-    if np.isinf(values).any():
-        row = int(np.flatnonzero(np.isinf(values))[0]) + 1
-        raise DataError(f"column {name} is infinite at row {row}")
-    return values
+def _fit_numbers(values: np.ndarray, name: str, boolean: bool) -> tuple[list[Numeric], str | None]:
+    present = values[~np.isnan(values)]
+    mean, deviation = mean_and_deviation(present)
+    if deviation > 0:
+        return [Numeric(name, mean, deviation, boolean)], None
+    rounding = "" if present.min() == present.max() else " up to rounding"
+    return [], f"column {name} is left out: every training value is {present[0]:g}{rounding}"
 
 
-def _reads_as_number(value: object) -> bool:
-    try:
-        float(str(value))
-    except ValueError:
-        return False
-    return True
+def _fit_categories(cells: Cells, name: str) -> tuple[list[Categorical], str | None]:
+    categories = tuple(sorted({text for text in as_kind(cells, "category", name) if text is not None}))
+    missing = bool(cells.missing.any())
+    if len(categories) > 1 or missing:
+        return [Categorical(name, categories, missing)], None
+    return [], f"column {name} is left out: every training value is {categories[0]}"
+
+
+def _apply_numbers(number: Numeric, column: "pd.Series", table: Table) -> np.ndarray:
+    values = as_kind(read_cells(column, number.name), "boolean" if number.boolean else "number", number.name)
+    given = np.where(np.isnan(values), number.mean, values)
+    if table.standardise:
+        given = np.clip(standard(given, number.mean, number.scale), -table.limit, table.limit)
+    beyond = np.abs(given) > np.finfo(np.float32).max
+    if beyond.any():
+        row = int(np.flatnonzero(beyond)[0])
+        raise DataError(
+            f"column {number.name} is {values[row]:g} at row {row + 1}, which is too large for float32"
+            + (
+                f" after (x - {number.mean:g}) / {number.scale:g}; correct it or set a limit"
+                if table.standardise
+                else ""
+            )
+        )
+    return given.astype(np.float32)
+
+
+def _apply_categories(category: Categorical, column: "pd.Series") -> np.ndarray:
+    """Indicators (n, categories and missing), bool."""
+    cells = read_cells(column, category.name)
+    place = {text: number for number, text in enumerate(category.categories)}
+    # A number that pandas made of text finds the category that is spelled otherwise, 20.0 or 020, if there is just one.
+    spelled: dict[float, list[int]] = {}
+    for text, number in place.items():
+        value = number_in(text)
+        if value is not None:
+            spelled.setdefault(value, []).append(number)
+    found = np.full(len(column), -1)
+    for row, text in enumerate(as_kind(cells, "category", category.name)):
+        if text is None:
+            found[row] = len(place) if category.missing else -1
+        elif text in place:
+            found[row] = place[text]
+        elif not isinstance(cells.raw[row], str):
+            same = spelled.get(cells.numbers[row], [])
+            found[row] = same[0] if len(same) == 1 else -1
+    return found[:, None] == np.arange(len(place) + category.missing)

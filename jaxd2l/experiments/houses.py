@@ -9,21 +9,27 @@ the k fold models (of each seed) of the chosen point. Errors are root mean squar
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import flax.linen as nn
 import jax
 import numpy as np
 
+from jaxd2l.data.deviation import mean_and_deviation
+from jaxd2l.data.error import DataError
 from jaxd2l.data.houses import Houses
-from jaxd2l.data.table import Table, apply_table, fit_table
+from jaxd2l.data.table import Table, apply_table, fit_table, typed
 from jaxd2l.nn.init import he_normal, torch_bias, torch_kernel
 from jaxd2l.nn.linear import Dense
 from jaxd2l.nn.models import MLP, Linear
 from jaxd2l.selection.folds import Folds
 from jaxd2l.selection.kfold import CrossValidation, Point, Schedule, choose, constant, cosine, grid, kfold
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 LIMIT = 3.0  # standard deviations at which a feature is capped, see `fit_table`
+_LOG_RANGE = (-708.0, 709.0)  # whose exponentials are normal float64
 
 
 class Family(NamedTuple):
@@ -69,9 +75,11 @@ class Prepared(NamedTuple):
     log_target: bool
 
     def dollars(self, output: np.ndarray, fold: int | np.ndarray) -> np.ndarray:
-        """Turn outputs of one fold's model into prices of at least one dollar."""
+        """Turn outputs of one fold's model into finite prices; of at least one dollar where dollars are learned."""
         target = output.astype(np.float64) * self.spread[fold] + self.centre[fold]
-        return np.exp(target) if self.log_target else np.maximum(target, 1.0)
+        if self.log_target:
+            return np.exp(np.clip(target, *_LOG_RANGE))
+        return np.clip(target, 1.0, np.finfo(np.float64).max)
 
 
 class Outcome(NamedTuple):
@@ -168,19 +176,21 @@ def prepare(houses: Houses, fold: np.ndarray, *, limit: float = LIMIT, log_targe
         raise ValueError("training houses need prices")
     k = int(fold.max()) + 1
     target = np.log(houses.price) if log_target else houses.price
-    tables = tuple(fit_table(houses.features[fold != j], limit=limit) for j in range(k))
-    x = padded_rows(tables, houses)
-    scales = [(target[fold != j].mean(), target[fold != j].std()) if log_target else (0.0, 1.0) for j in range(k)]
+    features = typed(houses.features)  # what a column is must not differ from fold to fold
+    tables = tuple(_fold_table(features[fold != j], j, limit) for j in range(k))
+    x = padded_rows(tables, features)
+    scales = [mean_and_deviation(target[fold != j]) if log_target else (0.0, 1.0) for j in range(k)]
     centre, spread = np.array(scales).T
-    spread = np.where(spread > 0, spread, 1.0)  # all prices equal
-    y = (target[None] - centre[:, None]) / spread[:, None]
-    return Prepared(Folds(x, y.astype(np.float32)[..., None], fold), tables, centre, spread, houses.price, log_target)
+    spread = np.where(spread > 0, spread, 1.0)  # all prices equal, up to rounding
+    with np.errstate(over="ignore"):  # dollars beyond float32 end as a training that diverged, which is reported
+        y = ((target[None] - centre[:, None]) / spread[:, None]).astype(np.float32)
+    return Prepared(Folds(x, y[..., None], fold), tables, centre, spread, houses.price, log_target)
 
 
-def padded_rows(tables: tuple[Table, ...], houses: Houses) -> np.ndarray:
+def padded_rows(tables: tuple[Table, ...], features: "pd.DataFrame") -> np.ndarray:
     """Apply each fold's table to all rows: (k, n, d), d the width of the widest."""
     width = max(len(table.names) for table in tables)
-    rows = [apply_table(table, houses.features).x for table in tables]
+    rows = [apply_table(table, features).x for table in tables]
     return np.stack([np.pad(x, ((0, 0), (0, width - x.shape[1]))) for x in rows])
 
 
@@ -192,7 +202,7 @@ def cross_validate(family: Family, train: Houses, test: Houses, fold: np.ndarray
         DataError: the test file's columns differ from the training file's.
     """
     prepared = prepare(train, fold, limit=family.limit, log_target=family.log_target)
-    test_rows = padded_rows(prepared.tables, test)  # refuses columns that differ before anything trains
+    test_rows = padded_rows(prepared.tables, test.features)  # refuses columns that differ before anything trains
     result = kfold(
         family.network,
         prepared.folds,
@@ -236,7 +246,7 @@ def peers(train: Houses, test: Houses, fold: np.ndarray) -> list[Outcome]:
 
     prepared = prepare(train, fold)
     x, y, _ = prepared.folds
-    test_rows = padded_rows(prepared.tables, test)
+    test_rows = padded_rows(prepared.tables, test.features)
 
     def judged(name: str, models: list[Callable[[], Any]]) -> Outcome:
         began = time.perf_counter()
@@ -255,6 +265,13 @@ def peers(train: Houses, test: Houses, fold: np.ndarray) -> list[Outcome]:
         judged("scikit-learn ridge", [partial(Ridge, alpha) for alpha in (3.0, 10.0, 30.0, 100.0)]),
         judged("scikit-learn gradient boosting", [partial(GradientBoostingRegressor, **BOOSTING)]),
     ]
+
+
+def _fold_table(features: "pd.DataFrame", fold: int, limit: float) -> Table:
+    try:
+        return fit_table(features, limit=limit)
+    except DataError as error:
+        raise DataError(f"fold {fold}, {len(features)} training rows: {error}; use fewer folds or more rows") from error
 
 
 def _ensemble(prices: list[np.ndarray]) -> np.ndarray:

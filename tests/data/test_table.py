@@ -1,4 +1,3 @@
-import gzip
 
 import numpy as np
 import pandas as pd
@@ -24,7 +23,7 @@ def test_house_tiny_comes_out_as_in_the_book(tmp_path):
     np.testing.assert_array_equal(x, [[3, 1, 0], [2, 0, 1], [4, 0, 1], [3, 0, 1]])
     assert x.dtype == np.float32
     assert unseen == {}
-    np.testing.assert_array_equal(frame["Price"].to_numpy(), [127500, 106000, 178100, 140000])
+    np.testing.assert_array_equal(frame["Price"].astype(float), [127500, 106000, 178100, 140000])
 
 
 def test_training_rows_are_centred_and_scaled_and_missing_ones_stand_at_the_mean():
@@ -97,42 +96,6 @@ def test_rows_that_do_not_fit_the_training_table_are_refused(frame, message):
 def test_a_table_to_learn_nothing_from_is_refused(frame):
     with pytest.raises(DataError, match=r"no row|no usable column"):
         fit_table(frame)
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("", "empty"),
-        (" \n\n", "empty"),
-        ("a,b\n", "header without rows"),
-        ("a,b\n1,2\n3\n", "line 3: 1 fields, but the header has 2"),
-        ("a,b\n1,2,3\n", "line 2: 3 fields, but the header has 2"),
-        ("a,a\n1,2\n", "'a' appears twice"),
-        ("a,\n1,2\n", "no name"),
-        ('a,b\n1,"2\n', "not a CSV"),
-        ("a,b\n1,2\nä,3\n".encode("latin-1"), "line 3: not UTF-8"),
-        (gzip.compress(b"a,b\n1,2\n")[:-6], "damaged gzip"),
-    ],
-)
-def test_a_file_that_is_not_a_table_is_refused_with_its_name_and_line(tmp_path, text, message):
-    path = written(tmp_path, text)
-    with pytest.raises(DataError, match=message) as caught:
-        read_table(path)
-    assert str(path) in str(caught.value)
-    assert "\n" not in str(caught.value)
-
-
-def test_none_is_a_category_and_na_and_nothing_are_missing(tmp_path):
-    frame = read_table(written(tmp_path, "a,b\nNone,1\nNA,NA\n,\nx,2\n"))
-    assert frame["a"].isna().tolist() == [False, True, True, False]
-    assert frame["a"][0] == "None"
-    assert frame["b"].dtype == np.float64
-
-
-def test_a_gzipped_file_with_a_byte_order_mark_and_quotes_reads_like_a_plain_one(tmp_path):
-    zipped = tmp_path / "table.csv.gz"
-    zipped.write_bytes(gzip.compress('\ufeffa,b\r\n"x, y",1\r\n'.encode()))
-    pd.testing.assert_frame_equal(read_table(zipped), read_table(written(tmp_path, 'a,b\n"x, y",1\n')))
 
 
 def test_a_file_that_is_not_there_is_an_os_error(tmp_path):
