@@ -46,6 +46,7 @@ _STARTS = (
     (b"\xfe\xff", "UTF-16: save it as UTF-8"),
 )
 _MARKUP = re.compile(rb"\s*<(!doctype\s+html|html|head|body|table|\?xml)\b", re.IGNORECASE)
+_JSON = re.compile(rb'\s*(\[\s*)?\{\s*"')
 _SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
@@ -112,6 +113,8 @@ def _other_kind(raw: bytes) -> str | None:
         return "a tar archive: unpack it"
     if _MARKUP.match(raw):
         return "a web page or XML: download the file itself"
+    if _JSON.match(raw):
+        return "JSON: write it as CSV, as pandas.read_json and to_csv do"
     if b"\x00" in raw:
         at = raw.index(b"\x00")
         wide = raw[at % 2 :: 2].count(0) * 3 > len(raw)  # every second byte of ASCII in UTF-16 is zero

@@ -1,8 +1,11 @@
 """What is read is what stands in the file, and what is no CSV is named in one line."""
 
+import bz2
 import csv
 import gzip
 import io
+import lzma
+import pickle
 import tarfile
 import zipfile
 
@@ -67,14 +70,16 @@ NO_TABLES = {
     "ods": (zipped("mimetype", "content.xml"), "an OpenDocument file: save the sheet as CSV"),
     "tar": (tarred(), "a tar archive: unpack it"),
     "tar-gz": (gzip.compress(tarred(), mtime=0), "a tar archive: unpack it"),
-    "bzip2": (b"BZh91AY&SY", "bzip2: unpack it"),
-    "xz": (b"\xfd7zXZ\x00\x00\x04", "xz: unpack it"),
+    "bzip2": (bz2.compress(b"a,b"), "bzip2: unpack it"),
+    "xz": (lzma.compress(b"a,b"), "xz: unpack it"),
     "parquet": (b"PAR1\x15\x04", "Parquet"),
     "feather": (b"ARROW1\x00\x00", "Feather"),
     "xls": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1\x00", "Excel"),
     "pdf": (b"%PDF-1.7\n", "a PDF"),
     "html": ("\n<!DOCTYPE html>\n<html><body>404</body></html>", "a web page"),
     "xml": ('<?xml version="1.0"?><a/>', "a web page or XML"),
+    "json": ('[{"a": 1}]', "JSON"),
+    "pickle": (pickle.dumps(np.zeros(2)), "binary|not UTF-8"),
     "lfs": ("version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),
     "zero-byte": (b"a,b\n1,\x00\n", "a zero byte at 6"),
 }
@@ -164,6 +169,10 @@ def test_pandas_and_back_changes_nothing(tmp_path):
     frame.to_csv(tmp_path / "again.csv", index=False)
     pd.testing.assert_frame_equal(read_table(tmp_path / "again.csv"), frame)
     assert frame["Id"].tolist() == ["0901", "a,1", "01", "1", "x\ny"]
+
+
+def test_a_column_may_be_named_like_another_kind_of_file(tmp_path):
+    assert list(read_table(written(tmp_path, "PAR1,BZh,ARROW1\n1,2,3\n"))) == ["PAR1", "BZh", "ARROW1"]
 
 
 def test_a_very_wide_table_is_read(tmp_path):
