@@ -294,3 +294,6 @@ def test_writing_and_reading_with_any_spelling_of_numbers_changes_nothing(tmp_pa
         }
         pd.DataFrame(text, dtype=object).to_csv(path, index=False)
         np.testing.assert_array_equal(apply_table(table, read_table(path)).x, expected)
+        if part is train and table.numeric:
+            numbers = [number.name for number in table.numeric]
+            assert fit_table(read_table(path)[numbers]).numeric == table.numeric

@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 
 from jaxd2l.data import DataError
@@ -68,6 +69,57 @@ def test_columns_that_differ_are_refused_before_anything_trains(few):
     train, test = few
     with pytest.raises(DataError, match="without LotFrontage"):
         cross_validate(LINEAR, train, test._replace(features=test.features[COLUMNS[:3]]), assign_folds(83, 3, 0))
+
+
+def few_codes():
+    """Houses of a column of codes and one of areas, both as they stand in a file; the price follows both."""
+    code = ["20", "30"] * 7 + ["RL"]
+    area = [str(80 + 7 * i % 31) for i in range(15)]
+    price = np.array([1000.0 * int(a) * {"20": 1, "30": 2, "RL": 4}[c] for a, c in zip(area, code, strict=True)])
+    features = pd.DataFrame({"Class": code, "Area": area}, dtype=object)
+    return Houses(np.array([f"0{i}" for i in range(15)], object), features, price)
+
+
+def test_what_a_column_is_does_not_differ_from_fold_to_fold():
+    train = few_codes()
+    for row in range(15):  # RL, the only text, is in one fold's validation rows
+        fold = np.arange(15) % 3
+        fold[[row, 14]] = fold[[14, row]]
+        prepared = prepare(train, fold)
+        assert all(table.categorical[0].categories[:2] == ("20", "30") for table in prepared.tables)
+        assert np.isfinite(prepared.folds.x).all()
+
+
+def test_a_missing_value_in_another_test_row_changes_no_prediction():
+    train, fold = few_codes(), np.arange(15) % 3
+    family = LINEAR._replace(points=grid((0.03,), (0.01,)), epochs=30)
+    rows = pd.DataFrame({"Class": ["20", "NA", "30", "RL"], "Area": ["85", "100", "100", "NA"]}, dtype=object)
+    price = {}
+    for kept in ([0, 1, 2, 3], [0, 2], [2, 0, 3], [1]):
+        test = Houses(np.array(kept), rows.iloc[kept].reset_index(drop=True), None)
+        price[tuple(kept)] = dict(zip(kept, cross_validate(family, train, test, fold).test_price, strict=True))
+    whole = price.pop((0, 1, 2, 3))
+    assert whole[0] < whole[2]
+    for part in price.values():
+        assert part == pytest.approx({row: whole[row] for row in part}, rel=1e-6)  # matrix products of other sizes
+
+
+@pytest.mark.parametrize(
+    "prices", [np.full(9, 0.1), np.full(9, 110_000.0), np.full(9, 1e300), np.array([1e-300, 1e300, 1] * 3)]
+)
+def test_targets_of_any_size_and_spread_are_finite(prices):
+    train = Houses(np.arange(9), pd.DataFrame({"a": range(9)}), prices)
+    prepared = prepare(train, np.arange(9) % 3)
+    assert np.isfinite(prepared.folds.y).all()
+    for j in range(3):
+        np.testing.assert_allclose(prepared.dollars(prepared.folds.y[j, :, 0], j), prices, rtol=1e-4)
+    assert np.isfinite(prepared.dollars(np.array([-1e30, 1e30]), 0)).all()
+
+
+def test_a_fold_without_information_is_named():
+    train = Houses(np.arange(3), pd.DataFrame({"a": [1, 1, 2]}), np.array([1.0, 2.0, 3.0]))
+    with pytest.raises(DataError, match=r"fold 2, 2 training rows: no usable column .* use fewer folds or more rows"):
+        prepare(train, np.array([0, 1, 2]))
 
 
 def test_peers_are_judged_on_the_same_folds(few):
