@@ -9,6 +9,7 @@ import struct
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -16,7 +17,8 @@ from safetensors.numpy import save
 
 from jaxd2l import run_folder
 from jaxd2l.data import DataError, cifar, idx
-from jaxd2l.data.table import apply_table, fit_table, read_table
+from jaxd2l.data.houses import read_houses, write_submission
+from jaxd2l.data.table import apply_table, fit_table, read_table, typed
 from jaxd2l.run_folder import weights
 
 # JAXD2L_FUZZ=20000 runs as many examples of each test; CI a few hundred.
@@ -149,7 +151,8 @@ def test_one_flipped_bit_anywhere_in_the_weights_is_found():
 
 CELLS = st.one_of(
     st.sampled_from(
-        ("NA", "", "1", "-2.5", "1e400", "nan", "inf", "Pave", '"a,b"', '"', "\x00", "\r", "\uff11", "1_0")
+        'NA| |1|-2.5|1e400|nan|inf|Pave|"a,b"|"|\x00|\r|\uff11|1_0|1e308|-1.7e308|5e-324|1e-200|True|False|?|$5|01|None'
+        '|;|\t||"a\nb"'.split("|")
     ),
     st.text(max_size=5),
     st.integers(-(2**70), 2**70).map(str),
@@ -160,7 +163,9 @@ CELLS = st.one_of(
 def csv_files(draw):
     """Tables of any cells, ragged or not, in UTF-8 or not."""
     width = draw(st.integers(1, 4))
-    header = draw(st.lists(st.one_of(st.sampled_from("abcd"), CELLS), min_size=width, max_size=width))
+    header = draw(
+        st.lists(st.one_of(st.sampled_from(("a", "b", "Id", "SalePrice")), CELLS), min_size=width, max_size=width)
+    )
     rows = draw(st.lists(st.lists(CELLS, min_size=width, max_size=width + draw(st.integers(0, 1))), max_size=5))
     text = "\n".join(",".join(row) for row in (header, *rows)) + draw(st.sampled_from(("", "\n", "\r\n")))
     return text.encode(draw(st.sampled_from(("utf-8", "utf-16", "utf-8-sig"))), "replace")
@@ -178,6 +183,70 @@ def test_a_csv_becomes_a_finite_table_or_is_refused(tmp_path, data, packed):
 
     rows = outcome_of(read, path)
     assert rows is None or np.isfinite(rows.x).all()
+
+
+@st.composite
+def pandas_frames(draw):
+    """Frames of any dtype and any labels."""
+    n = draw(st.integers(0, 4))
+    cell = st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(-(2**70), 2**70),
+        st.floats(),
+        st.decimals(allow_nan=False),
+        st.dates(),
+        st.binary(max_size=2),
+        st.text(max_size=3),
+        st.lists(st.integers(), max_size=2),
+        st.sampled_from((pd.NA, pd.NaT, np.float16(3), np.bool_(True), "NA", "1", "20.0")),
+    )
+    dtypes = (
+        "object",
+        "float64",
+        "Int64",
+        "boolean",
+        "bool",
+        "string",
+        "category",
+        "datetime64[ns]",
+        "Float32",
+        "int8",
+    )
+    columns = {}
+    for label in draw(st.lists(st.one_of(st.text(max_size=2), st.integers(0, 2), st.none()), max_size=3, unique=True)):
+        values = pd.Series(draw(st.lists(cell, min_size=n, max_size=n)), dtype=object)
+        try:
+            columns[label] = values.astype(draw(st.sampled_from(dtypes)))
+        except (TypeError, ValueError, ArithmeticError, RuntimeWarning):  # pandas' own, of what it cannot convert
+            columns[label] = values
+    return pd.DataFrame(columns)
+
+
+@fuzz
+@given(pandas_frames(), pandas_frames())
+def test_a_pandas_frame_becomes_finite_or_is_refused(train, test):
+    table = outcome_of(fit_table, train)
+    if table is not None:
+        assert outcome_of(apply_table, table, train) is not None or table.standardise
+        for frame in (train, test.set_axis(train.columns, axis=1) if test.shape[1] == train.shape[1] else test):
+            rows = outcome_of(apply_table, table, frame)
+            assert rows is None or np.isfinite(rows.x).all()
+        assert fit_table(typed(train))._replace(notes=()) == table._replace(notes=())
+
+
+@fuzz
+@given(st.one_of(csv_files(), damaged(csv_files())))
+def test_houses_are_read_and_their_submission_reads_back_or_they_are_refused(tmp_path, data):
+    path = tmp_path / "houses.csv"
+    path.write_bytes(data)
+    sold = outcome_of(read_houses, path)
+    if sold is not None:
+        assert (np.isfinite(sold.price) & (sold.price > 0)).all()
+        write_submission(path, sold.ids, sold.price)
+        frame = read_table(path)
+        assert frame["Id"].tolist() == sold.ids.tolist()
+        np.testing.assert_allclose(frame["SalePrice"].astype(float), sold.price, rtol=1e-5)
 
 
 @fuzz

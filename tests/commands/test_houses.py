@@ -1,10 +1,14 @@
+import csv
 import json
 
 import pytest
 
+from jaxd2l import cli
 from jaxd2l.cli import main
+from jaxd2l.commands import houses
 
 HEADER = "Id,Area,Street,SalePrice"
+QUICK = ["houses", "--folds", "2", "--epochs", "2", "--no-peers"]
 
 
 @pytest.fixture
@@ -46,6 +50,13 @@ def test_a_users_files_end_in_a_submission_and_a_json_line(files, capsys):
         (None, "Id,Area\n1,2\n", 65, "without Street"),
         (None, "Id,Area,Street\n1,2,Pave\n1,3,Pave\n", 65, "duplicate"),
         (None, "Id,Area,Street\n1,large,Pave\n", 65, "holds 'large'"),
+        (None, "Id,Area,Street\n1,1e60,Pave\n", 65, "too large for float32"),
+        ("Id,a,SalePrice\n1,2,3\n2,3,3\n3,x,3\n4,5,3\n5,6,3\n", None, 65, "column a holds 'x' at row 3"),
+        ("Id,a,SalePrice\n1,2,3\n2,inf,3\n", None, 65, "column a is infinite at row 2"),
+        ("Id;a;SalePrice\n1;2;3\n", None, 65, "separated by semicolons"),
+        ("Id,a,SalePrice\n1,2,$3\n", None, 65, "SalePrice is $3"),
+        ("<html><body>404</body></html>", None, 65, "a web page"),
+        (b"PK\x05\x06" + bytes(18), None, 65, "a zip archive: unpack it"),
     ],
 )
 def test_bad_files_end_in_one_line_and_exit_code_65(files, capsys, train, test, code, message):
@@ -73,3 +84,46 @@ def test_wrong_use_is_exit_code_2(files, capsys, arguments, code):
 def test_an_absent_file_is_exit_code_74(files, capsys):
     assert main(["houses", "--train", "absent.csv", "--test", "test.csv"]) == 74
     assert "absent.csv" in capsys.readouterr().err
+
+
+def test_a_submission_that_cannot_be_written_is_said_before_anything_trains(files, capsys):
+    base = ["houses", "--train", "train.csv", "--test", "test.csv", "--submission"]
+    before = [path.read_bytes() for path in files]
+    for name, code, message in (
+        ("absent/submission.csv", 74, "absent"),
+        (".", 74, "directory"),
+        ("train.csv", 2, "is a file that is read here"),
+        ("./test.csv", 2, "is a file that is read here"),
+    ):
+        assert main([*base, name]) == code
+        captured = capsys.readouterr()
+        assert message in captured.err
+        assert captured.err.count("\n") == 1
+        assert not captured.out
+    assert [path.read_bytes() for path in files] == before
+
+
+def test_the_submission_is_written_before_anything_is_shown(files, monkeypatch):
+    def fails(*arguments):
+        raise BrokenPipeError
+
+    monkeypatch.setattr(houses, "_table", fails)
+    with pytest.raises(BrokenPipeError):
+        houses.run(cli.build_parser().parse_args([*QUICK, "--train", "train.csv", "--test", "test.csv"]))
+    assert (files[0].parent / "submission.csv").read_text().startswith("Id,SalePrice\n100,")
+
+
+def test_identifiers_come_back_and_a_family_that_diverges_leaves_the_others(files, capsys):
+    train, test = files
+    rows = [f"0{i},{i % 7},{1e40 * (1 + i % 7)}" for i in range(12)]  # dollars beyond float32, logarithms within
+    train.write_text("\n".join(["Id,Area,SalePrice", *rows]) + "\n")
+    test.write_text('Id,Area\n007,2\n7,2\n"a,1",3\n')
+    code = main([*QUICK, "--train", str(train), "--test", str(test), "--json"])
+    out = capsys.readouterr().out.splitlines()
+    assert code == 0
+    assert any(
+        line.startswith("linear, the book's recipe is left out: every point of the grid diverged") for line in out
+    )
+    assert [model["model"] for model in json.loads(out[-1])["models"]] == ["linear", "mlp"]
+    with (train.parent / "submission.csv").open(newline="") as file:
+        assert [record[0] for record in csv.reader(file)] == ["Id", "007", "7", "a,1"]
