@@ -53,6 +53,7 @@ class Cells(NamedTuple):
     declared: Kind | None
 
 
+@lru_cache(maxsize=2**17)
 def is_missing(text: str) -> bool:
     """Whether text stands for a missing value: one of `MISSING`."""
     return text.strip().lower() in MISSING

@@ -119,7 +119,8 @@ def fit_table(frame: "pd.DataFrame", *, standardise: bool = True, limit: float =
         else:
             numbers, constant = _fit_numbers(as_kind(cells, kind, name), name, kind == "boolean")
             numeric.extend(n if standardise else n._replace(scale=1.0) for n in numbers)
-        notes.extend(note for note in (constant or remark,) if note)
+        if constant or remark:
+            notes.append(" ".join(f"{constant or remark}".split()))  # text out of a file may hold line breaks
     if not numeric and not categorical:
         raise DataError(f"no usable column among {len(columns)}: {'; '.join(notes) or 'the table has none'}")
     return Table(tuple(columns), tuple(numeric), tuple(categorical), standardise, limit, tuple(notes))
@@ -234,7 +235,7 @@ def _apply_numbers(number: Numeric, column: "pd.Series", table: Table) -> np.nda
         raise DataError(
             f"column {number.name} is {values[row]:g} at row {row + 1}, which is too large for float32"
             + (
-                f" after (x - {number.mean:g}) / {number.scale:g}; correct it or set a limit"
+                f" after (x - {number.mean:g}) / {number.scale:g}; correct it or give `limit`"
                 if table.standardise
                 else ""
             )

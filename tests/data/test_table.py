@@ -133,7 +133,9 @@ def test_two_columns_of_one_name_are_refused(names):
         apply_table(fit_table(frame.iloc[:, :1]), frame)
 
 
-@pytest.mark.parametrize("rows", [np.zeros((2, 3)), pd.Series([1, 2]), {"a": [1, 2]}, [[1]]], ids=type)
+@pytest.mark.parametrize(
+    "rows", [np.zeros((2, 3)), pd.Series([1, 2]), {"a": [1, 2]}, [[1]]], ids=["array", "series", "dict", "list"]
+)
 def test_what_is_no_frame_is_refused(rows):
     with pytest.raises(TypeError, match="expected a pandas DataFrame, got"):
         fit_table(rows)
