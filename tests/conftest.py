@@ -1,10 +1,36 @@
-"""Strict JAX for every test: implicit rank promotion raises and a key used twice is an error."""
+"""Strict JAX for every test, and one compilation cache for each process that runs tests.
+
+The same small programs are compiled by many tests and by the commands that tests start: a folder of its own keeps
+them for as long as the process lives, and nothing is written outside the test folders. Two workers share no folder,
+because JAX writes an entry in place and a reader may find half of it. What a test says about compiling itself asks
+for `compiled_anew`.
+"""
 
 import os
+import tempfile
 
-import jax
+_CACHE = tempfile.TemporaryDirectory(prefix="jaxd2l-tests-")
+# before jax is imported, and also for commands run as processes
+os.environ["JAX_COMPILATION_CACHE_DIR"] = _CACHE.name
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 
-os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "0"  # also for commands run as processes: nothing outside the test folders
+import jax  # noqa: E402
+import pytest  # noqa: E402
+from jax.experimental.compilation_cache import compilation_cache  # noqa: E402
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_debug_key_reuse", True)
+
+
+def pytest_unconfigure():
+    _CACHE.cleanup()
+
+
+@pytest.fixture
+def compiled_anew():
+    """Nothing is taken from the compilation cache: for what must hold of two compilations of one program."""
+    jax.config.update("jax_enable_compilation_cache", False)
+    compilation_cache.reset_cache()
+    yield
+    jax.config.update("jax_enable_compilation_cache", True)
+    compilation_cache.reset_cache()
