@@ -6,8 +6,11 @@ because JAX writes an entry in place and a reader may find half of it. What a te
 for `compiled_anew`.
 """
 
+import functools
+import itertools
 import os
 import tempfile
+from types import SimpleNamespace
 
 _CACHE = tempfile.TemporaryDirectory(prefix="jaxd2l-tests-")
 # before jax is imported, and also for commands run as processes
@@ -18,12 +21,39 @@ import jax  # noqa: E402
 import pytest  # noqa: E402
 from jax.experimental.compilation_cache import compilation_cache  # noqa: E402
 
+from jaxd2l.data import datasets  # noqa: E402
+
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_debug_key_reuse", True)
 
 
 def pytest_unconfigure():
     _CACHE.cleanup()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def unpacked_once():
+    """The embedded files are unpacked and verified once a process, those of `JAXD2L_DATA_DIR` at each reading."""
+    verified = datasets._verified
+    kept = functools.cache(verified)
+
+    def verified_once(name, source, file):
+        return (verified if "JAXD2L_DATA_DIR" in os.environ else kept)(name, source, file)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(datasets, "_verified", verified_once)
+        yield
+
+
+@pytest.fixture
+def ticking(monkeypatch):
+    """Call it with a module: whenever that looks at the clock, a second has passed."""
+
+    def replace_clock(module):
+        seconds = itertools.count()
+        monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=lambda: float(next(seconds))))
+
+    return replace_clock
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from functools import partial
 from typing import NamedTuple
 
 import flax.linen as nn
+import pytest
 
 from jaxd2l.nn import BatchNorm, relu
 from jaxd2l.nn.models import (
@@ -69,3 +70,11 @@ MODELS = {
     "densenet": Entry(DenseNet(), (96, 96, 1), 758_226, 29),
     "conv3d": Entry(Conv3DNet(), (8, 28, 28, 1), 3_866, 4),
 }
+
+# for the loop of a developer: one of each kind that is traced and compiled in a moment
+QUICK = {"linear", "softmax", "mlp", "dropout_mlp", "lenet", "conv3d"}
+
+
+def quick_first(names, quick=QUICK):
+    """The names as parameters of a test, all but the quick ones marked slow."""
+    return [name if name in quick else pytest.param(name, marks=pytest.mark.slow) for name in names]

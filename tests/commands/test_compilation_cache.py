@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 
 def _train(cache, **environment):
     """The closing JSON and the errors of a short run as a process that keeps its programs under `cache`."""

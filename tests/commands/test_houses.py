@@ -22,6 +22,7 @@ def files(tmp_path, monkeypatch):
     return train, test
 
 
+@pytest.mark.slow
 def test_a_users_files_end_in_a_submission_and_a_json_line(files, capsys):
     train, test = files
     code = main(["houses", "--train", str(train), "--test", str(test), "--folds", "3", "--epochs", "2", "--json"])

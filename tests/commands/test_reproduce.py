@@ -32,6 +32,7 @@ def test_one_value_has_no_deviation():
         summarise(find("softmax"), [])
 
 
+@pytest.mark.slow
 def test_reproduce_writes_the_table_and_goes_on_where_it_was(tmp_path, capsys):
     out = tmp_path / "table"
     command = ["reproduce", "softmax", *FAST, "--out", str(out), "--quiet", "--json"]
@@ -49,6 +50,7 @@ def test_reproduce_writes_the_table_and_goes_on_where_it_was(tmp_path, capsys):
     assert again["rows"][0]["test_accuracy"] == first["rows"][0]["test_accuracy"]
 
 
+@pytest.mark.slow
 def test_kept_seeds_of_other_settings_or_damaged_are_refused(tmp_path, capsys):
     command = ["reproduce", "softmax", *FAST, "--out", str(tmp_path), "--quiet"]
     assert main(command) == 0

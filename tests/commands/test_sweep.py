@@ -13,6 +13,7 @@ def line(tmp_path, monkeypatch):
     return ["sweep", "linear", *options]
 
 
+@pytest.mark.slow
 def test_a_sweep_writes_its_table_members_and_plot_and_goes_on_where_it_was(line, capsys, tmp_path):
     rates = ["--learning-rates", "0.03", "1e10", "--json"]
     assert main([*line, *rates, "--seeds", "2"]) == 0

@@ -6,6 +6,8 @@ from safetensors.numpy import load_file, save_file
 
 from jaxd2l.cli import main
 
+pytestmark = pytest.mark.slow
+
 FAST = ["--limit-train", "256", "--limit-test", "100", "--epochs", "1", "--quiet"]
 
 

@@ -41,6 +41,7 @@ def test_shrinking_stops_at_zero():
     np.testing.assert_array_equal(line.bias, jnp.array([0.2]))
 
 
+@pytest.mark.slow
 def test_l1_selects_the_inputs_that_matter_and_l2_none():
     truth, l1, l2 = l1_against_l2()
     matter = truth != 0
@@ -51,6 +52,7 @@ def test_l1_selects_the_inputs_that_matter_and_l2_none():
     assert (np.abs(l1[matter]) < np.abs(truth[matter]) + 0.1).all()
 
 
+@pytest.mark.slow
 def test_l1_satisfies_the_optimality_condition_of_the_lasso():
     """At the minimum the gradient of the loss is -lambda sign(w) where w is not 0, and within lambda elsewhere."""
     from jaxd2l.data.synthetic import linear_regression
@@ -64,6 +66,7 @@ def test_l1_satisfies_the_optimality_condition_of_the_lasso():
     np.testing.assert_allclose(gradient[l1 != 0], -0.1 * np.sign(l1[l1 != 0]), atol=1e-3)
 
 
+@pytest.mark.slow
 def test_the_validation_curve_has_its_minimum_inside():
     curve = validation_curve()
     mean = curve.validation_loss.mean(axis=1)
@@ -73,6 +76,7 @@ def test_the_validation_curve_has_its_minimum_inside():
     assert (np.diff(curve.train_loss.mean(axis=1)) > 0).all()  # the training loss alone would pick lambda 0
 
 
+@pytest.mark.slow
 def test_dropout_closes_the_gap_between_training_and_held_out_houses():
     none, half = dropout_effect((0.0, 0.5), epochs=20)
     assert half.train_loss > none.train_loss

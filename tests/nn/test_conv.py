@@ -151,6 +151,7 @@ def test_conv2d_equals_the_plain_convolution_under_jit_in_a_loop(
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5 * float(jnp.abs(expected).max()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("images", "parts"), [(6, 2), (7, 3)])  # the last part of 7 is filled up
 def test_patches_too_large_for_the_cache_are_made_for_a_part_of_the_batch(images, parts, monkeypatch):
     x, kernel = (jnp.asarray(a, jnp.float32) for a in draw((images, 9, 7, 1), (5, 5, 1, 3)))

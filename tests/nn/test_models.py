@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from model_table import MODELS
+from model_table import MODELS, quick_first
 
 from jaxd2l.nn import BatchNorm, cross_entropy
 from jaxd2l.nn import parameters as by_path
@@ -127,7 +127,7 @@ def test_paper_networks_compare_equal_when_made_twice():
 
 
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float32])
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", quick_first(MODELS))
 def test_dtype_of_parameters_and_images_is_the_dtype_of_the_output(name, dtype):
     entry = MODELS[name]
     x = jax.ShapeDtypeStruct((3, *entry.input_shape), dtype)
@@ -170,20 +170,21 @@ def predict(network, stored, x):
     return network.apply(stored, x, train=False)
 
 
+@pytest.mark.slow
 def test_jitted_equals_eager():
     network, x, stored = start("lenet_bn")
     jitted = predict(network, stored, x)
     chex.assert_trees_all_close(jitted, network.apply(stored, x, train=False), rtol=1e-5, atol=1e-5)  # sums reordered
 
 
-@pytest.mark.parametrize("name", TINY)
+@pytest.mark.parametrize("name", quick_first(TINY))
 def test_prediction_of_an_example_does_not_depend_on_its_batch(name):
     network, x, stored = start(name)
     found, alone = predict(network, stored, x)[1:2], predict(network, stored, x[1:2])
     chex.assert_trees_all_close(found, alone, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", TINY)
+@pytest.mark.parametrize("name", quick_first(TINY))
 def test_training_traces_once_and_gradients_are_finite(name):
     chex.clear_trace_counter()
     network, x, stored = start(name)
@@ -206,6 +207,7 @@ def test_training_traces_once_and_gradients_are_finite(name):
     chex.assert_tree_all_finite((params, batch_stats))
 
 
+@pytest.mark.slow
 def test_prediction_needs_no_key_and_changes_no_statistics():
     network, x, stored = start("resnet")
     out, updated = jax.jit(lambda v, x: network.apply(v, x, train=False, mutable=["batch_stats"]))(stored, x)
@@ -213,6 +215,7 @@ def test_prediction_needs_no_key_and_changes_no_statistics():
     assert np.all(np.isfinite(out))
 
 
+@pytest.mark.slow
 def test_convolution_networks_start_xavier_uniform_with_pytorchs_biases():
     init = jax.jit(lambda: LeNet().init(jax.random.key(0), jnp.ones((1, 28, 28, 1)), train=False))
     params = init()["params"]

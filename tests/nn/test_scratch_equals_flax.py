@@ -5,6 +5,7 @@ import flax.linen as linen
 import jax
 import jax.numpy as jnp
 import optax
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -32,6 +33,7 @@ def assert_same(ours, theirs, *arrays):
     chex.assert_trees_all_close(outcome(ours, *arrays), outcome(theirs, *arrays), rtol=2e-4, atol=2e-4)  # float32 sums
 
 
+@pytest.mark.slow
 @settings(**EXAMPLE)
 @given(SHAPES, st.integers(1, 5))
 def test_dense_equals_flax(shape, features):
@@ -41,6 +43,7 @@ def test_dense_equals_flax(shape, features):
     assert_same(nn.dense, lambda x, k, b: flax.apply({"params": {"kernel": k, "bias": b}}, x), x, kernel, bias)
 
 
+@pytest.mark.slow
 @settings(**EXAMPLE)
 @given(SHAPES, st.integers(2, 5))
 def test_batch_norm_equals_flax(shape, n):
@@ -57,6 +60,7 @@ def test_batch_norm_equals_flax(shape, n):
     assert_same(lambda x, s, b: nn.batch_norm(x, s, b, running, train=True)[0], theirs, x, scale, bias)
 
 
+@pytest.mark.slow
 @settings(**EXAMPLE)
 @given(SHAPES)
 def test_layer_norm_equals_flax(shape):
@@ -66,6 +70,7 @@ def test_layer_norm_equals_flax(shape):
     assert_same(nn.layer_norm, lambda x, s, b: flax.apply({"params": {"scale": s, "bias": b}}, x), x, scale, bias)
 
 
+@pytest.mark.slow
 @settings(**EXAMPLE)
 @given(st.integers(1, 7), st.integers(1, 7))
 def test_losses_equal_optax(n, k):
@@ -79,6 +84,7 @@ def test_losses_equal_optax(n, k):
     assert_same(nn.huber, lambda x, y: jnp.sum(optax.huber_loss(x, y), -1), logits, target)
 
 
+@pytest.mark.slow
 @settings(**EXAMPLE)
 @given(st.integers(1, 9), st.integers(1, 9), st.integers(1, 3), st.integers(1, 3))
 def test_pooling_equals_flax(h, w, window, stride):

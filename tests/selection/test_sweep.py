@@ -10,8 +10,10 @@ from jaxd2l.nn import BatchNorm, Conv, Dense
 from jaxd2l.nn.loss import squared_error
 from jaxd2l.nn.models import MLP, Linear
 from jaxd2l.selection import sweep as module
+from jaxd2l.selection import vmapped as vmapped_runs
 from jaxd2l.selection.sweep import Method, Rates, curves_of, rates_of, sweep
 from jaxd2l.train import Recipe, compile_program, fit
+from jaxd2l.train.program import on_device
 
 
 def images(seed, n, side=8):
@@ -127,12 +129,22 @@ def test_too_little_memory_splits_the_members_and_changes_nothing(vmapped, monke
         assert_equal_curves(curves, split[member])
 
 
-def test_measuring_takes_one_of_the_two_and_says_the_times():
+@pytest.mark.parametrize(("alone", "together", "faster"), [(2.0, 3.0, Method.LOOP), (3.0, 2.0, Method.VMAP)])
+def test_measuring_takes_the_faster_way_and_says_the_times(alone, together, faster, monkeypatch):
     recipe, data = mlp()
+    monkeypatch.setattr(module, "bytes_available", lambda: 10**12)
+    monkeypatch.setattr(module, "seconds_a_step", lambda program, members, train: (alone, together))
     choices = []
-    sweep(recipe, data, RATES, (3, 8), on_choice=choices.append)
-    assert choices[0].method in (Method.VMAP, Method.LOOP)
-    assert "ms an update alone" in choices[0].reason
+    sweep(dataclasses.replace(recipe, epochs=1), data, RATES, (3, 8), on_choice=choices.append)
+    assert [choice.method for choice in choices] == [faster]
+    assert f"{1000 * alone:.3g} ms an update alone, {1000 * together:.3g} ms as one of 4; " in choices[0].reason
+
+
+def test_what_is_compared_is_the_time_of_one_members_update(ticking):
+    recipe, data = mlp()
+    program, members = compile_program(recipe, data), vmapped_runs.compile_members(recipe, data, 3, 2)
+    ticking(vmapped_runs)  # 4 updates take a second, whether of one member or of six
+    assert vmapped_runs.seconds_a_step(program, members, on_device(data.train)) == (1 / 4, 1 / 4 / 6)
 
 
 @pytest.mark.parametrize(

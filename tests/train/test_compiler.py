@@ -9,6 +9,8 @@ from jaxd2l.nn.models import VGG
 from jaxd2l.recipes import find
 from jaxd2l.train import compiler, fit, program
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def _forget():
@@ -50,7 +52,9 @@ def test_no_options_for_another_device(monkeypatch):
     assert compiler.compiler_options() is None
 
 
-def test_training_with_options_repeats_bit_for_bit_and_agrees_with_training_without_to_float32(monkeypatch):
+def test_training_with_options_repeats_bit_for_bit_and_agrees_with_training_without_to_float32(
+    compiled_anew, monkeypatch
+):
     usual, again = (fit(_recipe(), _data(), seed=0) for _ in range(2))
     for ours, theirs in zip(jax.tree.leaves(usual.state.params), jax.tree.leaves(again.state.params), strict=True):
         np.testing.assert_array_equal(ours, theirs)

@@ -8,6 +8,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import pytest
+from model_table import quick_first
 
 from jaxd2l.recipes import RECIPES
 from jaxd2l.train import Batch, init_state, make_step
@@ -29,7 +30,7 @@ def _primitives(jaxpr):
                     yield from _primitives(inner.jaxpr)
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", quick_first(KINDS))
 def test_no_update_scatters(name):
     # Scatter and select-and-scatter add in the order in which a GPU's threads arrive.
     recipe = RECIPES[name]
@@ -45,6 +46,7 @@ def test_no_update_scatters(name):
     assert not {primitive for primitive in used if "scatter" in primitive}
 
 
+@pytest.mark.slow
 def test_deterministic_changes_nothing_on_a_cpu(tmp_path):
     ends = []
     for more in ([], ["--deterministic"]):

@@ -11,7 +11,7 @@ from jaxd2l.nn import BatchNorm, sigmoid
 from jaxd2l.nn.init import xavier_uniform
 from jaxd2l.nn.models import MLP, LeNet
 from jaxd2l.recipes import RECIPES, find, load_data
-from jaxd2l.train import DivergenceError, compile_program, fit
+from jaxd2l.train import DivergenceError, compile_program, fit, loop
 from jaxd2l.train.recipe import Recipe
 
 RNG = np.random.default_rng(0)
@@ -61,10 +61,18 @@ def test_a_classifier_learns_and_each_epoch_is_reported_once():
     assert run.epochs[-1].train_loss < 0.5 * run.epochs[0].train_loss
     assert run.best_test_accuracy == max(e.test_accuracy for e in run.epochs)
     assert {("train", 7, 7), ("test", 3, 3)} <= set(progress)
-    assert run.images_per_second > 0
 
 
-def test_the_same_seed_gives_the_same_bits_and_another_seed_others():
+def test_the_rate_is_examples_over_the_seconds_of_the_updates_alone(ticking):
+    ticking(loop)  # a second for each piece of training or evaluation, so each piece is one update
+    run = fit(TINY, DATA)
+    assert [result.seconds for result in run.epochs] == [7] * 4  # 7 batches; the 3 of the evaluation do not count
+    assert [result.images_per_second for result in run.epochs] == [53 / 7] * 4
+    assert (run.train_seconds, run.images_per_second) == (28, pytest.approx(53 / 7))
+
+
+@pytest.mark.slow
+def test_the_same_seed_gives_the_same_bits_and_another_seed_others(compiled_anew):
     program = compile_program(TINY, DATA)
     first, again, other = (fit(TINY, DATA, seed, program=program) for seed in (3, 3, 4))
     chex.assert_trees_all_equal(first.state, again.state)

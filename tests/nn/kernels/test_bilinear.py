@@ -60,12 +60,14 @@ def test_a_convolution_in_three_dimensions_has_both_modes():
     chex.assert_trees_all_close(jax.jacfwd(f)(kernel), jax.grad(f)(kernel), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_network_has_hessian_vector_products():
     x = jax.random.normal(jax.random.key(2), (2, 28, 28, 1))
-    params = LeNet().init(jax.random.key(3), x, train=False)["params"]
+    params = jax.jit(lambda x: LeNet().init(jax.random.key(3), x, train=False))(x)["params"]
     f = lambda p: jnp.sum(jnp.square(LeNet().apply({"params": p}, x, train=False)))  # noqa: E731
-    _, forward = jax.jvp(jax.grad(f), (params,), (params,))
+    _, forward = jax.jit(lambda p: jax.jvp(jax.grad(f), (p,), (p,)))(params)
     flat, _ = jax.flatten_util.ravel_pytree(params)
-    reverse = jax.grad(lambda p: jnp.vdot(jax.flatten_util.ravel_pytree(jax.grad(f)(p))[0], flat))(params)
+    along = lambda p: jnp.vdot(jax.flatten_util.ravel_pytree(jax.grad(f)(p))[0], flat)  # noqa: E731
+    reverse = jax.jit(jax.grad(along))(params)
     chex.assert_trees_all_close(forward, reverse, rtol=1e-3, atol=1e-4)  # two orders of summation
     assert jnp.max(jnp.abs(jax.flatten_util.ravel_pytree(forward)[0])) > 0
