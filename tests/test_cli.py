@@ -82,6 +82,7 @@ def test_evaluate_finds_what_train_reported(finished, capsys):
     assert evaluated["test_loss"] == pytest.approx(trained["test_loss"], rel=1e-6)
 
 
+@pytest.mark.slow
 def test_the_scripts_do_the_same_as_the_commands(finished, tmp_path):
     folder, out = finished
     script = REPOSITORY / "scripts" / "train.py"
@@ -236,6 +237,7 @@ def test_an_altered_data_file_is_exit_65(tmp_path, monkeypatch, capsys):
     assert "train-images-idx3-ubyte" in _one_line_of(capsys)
 
 
+@pytest.mark.slow
 def test_lenet_relu_at_the_rate_of_the_sigmoid_net_does_not_learn(capsys):
     # RECIPES: at 0.9 accuracy stays at chance, or the loss becomes non-finite.
     arguments = ["train", "lenet_relu", "--learning-rate", "0.9", "--epochs", "1", "--quiet", "--json"]

@@ -199,6 +199,7 @@ def test_an_epoch_that_comes_out_differently_is_told_and_replaced(linear, tmp_pa
     _assert_equal_ends(folder, linear)
 
 
+@pytest.mark.slow
 def test_a_second_run_in_the_folder_is_refused_with_the_process_of_the_first(linear, tmp_path, capsys):
     folder = tmp_path / "run"
     shutil.copytree(linear, folder)
@@ -229,7 +230,7 @@ def files_no_larger_than(size):
 
 # The lists of a checkpoint's files take 2 KB, its arrays some 2 KB more, the weights 300 bytes.
 @pytest.mark.parametrize("size", [100, 400, 1500])
-def test_a_full_disk_ends_a_run_that_goes_on_when_there_is_room(size, linear, tmp_path, capsys):
+def test_a_full_disk_ends_a_run_that_goes_on_when_there_is_room(size, linear, compiled_anew, tmp_path, capsys):
     folder = tmp_path / "run"
     assert _stopped(LINEAR, folder, 1, 50) == 75
     capsys.readouterr()
@@ -288,6 +289,7 @@ def test_divergence_keeps_the_last_finite_weights(tmp_path, capsys):
     assert main(["check", str(folder)]) == 0, "no checkpoint holds a non-finite number"
 
 
+@pytest.mark.slow
 def test_a_network_that_guesses_is_warned_about(tmp_path, capsys):
     command = [*DROPOUT, "--epochs", "1", "--out", str(tmp_path / "run")]
     assert main([*command, "--learning-rate", "1e-9", "--deterministic"]) == 0
@@ -319,6 +321,7 @@ with StopSignals() as signals:
 """
 
 
+@pytest.mark.slow
 def test_a_second_signal_ends_the_process_at_once_even_inside_compiled_code():
     command = [sys.executable, "-c", STOP, "training"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=REPOSITORY) as process:
@@ -329,6 +332,7 @@ def test_a_second_signal_ends_the_process_at_once_even_inside_compiled_code():
         assert process.wait(timeout=60) == 130
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 75), (signal.SIGINT, 130)])
 def test_a_signal_while_compiling_does_not_wait_for_the_compiler(number, code):
     command = [sys.executable, "-c", STOP, "compiling"]
@@ -341,6 +345,7 @@ def test_a_signal_while_compiling_does_not_wait_for_the_compiler(number, code):
         assert "before the first update" in process.stderr.read()
 
 
+@pytest.mark.slow
 def test_ten_kills_at_random_moments_change_nothing(tmp_path):
     small = ["--epochs", "10", "--limit-train", "6400", "--folder", str(tmp_path)]
     command = [sys.executable, "scripts/kill_test.py", "--kills", "10", *small]

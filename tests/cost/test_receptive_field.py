@@ -67,6 +67,7 @@ def by_gradient(model, shape, names):
         yield tuple(int(np.ptp(np.flatnonzero(seen.any(axis)))) + 1 for axis in (1, 0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 def test_receptive_fields_are_those_found_by_gradients(name):
     model, shape = NETWORKS[name]

@@ -62,6 +62,7 @@ def unbroken(request):
     return recipe, data, program, run, moments, like
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_from_any_moment_with_equal_bits(unbroken):
     recipe, data, program, run, moments, like = unbroken
     places = {(facts["epoch"], facts["step"]) for _, facts in moments}
@@ -73,6 +74,7 @@ def test_a_run_goes_on_from_any_moment_with_equal_bits(unbroken):
         assert _results(again) == _results(run), facts
 
 
+@pytest.mark.slow
 def test_pieces_of_any_length_give_equal_bits(unbroken):
     recipe, data, program, run, _, _ = unbroken
     whole = fit(recipe, data, 2, program=program, chunk_seconds=1e9)
@@ -80,6 +82,7 @@ def test_pieces_of_any_length_give_equal_bits(unbroken):
     assert _results(whole) == _results(run)
 
 
+@pytest.mark.slow
 def test_a_longer_run_begins_as_the_shorter_one(unbroken):
     recipe, data, program, run, moments, like = unbroken
     longer = dataclasses.replace(recipe, epochs=5)
@@ -88,6 +91,7 @@ def test_a_longer_run_begins_as_the_shorter_one(unbroken):
     assert _results(extended)[:3] == _results(run)
 
 
+@pytest.mark.slow
 def test_progress_passes_through_a_checkpoint_on_disk(unbroken, tmp_path):
     recipe, data, program, run, moments, like = unbroken
     arrays, facts = moments[10]
@@ -98,6 +102,7 @@ def test_progress_passes_through_a_checkpoint_on_disk(unbroken, tmp_path):
     assert _bits(fit(recipe, data, 2, program=program, start=start).state) == _bits(run.state)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_another_network_does_not_fit(unbroken):
     _, _, _, _, moments, like = unbroken
     arrays, facts = moments[3]
@@ -154,6 +159,7 @@ def test_clipping_bounds_the_step_and_leaves_short_gradients_alone():
         np.testing.assert_allclose(a, np.asarray(b) * 2.0 / norm, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_clipped_run_survives_a_rate_at_which_the_plain_one_diverges():
     recipe = dataclasses.replace(RECIPE, learning_rate=50.0, model=EverythingThatHasState())
     clipped_run = fit(dataclasses.replace(recipe, clip_norm=1e-3), _data(), 0)

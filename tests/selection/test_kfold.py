@@ -59,6 +59,7 @@ def plain_loop(model, transform, step, folds, point, seed, fold, *, epochs, batc
 
 # 17 rows in 4 folds: 12 or 13 training rows. In batches of 4 the longer lists end in a batch of one row, the shorter
 # ones in a batch of padding alone, in which nothing may move.
+@pytest.mark.slow
 def test_one_program_equals_a_python_loop_over_folds_points_and_seeds():
     folds, seeds = folds_with_their_own_inputs(), (3, 11)
     points = (Point(0.01, 0.2, 0.4), Point(0.03, 0.1, 0.0))
@@ -103,6 +104,7 @@ def test_an_epoch_takes_every_training_row_once_and_padding_last():
     assert not np.array_equal(epoch.indices, shuffled(jax.random.key(1), one, 5).indices)
 
 
+@pytest.mark.slow
 def test_the_last_validation_loss_is_that_of_the_out_of_fold_predictions():
     folds = folds_with_their_own_inputs()
     result = kfold(small_mlp, folds, grid((0.02,)), epochs=2, batch_size=7, seeds=(0, 1))
@@ -112,6 +114,7 @@ def test_the_last_validation_loss_is_that_of_the_out_of_fold_predictions():
     np.testing.assert_allclose(loss, result.validation_loss[..., -1], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_ensemble_has_k_different_models_and_each_is_its_own_folds():
     folds = folds_with_their_own_inputs()
     result = kfold(small_mlp, folds, grid((0.02, 0.05)), epochs=2, batch_size=7, seeds=(4, 5))
@@ -125,6 +128,7 @@ def test_the_ensemble_has_k_different_models_and_each_is_its_own_folds():
     assert (distance + np.eye(8) > 1e-4).all()
 
 
+@pytest.mark.slow
 def test_linear_regression_finds_the_truth_in_every_fold():
     folds = same_in_every_fold(examples(), assign_folds(17, 4, 0))
     result = kfold(lambda dropout: Linear(), folds, grid((0.3,)), epochs=60, batch_size=5, optimizer=sgd)
@@ -146,6 +150,7 @@ def test_the_choice_has_the_lowest_mean_and_never_diverged():
         choose(scores[1::2])
 
 
+@pytest.mark.slow
 def test_one_compilation_serves_the_grid():
     chex.clear_trace_counter()
     traced = chex.assert_max_traces(squared_error, n=3)  # the gradient, the judgement; never once a point

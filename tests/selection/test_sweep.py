@@ -46,6 +46,7 @@ def vmapped():
     return sweep(*mlp(), RATES, (3, 8, 9), method=Method.VMAP)
 
 
+@pytest.mark.slow
 def test_a_member_is_the_single_run_with_its_seed_and_rates(vmapped):
     recipe, data = mlp()
     program = compile_program(recipe, data)
@@ -56,6 +57,7 @@ def test_a_member_is_the_single_run_with_its_seed_and_rates(vmapped):
     assert len({float(curves.train_loss[-1]) for curves in vmapped.values()}) == 6
 
 
+@pytest.mark.slow
 def test_the_loop_gives_the_same_members_and_trains_none_again_that_is_finished(vmapped):
     recipe, data = mlp()
     finished = {member: curves for member, curves in vmapped.items() if member[1] == 3}
@@ -85,6 +87,7 @@ class SmallConvolution(nn.Module):
         return Dense(3)(x.reshape(len(x), -1))
 
 
+@pytest.mark.slow
 def test_a_convolution_net_with_batch_norm_gives_the_same_both_ways():
     _, data = mlp()
     settings = {"learning_rate": 0.1, "epochs": 1, "batch_size": 6, "image_size": 8}
@@ -95,6 +98,7 @@ def test_a_convolution_net_with_batch_norm_gives_the_same_both_ways():
         assert_equal_curves(curves, looped[member])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", [Method.VMAP, Method.LOOP])
 def test_one_member_that_diverges_leaves_the_others_and_says_where(method):
     train = linear_regression(0, n=50)
@@ -119,6 +123,7 @@ def test_one_member_that_diverges_leaves_the_others_and_says_where(method):
     assert np.isfinite(bad.train_loss[: bad.diverged - 1]).all()
 
 
+@pytest.mark.slow
 def test_too_little_memory_splits_the_members_and_changes_nothing(vmapped, monkeypatch):
     monkeypatch.setattr(module, "bytes_available", lambda: 10)
     monkeypatch.setattr(module, "bytes_of_a_run", lambda program: 1)  # half of 10 bytes hold 5 members: 2 seeds
@@ -129,6 +134,7 @@ def test_too_little_memory_splits_the_members_and_changes_nothing(vmapped, monke
         assert_equal_curves(curves, split[member])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("alone", "together", "faster"), [(2.0, 3.0, Method.LOOP), (3.0, 2.0, Method.VMAP)])
 def test_measuring_takes_the_faster_way_and_says_the_times(alone, together, faster, monkeypatch):
     recipe, data = mlp()
@@ -140,6 +146,7 @@ def test_measuring_takes_the_faster_way_and_says_the_times(alone, together, fast
     assert f"{1000 * alone:.3g} ms an update alone, {1000 * together:.3g} ms as one of 4; " in choices[0].reason
 
 
+@pytest.mark.slow
 def test_what_is_compared_is_the_time_of_one_members_update(ticking):
     recipe, data = mlp()
     program, members = compile_program(recipe, data), vmapped_runs.compile_members(recipe, data, 3, 2)

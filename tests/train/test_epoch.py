@@ -46,6 +46,7 @@ def _epoch(pieces):
     return carry
 
 
+@pytest.mark.slow
 def test_an_epoch_is_the_loop_over_its_batches():
     rows, state, tallies = epoch_rows(jax.random.key(5), N, BATCH), _state(), []
     for indices, weight in zip(rows.indices, rows.weight, strict=True):
@@ -102,6 +103,7 @@ def test_evaluate_agrees_with_the_network_applied_to_all_rows():
         evaluate(recipe, params, {}, Examples(DATA.x[:0], DATA.y[:0]))
 
 
+@pytest.mark.slow
 def test_many_states_train_as_one_vmapped_epoch():
     rows = epoch_rows(jax.random.key(5), N, BATCH)
     init = partial(init_state, MODEL, OPTIMIZER, x=DATA.x)

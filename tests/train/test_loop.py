@@ -47,6 +47,7 @@ def test_linear_regression_finds_the_true_weights():
     assert run.best_test_accuracy is None
 
 
+@pytest.mark.slow
 def test_a_classifier_learns_and_each_epoch_is_reported_once():
     seen, progress = [], []
     run = fit(
@@ -105,6 +106,7 @@ def test_a_batch_larger_than_the_data_is_refused_before_anything_is_compiled():
         fit(dataclasses.replace(TINY, batch_size=54), DATA)
 
 
+@pytest.mark.slow
 def test_a_network_with_batch_statistics_drops_the_partial_batch_and_says_how_many():
     model = LeNet(num_classes=4, conv_activation=sigmoid, normalisation=BatchNorm)
     recipe = dataclasses.replace(TINY, model=model, image_size=16, epochs=1)

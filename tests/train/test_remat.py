@@ -62,6 +62,7 @@ def step_of(case: Case, **options) -> tuple[TrainState, jax.Array]:
         return step(case.state, case.batch, jax.random.key(2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 def test_rematerialisation_leaves_update_statistics_and_dropout_masks_as_they_are(name):
     arrays = case(name)
@@ -108,17 +109,20 @@ def test_keyword_arguments_are_refused():
         rematerialised(jnp.sin)(x=1.0)
 
 
+@pytest.mark.slow
 def test_accumulation_gives_the_gradient_of_the_whole_batch_with_its_padding():
     arrays = case("plain")
     chex.assert_trees_all_close(step_of(arrays, accumulate=4), step_of(arrays), rtol=1e-11, atol=1e-13)
 
 
+@pytest.mark.slow
 def test_accumulation_with_rematerialisation_too():
     arrays = case("plain")
     both = step_of(arrays, accumulate=2, remat=True)
     chex.assert_trees_all_close(both, step_of(arrays), rtol=1e-11, atol=1e-13)
 
 
+@pytest.mark.slow
 def test_batch_normalisation_under_accumulation_sees_one_piece_at_a_time():
     model, state, batch = case("batch_norm")
     after, tally = step_of(Case(model, state, batch), accumulate=2)
@@ -136,6 +140,7 @@ def test_batch_normalisation_under_accumulation_sees_one_piece_at_a_time():
     assert any(jax.tree.leaves(differs))
 
 
+@pytest.mark.slow
 def test_accumulation_draws_another_dropout_mask_for_each_piece():
     model, state, batch = case("dropout")
     with jax.enable_x64(True):
