@@ -2,9 +2,11 @@
 
 from typing import NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 
 from jaxd2l.data.error import DataError
+from jaxd2l.data.plain import first_row, plain, require_numbers
 
 
 class Examples(NamedTuple):
@@ -41,36 +43,43 @@ def check_examples(examples: Examples, num_classes: int | None = None, what: str
     """Refuse what would otherwise train on in silence.
 
     Args:
-        examples: host arrays.
+        examples: arrays of any type of numbers and any layout.
         num_classes: labels must lie in [0, num_classes); None for regression.
         what: names the part in the message.
 
     Returns:
-        The same examples.
+        The same numbers in the types of `stored_dtype`; the same object where nothing had to change.
 
     Raises:
-        DataError: no example, unequal counts, labels that are no (n,) integers or out of range,
-            inputs or targets that are not finite.
+        DataError: no arrays of real numbers, no example, unequal counts, labels that are no (n,) integers or out of
+            range, inputs or targets that are not finite or that float32 cannot hold.
     """
-    x, y = examples
+    x, y = (require_numbers(a, f"{what}: {part}") for part, a in zip(("inputs", "targets"), examples, strict=True))
     if len(x) != len(y):
         raise DataError(f"{what}: {len(x)} inputs but {len(y)} targets; they must be equal in number")
     if len(x) == 0:
         raise DataError(f"{what}: no example; at least one is needed")
     if num_classes is not None:
-        if y.ndim != 1 or not np.issubdtype(y.dtype, np.integer):
-            raise DataError(f"{what}: labels must be integers of shape ({len(x)},), got {y.dtype} {y.shape}")
-        outside = np.flatnonzero((y < 0) | (y >= num_classes))
-        if outside.size:
-            raise DataError(
-                f"{what}: label {y[outside[0]]} at row {outside[0]} ({outside.size} such rows), "
-                f"expected 0 to {num_classes - 1}"
-            )
-    for part, array in (("inputs", x), ("targets", y)):
-        if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
-            row = int(np.argwhere(~np.isfinite(array))[0][0])
-            raise DataError(f"{what}: {part} are not finite at row {row}; remove or impute missing values first")
-    return examples
+        _check_labels(np.asarray(y), num_classes, what)
+    checked = Examples(plain(x, f"{what}: inputs"), plain(y, f"{what}: targets", labels=num_classes is not None))
+    return examples if checked.x is examples.x and checked.y is examples.y else checked
+
+
+def _check_labels(y: np.ndarray, num_classes: int, what: str) -> None:
+    if y.ndim != 1 or not jnp.issubdtype(y.dtype, jnp.integer):
+        hint = ""
+        if y.ndim == 1 and jnp.issubdtype(y.dtype, jnp.floating):
+            row = first_row(y, lambda rows: rows != np.floor(rows))
+            hint = "; use y.astype(np.int32)" if row is None else f" with {y[row]} at row {row}, which is no class"
+        raise DataError(f"{what}: labels must be integers of shape ({len(y)},), got {y.dtype} {y.shape}{hint}")
+    # Compared in NumPy's own integers, where a class count that the labels' type cannot hold is what it is.
+    y = y if np.issubdtype(y.dtype, np.integer) else y.astype(np.int32)
+    outside = np.flatnonzero((y < 0) | (y >= num_classes))
+    if outside.size:
+        raise DataError(
+            f"{what}: label {y[outside[0]]} at row {outside[0]} ({outside.size} such rows), "
+            f"expected 0 to {num_classes - 1}"
+        )
 
 
 def split(examples: Examples, held_out: int, seed: int) -> tuple[Examples, Examples]:

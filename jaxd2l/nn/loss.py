@@ -1,12 +1,15 @@
 """Losses per example, shape (n,): the caller takes the mean (D2L sec_linear_regression, sec_softmax, sec_kaggle_house).
 
 They are computed in at least float32, whatever the network computes in. Shapes must agree: nothing is broadcast.
+Arrays of NumPy in any type of real numbers and layout, and lists, are taken as well (`jaxd2l.nn.numbers`).
 """
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxd2l.nn.activation import log_softmax
+from jaxd2l.nn.numbers import class_labels, numbers
 
 
 def squared_error(prediction: jax.Array, target: jax.Array) -> jax.Array:
@@ -61,8 +64,7 @@ def log_squared_error(prediction: jax.Array, target: jax.Array) -> jax.Array:
     Raises:
         ValueError: the shapes differ.
     """
-    _difference("log_squared_error", prediction, target)
-    prediction, target = _at_least_float32(prediction), _at_least_float32(target)
+    prediction, target = _same_shape("log_squared_error", prediction, target)
     return _per_example(jnp.square(jnp.log(jnp.maximum(prediction, 1)) - jnp.log(jnp.maximum(target, 1))))
 
 
@@ -80,8 +82,8 @@ def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
     Raises:
         ValueError: the shapes do not fit or the labels are not integers.
     """
-    _check_labels("cross_entropy", logits, labels)
-    log_p = log_softmax(_at_least_float32(logits))
+    logits, labels = logits_and_labels("cross_entropy", logits, labels)
+    log_p = log_softmax(logits)
     num_classes = logits.shape[-1]
     # A comparison and a sum, not a gather: its gradient contains no scatter, so it is deterministic on GPU.
     chosen = labels[:, None] == jnp.arange(num_classes, dtype=labels.dtype)[None, :]
@@ -102,9 +104,11 @@ def cross_entropy_with_probabilities(logits: jax.Array, target: jax.Array) -> ja
     Raises:
         ValueError: the shapes differ.
     """
+    name = "cross_entropy_with_probabilities"
+    logits, target = at_least_float32(logits, f"{name}: logits"), at_least_float32(target, f"{name}: target")
     if logits.shape != target.shape or logits.ndim != 2:
         raise ValueError(f"logits {logits.shape} and target {target.shape} have to be the same (n, k)")
-    log_p = log_softmax(_at_least_float32(logits))
+    log_p = log_softmax(logits)
     terms = jnp.where(target == 0, jnp.zeros_like(log_p), target * log_p)
     return -jnp.sum(terms, axis=-1)
 
@@ -113,7 +117,11 @@ def entropy(p: jax.Array) -> jax.Array:
     """-sum(p log p) along the last axis, with 0 log 0 = 0 and no NaN gradient there: (..., k) to (...) nats.
 
     At most log(k), for the uniform distribution.
+
+    Raises:
+        ValueError: `p` holds no real numbers.
     """
+    p = at_least_float32(p, "entropy: p")
     positive = p > 0
     safe = jnp.where(positive, p, jnp.ones_like(p))  # log(1) = 0: value and gradient stay finite
     return -jnp.sum(jnp.where(positive, p * jnp.log(safe), jnp.zeros_like(p)), axis=-1)
@@ -126,12 +134,11 @@ def one_hot(labels: jax.Array, num_classes: int) -> jax.Array:
         ValueError: the labels are not integers, or, outside jit, one lies outside [0, num_classes). Under jit values
             are unknown: a label out of range gives a row of NaN, never a row of zeros.
     """
-    if not jnp.issubdtype(labels.dtype, jnp.integer):
-        raise ValueError(f"one_hot: labels are integers in [0, {num_classes}), got dtype {labels.dtype}")
+    given, labels = labels, class_labels(labels, "one_hot: labels")
     inside = (labels >= 0) & (labels < num_classes)
     if not isinstance(labels, jax.core.Tracer) and not bool(jnp.all(inside)):
         raise ValueError(
-            f"one_hot: labels lie in [{jnp.min(labels)}, {jnp.max(labels)}], expected [0, {num_classes - 1}]; "
+            f"one_hot: labels lie in [{np.min(given)}, {np.max(given)}], expected [0, {num_classes - 1}]; "
             "count the classes again or subtract the first label"
         )
     classes = jnp.arange(num_classes, dtype=labels.dtype).reshape((1,) * labels.ndim + (-1,))
@@ -139,28 +146,40 @@ def one_hot(labels: jax.Array, num_classes: int) -> jax.Array:
     return jnp.where(inside[..., None], rows, jnp.full_like(rows, jnp.nan))
 
 
-def _at_least_float32(x: jax.Array) -> jax.Array:
-    return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+def at_least_float32(x: jax.Array, what: str) -> jax.Array:
+    """The same numbers in float32, or in float64 where they are that already."""
+    x = numbers(x, what)
+    return x if x.dtype == jnp.float64 else x.astype(jnp.float32)
 
 
-def _difference(name: str, prediction: jax.Array, target: jax.Array) -> jax.Array:
+def logits_and_labels(name: str, logits: jax.Array, labels: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Logits (n, k) in at least float32 and labels (n,) in at least 32 bits.
+
+    Raises:
+        ValueError: other shapes, or labels that are not integers.
+    """
+    logits, labels = at_least_float32(logits, f"{name}: logits"), class_labels(labels, f"{name}: labels")
+    if logits.ndim != 2 or labels.shape != logits.shape[:1]:
+        raise ValueError(f"{name}: expected logits (n, k) and labels (n,), got {logits.shape} and {labels.shape}")
+    return logits, labels
+
+
+def _same_shape(name: str, prediction: jax.Array, target: jax.Array) -> tuple[jax.Array, jax.Array]:
+    prediction, target = (
+        at_least_float32(a, f"{name}: {what}") for what, a in (("prediction", prediction), ("target", target))
+    )
     if prediction.shape != target.shape or prediction.ndim not in (1, 2):
         raise ValueError(
             f"{name}: prediction {prediction.shape} and target {target.shape} have to be the same (n,) or (n, k); "
             "(n, 1) against (n,) would broadcast to (n, n): reshape one of them"
         )
-    return _at_least_float32(prediction) - _at_least_float32(target)
+    return prediction, target
+
+
+def _difference(name: str, prediction: jax.Array, target: jax.Array) -> jax.Array:
+    prediction, target = _same_shape(name, prediction, target)
+    return prediction - target
 
 
 def _per_example(values: jax.Array) -> jax.Array:
     return values if values.ndim == 1 else jnp.sum(values, axis=-1)
-
-
-def _check_labels(name: str, logits: jax.Array, labels: jax.Array) -> None:
-    if logits.ndim != 2 or labels.shape != logits.shape[:1]:
-        raise ValueError(f"{name}: expected logits (n, k) and labels (n,), got {logits.shape} and {labels.shape}")
-    if not jnp.issubdtype(labels.dtype, jnp.integer):
-        raise ValueError(
-            f"{name}: labels are class indices of an integer dtype, got {labels.dtype}; "
-            "for shares use cross_entropy_with_probabilities"
-        )

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from jaxd2l.nn.loss import log_squared_error
+from jaxd2l.nn.loss import log_squared_error, logits_and_labels
 
 
 def hits(logits: jax.Array, labels: jax.Array) -> jax.Array:
@@ -14,10 +14,7 @@ def hits(logits: jax.Array, labels: jax.Array) -> jax.Array:
     Raises:
         ValueError: labels are not (n,) integers; (n, 1) would broadcast to (n, n).
     """
-    if logits.ndim != 2 or labels.shape != logits.shape[:1] or not jnp.issubdtype(labels.dtype, jnp.integer):
-        raise ValueError(
-            f"expected logits (n, k) and integer labels (n,), got {logits.shape} and {labels.shape} {labels.dtype}"
-        )
+    logits, labels = logits_and_labels("hits", logits, labels)
     return (jnp.argmax(logits, axis=-1) == labels) & ~jnp.any(jnp.isnan(logits), axis=-1)
 
 

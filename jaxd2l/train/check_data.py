@@ -4,66 +4,151 @@ Inside a compiled loop nothing can be raised: a label out of range, a NaN pixel 
 place would train on in silence.
 """
 
+import functools
+from typing import Any
+
+import flax.linen as nn
 import jax
+import jax.numpy as jnp
 import numpy as np
 
-from jaxd2l.data import DataError, Dataset, Examples, check_examples
+from jaxd2l.data import DataError, Dataset, Examples, as_stored, check_examples, image_preparer, num_steps
+from jaxd2l.nn.loss import cross_entropy
+from jaxd2l.nn.metric import hits
+from jaxd2l.train.program import stored
 from jaxd2l.train.recipe import Recipe
+
+
+def check_run(recipe: Recipe, data: Dataset) -> Dataset:
+    """`check_dataset`, and that a batch is not larger than the training part: what a training needs.
+
+    Raises:
+        DataError: as `check_dataset`.
+        ValueError: likewise, and for a batch that does not fit.
+    """
+    data = _check_arrays(recipe, data)
+    num_steps(len(data.train.x), recipe.batch_size)
+    _check_outputs(recipe, data)
+    return data
 
 
 def check_dataset(recipe: Recipe, data: Dataset) -> Dataset:
     """Refuse what `recipe` cannot be trained on.
 
     Args:
-        recipe: says whether inputs are images and targets are labels.
-        data: arrays on the host or the device.
+        recipe: says whether inputs are images and targets are labels, and what the network gives.
+        data: arrays on the host or the device, of any type of numbers and any layout.
 
     Returns:
-        The same data, with 64-bit labels as int32: labels are small numbers, so nothing is lost.
+        The same data as plain arrays (`jaxd2l.data.plain`): labels as int32, in the machine's byte order.
 
     Raises:
-        DataError: see `check_examples`; images that are not uint8 (n, height, width, channels); 64-bit
-            numbers that JAX would narrow; a test part of another shape than the training part.
+        DataError: see `check_examples`; images that are not uint8 (n, height, width, channels); float64, which JAX
+            would narrow; a test part of another shape than the training part; a label that the network has no
+            output for.
+        ValueError: the network refuses the inputs, or its outputs do not fit the targets.
     """
-    classes = _num_classes(recipe, data) if recipe.hits is not None else None
-    parts = [_check_part(recipe, getattr(data, part), classes, f"{data.name} {what} part") for part, what in _PARTS]
-    train, test = parts
-    for what, a, b in (("inputs", train.x, test.x), ("targets", train.y, test.y)):
-        if a.shape[1:] != b.shape[1:] or a.dtype != b.dtype:
-            raise DataError(
-                f"{data.name}: training {what} are {a.dtype} (n, {_sizes(a)}) but test {what} {b.dtype} "
-                f"(n, {_sizes(b)}); prepare both alike"
-            )
-    return data._replace(train=train, test=test)
+    data = _check_arrays(recipe, data)
+    _check_outputs(recipe, data)
+    return data
 
 
 _PARTS = (("train", "training"), ("test", "test"))
 
 
-def _num_classes(recipe: Recipe, data: Dataset) -> int:
-    """What the network tells apart, where it says so; else what the data names."""
-    for field in ("num_classes", "num_outputs"):
-        if isinstance(outputs := getattr(recipe.model, field, None), int):
-            return outputs
-    return len(data.classes) or np.iinfo(np.int32).max
+def _check_arrays(recipe: Recipe, data: Dataset) -> Dataset:
+    classes = (len(data.classes) or np.iinfo(np.int32).max) if recipe.takes_labels else None
+    train, test = (
+        _check_part(recipe, getattr(data, part), classes, f"{data.name} {what} part") for part, what in _PARTS
+    )
+    for what, a, b in (("inputs", train.x, test.x), ("targets", train.y, test.y)):
+        if a.shape[1:] != b.shape[1:] or a.dtype != b.dtype:
+            raise DataError(
+                f"{data.name}: training {what} are {a.dtype} {_rows_of(a)} but test {what} {b.dtype} "
+                f"{_rows_of(b)}; prepare both alike"
+            )
+    return data._replace(train=train, test=test)
 
 
-def _sizes(array: np.ndarray) -> str:
-    return ", ".join(map(str, array.shape[1:]))
+def _rows_of(array: Any) -> str:
+    """A shape whose first axis may have any size."""
+    return f"(n, {', '.join(map(str, array.shape[1:]))})" if len(array.shape) > 1 else "(n,)"
 
 
 def _check_part(recipe: Recipe, part: Examples, classes: int | None, what: str) -> Examples:
-    if recipe.image_size is not None:
+    if recipe.image_size is not None and isinstance(part.x, np.ndarray | jax.Array):
         _check_images(part.x, what)
-    x = np.asarray(part.x) if np.issubdtype(part.x.dtype, np.floating) else part.x  # bytes stay where they are
-    check_examples(Examples(x, np.asarray(part.y)), classes, what)
-    if part.x.dtype == np.float64 and not jax.config.jax_enable_x64:
-        raise DataError(f"{what}: inputs are float64, which JAX would narrow in silence; use x.astype(np.float32)")
-    if classes is None:
-        if part.y.dtype == np.float64 and not jax.config.jax_enable_x64:
-            raise DataError(f"{what}: targets are float64, which JAX would narrow in silence; use y.astype(np.float32)")
-        return part
-    return part if part.y.dtype.itemsize <= 4 else Examples(part.x, part.y.astype(np.int32))
+    part = check_examples(part, classes, what)
+    for name, array in (("inputs", part.x), ("targets", part.y)):
+        if array.dtype == np.float64 and not jax.config.jax_enable_x64:
+            narrowed = f"{'xy'[name == 'targets']}.astype(np.float32)"
+            raise DataError(f"{what}: {name} are float64, which JAX would narrow in silence; use {narrowed}")
+    return part
+
+
+def _check_outputs(recipe: Recipe, data: Dataset) -> None:
+    """Compare what the network gives with the targets, by shapes alone."""
+    x, y = (jax.ShapeDtypeStruct((_ROWS, *a.shape[1:]), a.dtype) for a in stored(recipe, data.train))
+    output = _output(recipe.model, recipe.image_size, x.shape, x.dtype)
+    if not hasattr(output, "shape"):
+        raise ValueError(f"{data.name}: the network gives a {type(output).__name__}, expected one array of outputs")
+    gives = f"{data.name}: the network gives {_rows_of(output)} for inputs {_rows_of(x)}"
+    if recipe.loss is cross_entropy or recipe.hits is hits:
+        if len(output.shape) != 2 or output.shape[0] != _ROWS:
+            found = _rows_of(output) if output.shape[:1] == (_ROWS,) else f"{output.shape} for {_ROWS} examples"
+            raise ValueError(
+                f"{data.name}: the network gives {found} for inputs {_rows_of(x)}, expected (n, classes); flatten or "
+                "pool before its last layer"
+            )
+        for part, what in _PARTS:
+            _check_labels(np.asarray(getattr(data, part).y), output.shape[1], f"{data.name} {what} part")
+    _check_each(recipe.loss, "loss", output, y, gives)
+    if recipe.hits is not None and recipe.hits is not hits:
+        _check_each(recipe.hits, "hits", output, y, gives)
+
+
+_ROWS = 2  # enough to tell a batch from a single example
+
+
+def _output(model: nn.Module, image_size: int | None, shape: tuple[int, ...], dtype: Any) -> Any:
+    """Shape and type of the network's output, or whatever else it gives."""
+    try:
+        return _traced_output(model, image_size, shape, dtype)
+    except TypeError as error:
+        if "unhashable" not in str(error):
+            raise
+        return _traced_output.__wrapped__(model, image_size, shape, dtype)
+
+
+@functools.lru_cache(maxsize=64)
+def _traced_output(model: nn.Module, image_size: int | None, shape: tuple[int, ...], dtype: Any) -> Any:
+    prepare = as_stored if image_size is None else image_preparer(image_size)
+
+    def output(key: jax.Array, stored: jax.Array) -> Any:
+        x = prepare(stored).astype(jnp.float32)
+        return model.init_with_output(key, x, train=False)[0]
+
+    return jax.eval_shape(output, jax.random.key(0), jax.ShapeDtypeStruct(shape, dtype))
+
+
+def _check_labels(labels: np.ndarray, outputs: int, what: str) -> None:
+    if int(labels.max()) < outputs:
+        return
+    outside = np.flatnonzero(labels >= outputs)
+    raise DataError(
+        f"{what}: label {labels[outside[0]]} at row {outside[0]} ({outside.size} such rows), expected 0 to "
+        f"{outputs - 1}, as the network has {outputs} outputs"
+    )
+
+
+def _check_each(function: Any, name: str, output: Any, y: Any, gives: str) -> None:
+    try:
+        value = jax.eval_shape(function, output, y)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{gives}, but targets are {_rows_of(y)}, which {name} refuses: {error}") from error
+    if getattr(value, "shape", None) != (_ROWS,):
+        found = _rows_of(value) if getattr(value, "shape", ()) else "one number"
+        raise ValueError(f"{gives}, of which {name} makes {found}, expected one value an example, (n,)")
 
 
 def _check_images(x: np.ndarray, what: str) -> None:

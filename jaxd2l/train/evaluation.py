@@ -36,7 +36,7 @@ def evaluate(
         ValueError: no example, or inputs the network refuses.
         DataError: the examples cannot be judged, before anything is traced; see `check_dataset`.
     """
-    if len(examples.x) == 0:
+    if np.shape(examples.x)[:1] == (0,):
         raise ValueError("no example to evaluate on; at least one is needed")
     examples = check_dataset(recipe, Dataset("evaluation", examples, examples)).test
     rows = ordered_rows(len(examples.x), batch_size or recipe.batch_size)

@@ -9,11 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxd2l.data import Dataset, Examples
-from jaxd2l.train.check_data import check_dataset
+from jaxd2l.train.check_data import check_run
 from jaxd2l.train.epoch import empty_tally
 from jaxd2l.train.program import Program, compile_program, initial_state, mean, on_device
 from jaxd2l.train.recipe import Recipe
 from jaxd2l.train.results import DivergenceError, EpochResult, Progress, Run
+from jaxd2l.train.same_program import require_same_program
 from jaxd2l.train.state import TrainState, run_keys
 
 CHUNK_SECONDS = 0.5  # how long the host lets the device run before it looks at signals and the progress bar
@@ -56,7 +57,7 @@ def fit(
         data: training and test examples on the host or the device.
         seed: an integer in [0, 2**32).
         program: from `compile_program` with the same recipe up to learning rate, weight decay and epochs,
-            and data of the same shapes; compiled here when None. Give it to train many seeds.
+            and data of the same shapes, which is looked at; compiled here when None. Give it to train many seeds.
         start: go on from here, of the same recipe, data and seed; from the beginning when None. Its arrays
             are donated.
         on_epoch: called as `(result, state)` after each epoch. Read the state at once: the next epoch
@@ -75,9 +76,11 @@ def fit(
         DataError: the data cannot be trained on, before anything is traced; see `check_dataset`.
     """
     keys = run_keys(seed)
-    data = check_dataset(recipe, data)
+    data = check_run(recipe, data)
     compile_seconds = 0.0
-    if program is None:
+    if program is not None:
+        require_same_program(program, recipe, data)
+    else:
         program = compile_program(recipe, data)
         compile_seconds = program.compile_seconds
     train, test = on_device(data.train), on_device(data.test)
@@ -100,12 +103,12 @@ def fit(
             took = time.perf_counter() - began
             train_pace.learn(last - now.step, took)
             now = now._replace(state=state, record=record, step=last, seconds=now.seconds + took)
-            _refuse_nonfinite(now, recipe.learning_rate, finite)
+            _refuse_nonfinite(now, recipe, finite)
             report("train", last, steps)
             watch(now)
         test_loss, test_accuracy = _evaluate(program, now, test, report, watch, test_pace)
         if not np.isfinite(test_loss):  # the last update of the epoch left the range of the floats
-            raise _divergence(now, steps - 1, recipe.learning_rate, finite)
+            raise _divergence(now, steps - 1, recipe, finite)
         train_loss, train_accuracy = mean(now.record, classified)
         images_per_second = float(np.asarray(now.record.examples).sum()) / max(now.seconds, 1e-9)
         result = EpochResult(
@@ -118,18 +121,24 @@ def fit(
     return Run(recipe, seed, now.state, now.results, compile_seconds)
 
 
-def _refuse_nonfinite(now: Progress, learning_rate: float, finite: TrainState) -> None:
+def _refuse_nonfinite(now: Progress, recipe: Recipe, finite: TrainState) -> None:
     loss, norm = (np.asarray(a)[: now.step] for a in (now.record.loss, now.record.gradient_norm))
     bad = np.flatnonzero(~(np.isfinite(loss) & np.isfinite(norm)))
     if bad.size:
-        raise _divergence(now, int(bad[0]), learning_rate, finite)
+        raise _divergence(now, int(bad[0]), recipe, finite)
 
 
-def _divergence(now: Progress, i: int, learning_rate: float, finite: TrainState) -> DivergenceError:
+def _divergence(now: Progress, i: int, recipe: Recipe, finite: TrainState) -> DivergenceError:
     loss, examples, norm = (
         float(np.asarray(a)[i]) for a in (now.record.loss, now.record.examples, now.record.gradient_norm)
     )
-    return DivergenceError(now.epoch, i + 1, loss / examples, norm, learning_rate, finite, now.results)
+    rate, scheduled = recipe.learning_rate, callable(recipe.learning_rate)
+    if not callable(recipe.optimizer):
+        rate, scheduled = None, False
+    elif scheduled:
+        rate = float(rate(int(now.state.step) - now.step + i))  # the updates that were made before this one
+    at = (now.epoch, i + 1, loss / examples, norm)
+    return DivergenceError(*at, rate, finite, now.results, scheduled=scheduled)
 
 
 def _evaluate(

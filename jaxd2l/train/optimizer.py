@@ -1,9 +1,12 @@
 """Optimizers: optax, with the numbers that a sweep varies kept as arrays in the state.
 
 Because learning rate and weight decay live in `opt_state.hyperparams`, one compiled epoch serves
-every value of them, and `vmap` over states trains many at once.
+every value of them, and `vmap` over states trains many at once. `bound` brings any other optimizer of optax into
+this form, where its factory lets itself be traced.
 """
 
+import inspect
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -11,6 +14,13 @@ import jax.numpy as jnp
 import optax
 
 PyTree = Any
+Schedule = Callable[[Any], Any]
+Rate = float | jax.Array | Schedule
+Factory = Callable[[Any, Any], optax.GradientTransformation]
+
+
+class HyperparametersInState(optax.GradientTransformationExtraArgs):
+    """A transformation whose state holds `learning_rate` and `weight_decay` in `hyperparams`."""
 
 
 def kernels_only(params: PyTree) -> PyTree:
@@ -19,14 +29,14 @@ def kernels_only(params: PyTree) -> PyTree:
 
 
 def sgd(
-    learning_rate: float, weight_decay: float = 0.0, *, momentum: float = 0.0, clip_norm: float | None = None
+    learning_rate: Rate, weight_decay: float = 0.0, *, momentum: float = 0.0, clip_norm: float | None = None
 ) -> optax.GradientTransformation:
     """Minibatch stochastic gradient descent, as `torch.optim.SGD` computes it.
 
         g <- gradient + weight_decay * kernel;  m <- momentum * m + g;  w <- w - learning_rate * m
 
     Args:
-        learning_rate: step size.
+        learning_rate: step size, or a schedule of it over updates.
         weight_decay: lambda of the penalty lambda / 2 |kernel|^2; biases are not decayed.
         momentum: share of the last step kept; 0 is plain SGD and keeps no state.
         clip_norm: scale the gradient down to this global L2 norm where it is longer; None never does.
@@ -42,14 +52,14 @@ def sgd(
             optax.sgd(learning_rate, momentum=momentum or None),
         )
 
-    return optax.inject_hyperparams(build)(learning_rate=learning_rate, weight_decay=weight_decay)
+    return _in_state(build, learning_rate, weight_decay)
 
 
-def adam(learning_rate: float, weight_decay: float = 0.0) -> optax.GradientTransformation:
+def adam(learning_rate: Rate, weight_decay: float = 0.0) -> optax.GradientTransformation:
     """Adam (Kingma and Ba 2015, arXiv:1412.6980) with coupled weight decay, as `torch.optim.Adam` computes it.
 
     Args:
-        learning_rate: step size.
+        learning_rate: step size, or a schedule of it over updates.
         weight_decay: added to the gradient of kernels before the moments, as `weight_decay * kernel`.
 
     Returns:
@@ -59,7 +69,7 @@ def adam(learning_rate: float, weight_decay: float = 0.0) -> optax.GradientTrans
     def build(learning_rate: jax.Array, weight_decay: jax.Array) -> optax.GradientTransformation:
         return optax.chain(optax.add_decayed_weights(weight_decay, mask=kernels_only), optax.adam(learning_rate))
 
-    return optax.inject_hyperparams(build)(learning_rate=learning_rate, weight_decay=weight_decay)
+    return _in_state(build, learning_rate, weight_decay)
 
 
 def clipped(optimizer: optax.GradientTransformation, clip_norm: float) -> optax.GradientTransformation:
@@ -68,24 +78,116 @@ def clipped(optimizer: optax.GradientTransformation, clip_norm: float) -> optax.
     The state is the optimizer's own, so its hyperparameters stay where they are.
     """
     clip = optax.clip_by_global_norm(clip_norm)
+    inner = optax.with_extra_args_support(optimizer)
 
-    def update(gradient: PyTree, state: PyTree, params: PyTree = None) -> tuple[PyTree, PyTree]:
+    def update(gradient: PyTree, state: PyTree, params: PyTree = None, **extra: Any) -> tuple[PyTree, PyTree]:
         shorter, _ = clip.update(gradient, clip.init(params), params)
-        updates, new_state = optimizer.update(shorter, state, params)
+        updates, new_state = inner.update(shorter, state, params, **extra)
         return updates, new_state
 
-    return optax.GradientTransformation(optimizer.init, update)
+    return type(inner)(optimizer.init, update)
+
+
+def bound(
+    optimizer: Factory | optax.GradientTransformation, learning_rate: Rate, weight_decay: float | jax.Array
+) -> optax.GradientTransformation:
+    """The transformation that an optimizer is at a learning rate and weight decay.
+
+    Args:
+        optimizer: `f(learning_rate, weight_decay)`, or a finished transformation, whose numbers are its own.
+        learning_rate: a number, or a schedule over updates; a factory gets what was given.
+        weight_decay: a number.
+
+    Returns:
+        Of type `HyperparametersInState` for `sgd`, `adam` and every factory that can be traced at a number: one program
+        serves all numbers. A factory that computes with its numbers in Python keeps those it was given.
+
+    Raises:
+        ValueError: no optimizer of optax, or a factory that does not take the two numbers.
+    """
+    if not callable(optimizer):
+        return _transformation(optimizer)
+    _require_factory(optimizer)
+
+    def build(learning_rate: Any, weight_decay: Any) -> optax.GradientTransformation:
+        return _transformation(optimizer(learning_rate, weight_decay))
+
+    try:
+        plain = build(learning_rate, weight_decay)
+    except TypeError:
+        if not callable(learning_rate):
+            raise
+        return _in_state(build, learning_rate, weight_decay)  # it computes with the rate: give it one at a time
+    if isinstance(plain, HyperparametersInState) or callable(learning_rate):
+        return plain  # optax's own optimizers keep a schedule's place in their state
+    number = jax.ShapeDtypeStruct((), jnp.float32)
+    try:
+        jax.eval_shape(lambda *numbers: [build(*numbers)][:0], number, number)
+    except (jax.errors.JAXTypeError, jax.errors.JAXIndexError, TypeError, ValueError):
+        return plain
+    return _in_state(build, learning_rate, weight_decay)
+
+
+def _in_state(build: Factory, learning_rate: Rate, weight_decay: float | jax.Array) -> HyperparametersInState:
+    injected = optax.inject_hyperparams(build)(learning_rate=learning_rate, weight_decay=weight_decay)
+    return HyperparametersInState(injected.init, injected.update)
+
+
+def _transformation(optimizer: Any) -> optax.GradientTransformation:
+    if isinstance(optimizer, optax.MultiSteps):
+        return optimizer.gradient_transformation()
+    if isinstance(optimizer, optax.GradientTransformation):
+        return optimizer
+    raise ValueError(
+        "optimizer must be a transformation of optax, or f(learning_rate, weight_decay) that gives one, "
+        f"got {optimizer!r}"
+    )
+
+
+def _require_factory(optimizer: Factory) -> None:
+    try:
+        signature = inspect.signature(optimizer)
+    except (TypeError, ValueError):  # not written in Python: it says itself what it takes
+        return
+    try:
+        second = list(signature.bind(0.1, 0.0).arguments)[-1]
+    except TypeError as error:
+        raise ValueError(f"optimizer must take (learning_rate, weight_decay), but {error}") from error
+    if getattr(optimizer, "__module__", "").startswith("optax") and second != "weight_decay":
+        name = f"optax.{getattr(optimizer, '__name__', '')}"
+        raise ValueError(
+            f"{name} takes {second} where a weight decay is given; write optimizer=lambda rate, decay: {name}(rate)"
+        )
 
 
 def with_hyperparameters(opt_state: PyTree, **values: float | jax.Array) -> PyTree:
     """The same state with other hyperparameters; each keeps its dtype.
 
     Raises:
-        ValueError: a name that the optimizer does not have.
+        ValueError: a name that the optimizer does not have, or whose value a schedule decides.
     """
-    known = opt_state.hyperparams
-    unknown = sorted(set(values) - set(known))
-    if unknown:
-        raise ValueError(f"unknown hyperparameter {unknown[0]!r}, this optimizer has {', '.join(sorted(known))}")
-    replaced = {name: jnp.asarray(values.get(name, old), old.dtype) for name, old in known.items()}
-    return opt_state._replace(hyperparams=replaced)
+    if not values:
+        return opt_state
+    known = getattr(opt_state, "hyperparams", {})
+    for name in sorted(values):
+        if name not in known:
+            raise ValueError(
+                f"unknown hyperparameter {name!r}, this optimizer has {', '.join(sorted(known)) or 'none in its state'}"
+            )
+        if name in getattr(opt_state, "hyperparams_states", {}):
+            raise ValueError(f"{name} follows a schedule in this optimizer, so no other value can be given")
+    replaced: PyTree = jax.tree.map(lambda node: _replaced(node, values), opt_state, is_leaf=_holds_hyperparameters)
+    return replaced
+
+
+def _holds_hyperparameters(node: Any) -> bool:
+    return hasattr(node, "hyperparams")
+
+
+def _replaced(node: Any, values: dict[str, float | jax.Array]) -> Any:
+    """A part of the state with new values, in it and in those that are nested in it."""
+    if not _holds_hyperparameters(node):
+        return node
+    new = {name: jnp.asarray(values.get(name, old), old.dtype) for name, old in node.hyperparams.items()}
+    inner = jax.tree.map(lambda part: _replaced(part, values), node.inner_state, is_leaf=_holds_hyperparameters)
+    return node._replace(hyperparams=new, inner_state=inner)

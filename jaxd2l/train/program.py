@@ -11,8 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxd2l.data import Dataset, Examples, Rows, epoch_rows, num_steps, ordered_rows
+from jaxd2l.data.plain import stored_dtype
 from jaxd2l.train.compiler import compile_lowered
 from jaxd2l.train.epoch import empty_tally, make_epoch, make_evaluation
+from jaxd2l.train.optimizer import HyperparametersInState
 from jaxd2l.train.recipe import Recipe
 from jaxd2l.train.state import TrainState, init_state, run_keys
 from jaxd2l.train.step import Tally, make_judge, make_step
@@ -28,7 +30,8 @@ class Program:
     """Compiled for a recipe and the shapes of its data; holds no state and no data.
 
     Attributes:
-        recipe: what was compiled; its learning rate, weight decay and epochs are only defaults.
+        recipe: what was compiled; its epochs are only a default, and so are its learning rate and weight decay where
+            the optimizer holds them in its state.
         init: `(key, learning_rate, weight_decay) -> TrainState`.
         shuffle: `(key, epoch) -> Rows` of one epoch.
         epoch: `(state, record, x, y, rows, key, first, last) -> (state, record)`; donates state and record.
@@ -37,6 +40,7 @@ class Program:
         evaluation_rows: the test rows in order, padded.
         dropped: training examples left out of each epoch because they fill no batch.
         compile_seconds: what tracing and compiling took.
+        train, test: shapes and types of the data, as on the device.
     """
 
     recipe: Recipe
@@ -48,11 +52,19 @@ class Program:
     evaluation_rows: Rows
     dropped: int
     compile_seconds: float
+    train: Examples
+    test: Examples
 
 
 def on_device(examples: Examples) -> Examples:
     """The same rows, resident on the default device; no copy where they already are."""
     return Examples(*(jax.device_put(a) for a in examples))
+
+
+def stored(recipe: Recipe, part: Examples) -> Examples:
+    """Shapes and types of a part of the data as they are on the device, whatever types it comes in."""
+    types = (stored_dtype(part.x.dtype), stored_dtype(part.y.dtype, labels=recipe.takes_labels))
+    return Examples(*(jax.ShapeDtypeStruct(a.shape, dtype) for a, dtype in zip(part, types, strict=True)))  # type: ignore[arg-type]
 
 
 def _like(tree: Any) -> Any:
@@ -82,7 +94,7 @@ def compile_program(recipe: Recipe, data: Dataset) -> Program:
     integer = jax.ShapeDtypeStruct((), jnp.int32)
     state = jax.eval_shape(pure.init, key, number, number)
     rows = jax.eval_shape(pure.shuffle, key, integer)
-    train, test, test_rows = _like(data.train), _like(data.test), _like(pure.evaluation_rows)
+    train, test, test_rows = stored(recipe, data.train), stored(recipe, data.test), _like(pure.evaluation_rows)
     record = _like(empty_tally(pure.train_steps))
     epoch = jax.jit(pure.epoch, donate_argnums=(0, 1)).lower(state, record, *train, rows, key, integer, integer)
     record = _like(empty_tally(test_rows.indices.shape[0]))
@@ -99,6 +111,8 @@ def compile_program(recipe: Recipe, data: Dataset) -> Program:
         evaluation_rows=pure.evaluation_rows,
         dropped=pure.dropped,
         compile_seconds=time.perf_counter() - began,
+        train=train,
+        test=test,
     )
 
 
@@ -123,12 +137,15 @@ def bind(recipe: Recipe, data: Dataset) -> Functions:
     n, batch_size = len(data.train.x), recipe.batch_size
     num_steps(n, batch_size)  # refuses a batch that does not fit before anything is traced
     optimizer, objective = recipe.make_optimizer(), recipe.objective()
-    stored = jax.ShapeDtypeStruct((1, *data.train.x.shape[1:]), data.train.x.dtype)
-    prepared = jax.eval_shape(lambda x: objective.prepare(x).astype(jnp.float32), stored)
+    one = jax.ShapeDtypeStruct((1, *data.train.x.shape[1:]), stored_dtype(data.train.x.dtype))
+    prepared = jax.eval_shape(lambda x: objective.prepare(x).astype(jnp.float32), one)
 
     def init(key: jax.Array, learning_rate: jax.Array, weight_decay: jax.Array) -> TrainState:
         x = jnp.zeros(prepared.shape, prepared.dtype)
-        return init_state(recipe.model, optimizer, key, x, learning_rate=learning_rate, weight_decay=weight_decay)
+        if not isinstance(optimizer, HyperparametersInState):
+            return init_state(recipe.model, optimizer, key, x)
+        rate = recipe.learning_rate if callable(recipe.learning_rate) else learning_rate
+        return init_state(recipe.model, recipe.make_optimizer(rate, weight_decay), key, x)
 
     number = jax.ShapeDtypeStruct((), jnp.float32)
     keep_last = not jax.tree.leaves(jax.eval_shape(init, run_keys(0).init, number, number).batch_stats)
@@ -146,9 +163,10 @@ def bind(recipe: Recipe, data: Dataset) -> Functions:
     )
 
 
-def initial_state(program: Program, seed: int, learning_rate: float, weight_decay: float) -> TrainState:
-    """The state before the first update of the run with this seed."""
-    return program.init(run_keys(seed).init, np.float32(learning_rate), np.float32(weight_decay))
+def initial_state(program: Program, seed: int, learning_rate: Any, weight_decay: float) -> TrainState:
+    """The state before the first update of the run with this seed; a schedule is the program's own."""
+    rate = 0.0 if callable(learning_rate) else learning_rate
+    return program.init(run_keys(seed).init, np.float32(rate), np.float32(weight_decay))
 
 
 def mean(record: Tally, classified: bool) -> tuple[float, float | None]:

@@ -6,14 +6,16 @@ from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from jaxd2l.book import Published
 from jaxd2l.data import AUGMENTATIONS, Prepare, as_stored, image_preparer
 from jaxd2l.nn.loss import cross_entropy
 from jaxd2l.nn.metric import hits
-from jaxd2l.train.optimizer import clipped, sgd
+from jaxd2l.train.optimizer import Factory, Rate, bound, clipped, sgd
 from jaxd2l.train.step import Objective, PerExample
 
 PRECISIONS = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
@@ -27,7 +29,8 @@ class Recipe:
         name: what the command line calls it.
         model: the network, unbound.
         dataset: name of the data.
-        learning_rate: step size.
+        learning_rate: step size, or a schedule of optax: from the updates made so far to the step size. Without
+            meaning where `optimizer` is a finished transformation.
         epochs: passes over the training examples.
         batch_size: examples an update.
         weight_decay: lambda of the penalty lambda / 2 |kernel|^2.
@@ -37,7 +40,9 @@ class Recipe:
         remat: compute most activations a second time in the backward pass instead of keeping them.
         accumulate: pieces that each batch is cut into to save memory; it divides `batch_size`.
         clip_norm: the gradient is scaled down to this L2 norm where it is longer; None never does.
-        optimizer: `f(learning_rate, weight_decay)`, one of `jaxd2l.train.optimizer`.
+        optimizer: `f(learning_rate, weight_decay)`, such as `sgd`, `adam` or
+            `lambda rate, decay: optax.adamw(rate, weight_decay=decay)`; or a finished transformation of optax, which
+            has its own numbers.
         loss: per example.
         hits: which outputs are right; None for regression.
         source: where the values come from.
@@ -49,7 +54,7 @@ class Recipe:
     name: str
     model: nn.Module
     dataset: str
-    learning_rate: float
+    learning_rate: Any  # a float in every recipe of the package
     epochs: int = 10
     batch_size: int = 256
     weight_decay: float = 0.0
@@ -59,7 +64,7 @@ class Recipe:
     remat: bool = False
     accumulate: int = 1
     clip_norm: float | None = None
-    optimizer: Callable[[float, float], optax.GradientTransformation] = sgd
+    optimizer: Factory | optax.GradientTransformation = sgd
     loss: PerExample = cross_entropy
     hits: PerExample | None = hits
     source: str = ""
@@ -79,10 +84,15 @@ class Recipe:
                 continue
             if isinstance(value, bool) or not isinstance(value, int) or value < lowest:
                 raise ValueError(f"{name} must be an integer of at least {lowest}, got {value!r}")
-        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
+        if not (callable(self.learning_rate) or (_is_number(self.learning_rate) and self.learning_rate > 0)):
             raise ValueError(f"learning_rate must be a positive number, got {self.learning_rate!r}")
-        if not (math.isfinite(self.weight_decay) and self.weight_decay >= 0):
+        if not (_is_number(self.weight_decay) and self.weight_decay >= 0):
             raise ValueError(f"weight_decay must be a number of at least 0, got {self.weight_decay!r}")
+        if self.weight_decay and not callable(self.optimizer):
+            raise ValueError(
+                f"weight_decay {self.weight_decay!r} does not reach a finished optimizer; give weight_decay=0, or "
+                "optimizer as f(learning_rate, weight_decay)"
+            )
         if self.clip_norm is not None and not (math.isfinite(self.clip_norm) and self.clip_norm > 0):
             raise ValueError(f"clip_norm must be a positive number, got {self.clip_norm!r}")
         if self.batch_size % self.accumulate:
@@ -105,17 +115,36 @@ class Recipe:
         """What happens to a stored batch inside the step."""
         return as_stored if self.image_size is None else image_preparer(self.image_size)
 
-    def make_optimizer(self) -> optax.GradientTransformation:
-        """The optimizer with this recipe's learning rate and weight decay."""
-        optimizer = self.optimizer(self.learning_rate, self.weight_decay)
+    @property
+    def takes_labels(self) -> bool:
+        """Whether targets are class indices."""
+        return self.hits is not None or self.loss is cross_entropy
+
+    def make_optimizer(
+        self, learning_rate: Rate | None = None, weight_decay: float | jax.Array | None = None
+    ) -> optax.GradientTransformation:
+        """The optimizer, with this recipe's learning rate and weight decay where no others are given.
+
+        Raises:
+            ValueError: `optimizer` gives no transformation of optax.
+        """
+        rate = self.learning_rate if learning_rate is None else learning_rate
+        optimizer = bound(self.optimizer, rate, self.weight_decay if weight_decay is None else weight_decay)
         return optimizer if self.clip_norm is None else clipped(optimizer, self.clip_norm)
 
     def settings(self) -> dict[str, Any]:
-        """The fields that a command line may override, as plain values."""
-        return {name: getattr(self, name) for name in OVERRIDABLE}
+        """The fields that a command line may override, as plain values; a schedule by its name."""
+        values = {name: getattr(self, name) for name in OVERRIDABLE}
+        if callable(self.learning_rate):
+            values["learning_rate"] = getattr(self.learning_rate, "__qualname__", type(self.learning_rate).__name__)
+        return values
 
 
 OVERRIDABLE = (
     *("dataset", "epochs", "batch_size", "learning_rate", "weight_decay"),
     *("image_size", "augment", "precision", "remat", "accumulate", "clip_norm"),
 )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | np.number | jax.Array) and not isinstance(value, bool) and math.isfinite(value)

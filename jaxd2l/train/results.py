@@ -108,7 +108,7 @@ class DivergenceError(ArithmeticError):
         epoch, step: where, both counted from 1; `step` within the epoch.
         loss: mean loss of that batch.
         gradient_norm: L2 norm of its gradient, before any clipping.
-        learning_rate: in force.
+        learning_rate: in force at that update; None where the optimizer alone knows it.
         state: the last state known to be finite: after the epoch before, or the initial one. In a run that was
             resumed inside this epoch, the one it was resumed from.
         epochs: results of the finished epochs.
@@ -120,14 +120,19 @@ class DivergenceError(ArithmeticError):
         step: int,
         loss: float,
         gradient_norm: float,
-        learning_rate: float,
+        learning_rate: float | None,
         state: TrainState,
         epochs: tuple[EpochResult, ...],
+        *,
+        scheduled: bool = False,
     ) -> None:
         self.epoch, self.step, self.loss, self.gradient_norm = epoch, step, loss, gradient_norm
         self.learning_rate, self.state, self.epochs = learning_rate, state, epochs
+        rate, advice = "the optimizer's own learning rate", "a lower one"
+        if learning_rate is not None:
+            rate = f"learning rate {learning_rate:g}" + (" of the schedule" if scheduled else "")
+            advice = "a schedule of lower rates" if scheduled else f"a learning rate of {learning_rate / 10:g}"
         super().__init__(
             f"the loss became non-finite at epoch {epoch}, step {step} (loss {loss:.4g}, gradient norm "
-            f"{gradient_norm:.4g}, learning rate {learning_rate:g}); try a learning rate of {learning_rate / 10:g}, "
-            "or clip_norm=1"
+            f"{gradient_norm:.4g}, {rate}); try {advice}, or clip_norm=1"
         )

@@ -67,7 +67,7 @@ def init_state(
 
     Args:
         model: any network of `jaxd2l.nn.models`.
-        optimizer: one of `jaxd2l.train.optimizer`.
+        optimizer: any transformation of optax.
         key: spent on the parameters.
         x: prepared inputs; only shape and dtype count.
         **hyperparameters: replace the optimizer's, such as `learning_rate`; they may be traced,
@@ -75,8 +75,17 @@ def init_state(
 
     Returns:
         The state before the first update.
+
+    Raises:
+        ValueError: the optimizer cannot start on these parameters, or lacks one of the hyperparameters.
     """
     variables = model.init(key, x, train=False)
     params = variables["params"]
-    opt_state = with_hyperparameters(optimizer.init(params), **hyperparameters)
+    try:
+        opt_state = optimizer.init(params)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"the optimizer cannot start on a network's parameters, a nested dict of arrays: {error}; use another one"
+        ) from error
+    opt_state = with_hyperparameters(opt_state, **hyperparameters)
     return TrainState(jnp.zeros((), jnp.int32), params, variables.get("batch_stats", {}), opt_state)

@@ -84,7 +84,9 @@ def make_step(
 
     Args:
         model: the network.
-        optimizer: one of `jaxd2l.train.optimizer`.
+        optimizer: any transformation of optax. One whose update asks for more is given `value`, the mean loss, `grad`
+            and, where the batch is not cut into pieces, `value_fn`, the mean loss of this batch as a function of
+            parameters.
         objective: what it is trained by.
         remat: compute most activations a second time instead of keeping them; see `jaxd2l.train.remat`.
         accumulate: pieces that a batch is cut into, one after another through the network, their gradients summed
@@ -95,7 +97,11 @@ def make_step(
         `step(state, batch, key) -> (state, tally)`: one update by the gradient of the mean loss over
         the real examples. `key` feeds augmentation and dropout and is spent. The tally is of the parameters before the
         update, in training mode, as the book prints it.
+
+    Raises:
+        ValueError: by `step` while it is traced: the optimizer's update asks for what there is not.
     """
+    optimizer = optax.with_extra_args_support(optimizer)
 
     def forward(params: PyTree, batch_stats: PyTree, x: jax.Array, key: jax.Array) -> tuple[jax.Array, PyTree]:
         variables = {"params": _cast(params, objective.dtype), "batch_stats": batch_stats}
@@ -104,15 +110,19 @@ def make_step(
 
     forward = rematerialised(forward) if remat else forward
 
-    def gradient_of(
-        params: PyTree, batch_stats: PyTree, batch: Batch, key: jax.Array, examples: jax.Array | None = None
-    ) -> tuple[PyTree, tuple[Tally, PyTree]]:
-        """The gradient of the summed loss over `examples`, those of the batch itself by default."""
+    def prepared(batch: Batch, key: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """The network's inputs, and the key for what it draws."""
         stored = batch.x
         if objective.augment is not None:
             augment_key, key = jax.random.split(key)
             stored = objective.augment(augment_key, stored)
-        x = objective.prepare(stored).astype(objective.dtype)
+        return objective.prepare(stored).astype(objective.dtype), key
+
+    def gradient_of(
+        params: PyTree, batch_stats: PyTree, batch: Batch, key: jax.Array, examples: jax.Array | None = None
+    ) -> tuple[PyTree, tuple[Tally, PyTree]]:
+        """The gradient of the summed loss over `examples`, those of the batch itself by default."""
+        x, key = prepared(batch, key)
 
         def mean_loss(params: PyTree) -> tuple[jax.Array, tuple[Tally, PyTree]]:
             output, updated = forward(params, batch_stats, x, key)
@@ -120,6 +130,11 @@ def make_step(
             return tally.loss / (tally.examples if examples is None else examples), (tally, updated)
 
         return jax.grad(mean_loss, has_aux=True)(params)
+
+    def loss_of(params: PyTree, batch_stats: PyTree, batch: Batch, key: jax.Array) -> jax.Array:
+        x, key = prepared(batch, key)
+        tally = _tally(objective, forward(params, batch_stats, x, key)[0], batch)
+        return tally.loss / tally.examples
 
     def accumulated(
         params: PyTree, batch_stats: PyTree, batch: Batch, key: jax.Array
@@ -143,7 +158,18 @@ def make_step(
     def step(state: TrainState, batch: Batch, key: jax.Array) -> tuple[TrainState, Tally]:
         gradient_and_tally = gradient_of if accumulate == 1 else accumulated
         gradient, (tally, batch_stats) = gradient_and_tally(state.params, state.batch_stats, batch, key)
-        updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
+        extra = {"value": tally.loss / tally.examples, "grad": gradient}
+        if accumulate == 1:
+            extra["value_fn"] = lambda params: loss_of(params, state.batch_stats, batch, key)
+        try:
+            updates, opt_state = optimizer.update(gradient, state.opt_state, state.params, **extra)
+        except TypeError as error:
+            if "argument" not in str(error):
+                raise
+            raise ValueError(
+                f"the optimizer's update is given gradient, state, parameters, {', '.join(extra)} and asks for more: "
+                f"{error}; use another optimizer"
+            ) from error
         params = optax.apply_updates(state.params, updates)
         tally = tally._replace(gradient_norm=optax.tree.norm(gradient).astype(tally.loss.dtype))
         return TrainState(state.step + 1, params, batch_stats, opt_state), tally

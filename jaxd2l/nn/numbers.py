@@ -1,0 +1,92 @@
+"""Numbers as they come: NumPy arrays of any type and layout, lists and JAX arrays, as arrays of JAX or refused.
+
+JAX takes 64-bit numbers for 32-bit ones and wraps or overflows in silence. Here float64 is rounded to float32 (unless
+64-bit numbers are switched on), and what rounding cannot do is refused by name.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+_OUTSIDE = np.iinfo(np.int32).max  # stands for a label above it, which is no class either
+
+
+def numbers(value: Any, what: str) -> jax.Array:
+    """An array of real numbers.
+
+    Args:
+        value: an array of JAX, traced or not, or what NumPy makes an array of real numbers of.
+        what: names it in the message.
+
+    Returns:
+        The array; float64 rounded to float32 and 64-bit integers as int32 where 64-bit numbers are not switched on.
+
+    Raises:
+        ValueError: no real numbers, masked ones, or a finite one that does not fit.
+    """
+    if isinstance(value, jax.Array):
+        return _require_real(value, what)
+    array = _require_real(_from_host(value, what), what)
+    if jnp.issubdtype(array.dtype, jnp.floating):
+        dtype = _widest(np.float64, np.float32) if array.dtype.itemsize > 4 else array.dtype
+        with np.errstate(over="ignore"):
+            narrow = array.astype(dtype.newbyteorder("="))
+        lost = np.isfinite(array) & ~np.isfinite(narrow)
+    elif array.dtype == np.bool_ or array.dtype.itemsize < 4:
+        return jnp.asarray(array)
+    else:
+        narrow = array.astype(_widest(np.int64, np.int32))
+        lost = (narrow != array) | ((narrow < 0) != (array < 0))
+    if lost.any():
+        raise ValueError(f"{what}: {array[lost].flat[0]} does not fit into {narrow.dtype}; scale the numbers down")
+    return jnp.asarray(narrow)
+
+
+def class_labels(value: Any, what: str) -> jax.Array:
+    """Class indices in an integer type of at least 32 bits, wide enough to be compared with every number of classes.
+
+    Args:
+        value: integers, as for `numbers`.
+        what: names them in the message.
+
+    Returns:
+        The labels; one beyond 32 bits stays outside every range of classes.
+
+    Raises:
+        ValueError: not of an integer type.
+    """
+    array = value if isinstance(value, jax.Array) else _from_host(value, what)
+    if isinstance(value, list | tuple) and array.size == 0:
+        array = array.astype(np.int32)
+    if not jnp.issubdtype(array.dtype, jnp.integer):
+        raise ValueError(
+            f"{what} are class indices of an integer dtype, got {array.dtype}; "
+            "for shares use cross_entropy_with_probabilities"
+        )
+    if isinstance(array, np.ndarray):
+        if array.dtype.itemsize > 4 or array.dtype == np.uint32:
+            array = np.where(array < 0, -1, np.minimum(array, _OUTSIDE))
+        return jnp.asarray(array.astype(np.int32))
+    return array if array.dtype.itemsize >= 4 else array.astype(jnp.int32)
+
+
+def _from_host(value: Any, what: str) -> np.ndarray:
+    if np.ma.is_masked(value):
+        raise ValueError(f"{what}: some values are masked; fill them in or leave them out")
+    try:
+        array = np.asarray(value)
+    except ValueError as error:  # rows of unequal length
+        raise ValueError(f"{what}: no array can be made of this {type(value).__name__}: {error}") from error
+    return array
+
+
+def _require_real[A: (np.ndarray, jax.Array)](array: A, what: str) -> A:
+    if jnp.issubdtype(array.dtype, jnp.integer) or jnp.issubdtype(array.dtype, jnp.floating) or array.dtype == bool:
+        return array
+    raise ValueError(f"{what}: expected real numbers, got {array.dtype}; convert them first")
+
+
+def _widest(with_64_bits: type, otherwise: type) -> np.dtype:
+    return np.dtype(with_64_bits if jax.config.jax_enable_x64 else otherwise)

@@ -1,0 +1,68 @@
+"""Whether a compiled program is the one that a recipe and its data need."""
+
+import functools
+from typing import Any
+
+from jaxd2l.data import Dataset
+from jaxd2l.train.optimizer import HyperparametersInState
+from jaxd2l.train.program import Program, stored
+from jaxd2l.train.recipe import Recipe
+
+# What is compiled in; the other fields name, count or cite.
+_COMPILED = (
+    *("model", "batch_size", "image_size", "augment", "precision", "remat", "accumulate", "clip_norm"),
+    *("optimizer", "loss", "hits"),
+)
+
+
+def require_same_program(program: Program, recipe: Recipe, data: Dataset) -> None:
+    """Refuse a program of another recipe, or of data of other shapes.
+
+    Args:
+        program: from `compile_program`.
+        recipe: what is to be trained: the program's but for its epochs, and but for learning rate and weight decay
+            where the optimizer holds them in its state.
+        data: what it is to be trained on.
+
+    Raises:
+        ValueError: naming the first difference.
+    """
+    compiled = program.recipe
+    for field in _COMPILED:
+        _require_equal(field, getattr(compiled, field), getattr(recipe, field))
+    in_state = isinstance(compiled.make_optimizer(), HyperparametersInState)
+    rates = compiled.learning_rate, recipe.learning_rate
+    if callable(recipe.optimizer) and (not in_state or any(map(callable, rates))):
+        _require_equal("learning_rate", *rates)
+    if callable(recipe.optimizer) and not in_state:
+        _require_equal("weight_decay", compiled.weight_decay, recipe.weight_decay)
+    for what, part, shapes in (("training", data.train, program.train), ("test", data.test, program.test)):
+        for name, found, expected in zip(("inputs", "targets"), stored(recipe, part), shapes, strict=True):
+            if (found.shape, found.dtype) != (expected.shape, expected.dtype):
+                raise ValueError(
+                    f"the program was compiled for {what} {name} {expected.dtype} {expected.shape}, but these are "
+                    f"{found.dtype} {found.shape}; compile one for this data, or leave program out"
+                )
+
+
+def _require_equal(field: str, compiled: Any, asked: Any) -> None:
+    if not _equal(compiled, asked):
+        raise ValueError(
+            f"the program was compiled with {field} {_shown(compiled)}, but the recipe has {_shown(asked)}; "
+            "compile one for this recipe, or leave program out"
+        )
+
+
+def _equal(a: Any, b: Any) -> bool:
+    if a is b:
+        return True
+    if isinstance(a, functools.partial) and isinstance(b, functools.partial):
+        return (a.func, a.args, a.keywords) == (b.func, b.args, b.keywords)
+    try:
+        return bool(a == b)
+    except (TypeError, ValueError):  # fields that are arrays have no one answer
+        return False
+
+
+def _shown(value: Any) -> str:
+    return " ".join(str(getattr(value, "__qualname__", value)).split())
