@@ -9,7 +9,7 @@ from jaxd2l import run_folder
 from jaxd2l.commands.exit_code import ExitCode
 from jaxd2l.data import DataError
 from jaxd2l.run_folder.checkpoint import Checkpoint, Checkpoints
-from jaxd2l.run_folder.writer import refuse_other_settings
+from jaxd2l.run_folder.configuration import fingerprint, refuse_other_settings
 
 
 class Finding(NamedTuple):
@@ -172,11 +172,7 @@ def _agree(folder: Path, found: Checkpoint, config: dict[str, Any], rows: list[d
         ValueError: it is of other settings than the folder, or of epochs that came out differently.
     """
     facts = found.facts
-    asked = {
-        **{name: value for name, value in config.items() if name != "epochs"},
-        "data": facts["fingerprint"]["data"],
-    }
-    refuse_other_settings(folder, facts["fingerprint"], asked)
+    refuse_other_settings(folder, facts["fingerprint"], fingerprint(config, facts["fingerprint"]["data"]))
     for kept, row in zip(facts["results"], rows, strict=False):
         if any(kept[name] != row[name] for name in ("train_loss", "test_loss", "train_accuracy", "test_accuracy")):
             raise ValueError(f"its epoch {row['epoch']} is not that of {run_folder.METRICS}: one of them was altered")

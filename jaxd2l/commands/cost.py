@@ -15,7 +15,7 @@ from jaxd2l.data import Dataset
 from jaxd2l.recipes import RECIPES, find, load_data
 from jaxd2l.report.console import columns, short
 from jaxd2l.train import Recipe
-from jaxd2l.train.recipe import PRECISIONS
+from jaxd2l.train.recipe import PRECISIONS, overridden
 
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _one(args: argparse.Namespace) -> int:
     own = find(args.recipe)
-    asked = settings.overridden(own, {**vars(args), "batch_size": None, "accumulate": None})
+    asked = overridden(own, {**vars(args), "batch_size": None, "accumulate": None})
     sizes = args.batch_size or [own.batch_size]
     variants = [dataclasses.replace(asked, batch_size=n, accumulate=args.accumulate or own.accumulate) for n in sizes]
     data = _shapes(asked)
@@ -119,7 +119,7 @@ def _all(args: argparse.Namespace) -> int:
         values = {**vars(args), "batch_size": args.batch_size[0] if args.batch_size else None}
         if own.image_size is None:
             values = {**values, "image_size": None, "dataset": None}
-        asked = settings.overridden(own, values)
+        asked = overridden(own, values)
         found.append(cost(asked, _shapes(asked)))
     header = ("recipe", "parameters", "MACs", "FLOPs to predict", "batch", "FLOPs a step", "to predict", "to train")
     rows = [

@@ -7,15 +7,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import jax
-import jax.numpy as jnp
-
 from jaxd2l import run_folder
 from jaxd2l.commands import settings
 from jaxd2l.commands.exit_code import ExitCode
-from jaxd2l.data import DataError, Dataset
-from jaxd2l.recipes import find, load_data
-from jaxd2l.train import Recipe, evaluate
+from jaxd2l.recipes import load_data
+from jaxd2l.train import evaluate
+from jaxd2l.train.recipe import overridden
 
 
 def add_parser(subparsers: Any) -> argparse.ArgumentParser:
@@ -45,52 +42,6 @@ def add_weights_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def recipe_of(folder: Path) -> tuple[Recipe, dict[str, Any]]:
-    """The recipe that a run folder's configuration describes, and the configuration.
-
-    Raises:
-        DataError: the folder is no run folder, or its configuration is not what `train` writes.
-    """
-    config = run_folder.read_config(folder)
-    try:
-        return settings.overridden(find(config.get("recipe", "")), config), config
-    except (ValueError, TypeError) as error:
-        raise DataError(f"{folder / run_folder.CONFIG}: {error}") from error
-
-
-def load_weights(folder: Path, recipe: Recipe, data: Dataset, weights: str = "last") -> tuple[Any, Any]:
-    """A run's `(params, batch_stats)`.
-
-    Args:
-        folder: of the run.
-        recipe: whose network it trained.
-        data: of the shapes it was trained on.
-        weights: "last" for those after the last finished epoch, "best" for those after the best one.
-
-    Raises:
-        DataError: the file is damaged, does not fit the recipe's network, holds numbers that are not finite, or the
-            weights of the best epoch were not kept.
-        ValueError: another choice, or no epoch to choose the best of.
-        OSError: it cannot be read.
-    """
-    return fitted(run_folder.choose_weights(folder, weights), folder, recipe, data)
-
-
-def fitted(chosen: run_folder.Chosen, folder: Path, recipe: Recipe, data: Dataset) -> tuple[Any, Any]:
-    """Weights of a run folder as the recipe's `(params, batch_stats)`.
-
-    Raises:
-        DataError: they do not fit the network, or numbers are not finite: how many and where.
-    """
-    x = jnp.zeros((1, *settings.prepared_shape(recipe, data)))
-    expected = jax.eval_shape(lambda: recipe.model.init(jax.random.key(0), x, train=False))
-    place = str(folder / chosen.place)
-    trees = run_folder.fit_weights(chosen.tensors, expected["params"], expected.get("batch_stats", {}), place)
-    if problem := run_folder.unsound_weights(chosen.tensors):
-        raise DataError(f"{place}: {problem}; take other weights")
-    return trees
-
-
 def which_weights(chosen: run_folder.Chosen, folder: Path) -> str:
     """Where weights come from, after which epoch, and whether another one was better."""
     if chosen.epoch is None:
@@ -107,13 +58,13 @@ def which_weights(chosen: run_folder.Chosen, folder: Path) -> str:
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate as asked."""
-    recipe, config = recipe_of(args.run_dir)
-    recipe = settings.overridden(recipe, {"dataset": args.dataset})
+    kept = run_folder.load_run(args.run_dir)
+    recipe = overridden(kept.recipe, {"dataset": args.dataset})
     settings.choose_device(args.device)
-    limit = config.get("limit_test") if args.limit_test is None else args.limit_test
+    limit = kept.config.get("limit_test") if args.limit_test is None else args.limit_test
     data = settings.checked(settings.limited(load_data(recipe), None, limit), recipe)
     chosen = run_folder.choose_weights(args.run_dir, args.weights)
-    params, batch_stats = fitted(chosen, args.run_dir, recipe, data)
+    params, batch_stats = kept.fitted(chosen)
     loss, accuracy = evaluate(recipe, params, batch_stats, data.test)
     shown = "" if accuracy is None else f", accuracy {accuracy:.4f}"
     print(f"{recipe.name} on {data.name}, {len(data.test.x):,} test examples: loss {loss:.4f}{shown}")

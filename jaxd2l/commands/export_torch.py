@@ -5,11 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from jaxd2l import run_folder
-from jaxd2l.commands import settings
-from jaxd2l.commands.evaluate import add_weights_option, fitted, recipe_of, which_weights
+from jaxd2l.commands.evaluate import add_weights_option, which_weights
 from jaxd2l.commands.exit_code import ExitCode
 from jaxd2l.interop.torch import serialize_torch
-from jaxd2l.recipes import load_data
 
 
 def add_parser(subparsers: Any) -> argparse.ArgumentParser:
@@ -41,12 +39,11 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f"{args.file} is no regular file; name the .safetensors file to write")
     if args.file.exists() and not args.overwrite:
         raise ValueError(f"{args.file} exists; name another file or give --overwrite")
-    recipe, _ = recipe_of(args.run_dir)
-    data = load_data(recipe)
+    kept = run_folder.load_run(args.run_dir)
     chosen = run_folder.choose_weights(args.run_dir, args.weights)
-    params, batch_stats = fitted(chosen, args.run_dir, recipe, data)
-    content = serialize_torch(recipe.model, params, batch_stats, settings.prepared_shape(recipe, data))
+    params, batch_stats = kept.fitted(chosen)
+    content = serialize_torch(kept.recipe.model, params, batch_stats, kept.input_shape)
     run_folder.write_atomically(args.file.resolve(), content)
-    print(f"{recipe.name}: weights of {args.run_dir} are in {args.file}")
+    print(f"{kept.recipe.name}: weights of {args.run_dir} are in {args.file}")
     print(f"weights: {which_weights(chosen, args.run_dir)}")
     return ExitCode.DONE

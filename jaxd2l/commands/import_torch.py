@@ -9,6 +9,7 @@ from jaxd2l.commands import settings
 from jaxd2l.commands.exit_code import ExitCode
 from jaxd2l.interop.torch import load_torch
 from jaxd2l.recipes import find, load_data
+from jaxd2l.train.recipe import overridden
 
 
 def add_parser(subparsers: Any) -> argparse.ArgumentParser:
@@ -35,10 +36,10 @@ def run(args: argparse.Namespace) -> int:
         DataError: the file is no safetensors file, or its names and shapes are not the network's, all of them listed,
             or its numbers are not finite.
     """
-    recipe = settings.overridden(find(args.recipe), vars(args))
+    recipe = overridden(find(args.recipe), vars(args))
     run_folder.check_free(args.out, args.overwrite)
     data = load_data(recipe)
-    shape = settings.prepared_shape(recipe, data)
+    shape = recipe.input_shape(data.train.x)
     params, batch_stats = load_torch(args.file, recipe.model, shape, on_remark=print)
     run_folder.create(args.out, args.overwrite)
     config = {"recipe": recipe.name, **recipe.settings(), "model": repr(recipe.model), "imported_from": args.file.name}

@@ -24,6 +24,7 @@ from jaxd2l.report.table import markdown, summarise
 from jaxd2l.train import Program, Recipe, compile_program, fit, run_keys
 from jaxd2l.train.device import default_device
 from jaxd2l.train.enough_memory import require_memory
+from jaxd2l.train.recipe import overridden
 
 WHEN_STOPPED = "finished seeds are kept; run the same command to go on"
 SMALL_MACS = 1e6  # what a laptop's CPU trains in minutes
@@ -63,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     if args.seeds < 1:
         raise ValueError(f"--seeds must be at least 1, got {args.seeds}")
     settings.choose_device(args.device)
-    recipes = [settings.overridden(find(name), vars(args)) for name in args.recipes or _default_names()]
+    recipes = [overridden(find(name), vars(args)) for name in args.recipes or _default_names()]
     outcomes = []
     for recipe in recipes:
         data = settings.checked(settings.limited(load_data(recipe), args.limit_train, args.limit_test), recipe)

@@ -1,19 +1,16 @@
 """Options that several commands share, and how they become a recipe and its data."""
 
 import argparse
-import dataclasses
 import math
 import os
 import sys
-from collections.abc import Mapping
-from typing import Any
 
 import jax
 
 from jaxd2l.commands import compilation_cache
 from jaxd2l.data import AUGMENTATIONS, Dataset, Examples, check_examples
 from jaxd2l.train.device import default_device
-from jaxd2l.train.recipe import OVERRIDABLE, PRECISIONS, Recipe
+from jaxd2l.train.recipe import PRECISIONS, Recipe
 
 
 def integer(text: str) -> int:
@@ -96,18 +93,6 @@ def choose_device(name: str) -> None:
         jax.config.update("jax_default_device", devices[0])
 
 
-def overridden(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
-    """The recipe with each setting that is given replaced.
-
-    Raises:
-        ValueError: a value is out of range, or the recipe's inputs are no images.
-    """
-    given = {name: values[name] for name in OVERRIDABLE if values.get(name) is not None}
-    if recipe.image_size is None and "image_size" in given:
-        raise ValueError(f"recipe {recipe.name} takes no images, so --image-size has no meaning; leave it out")
-    return dataclasses.replace(recipe, **given)
-
-
 def limited(data: Dataset, limit_train: int | None, limit_test: int | None) -> Dataset:
     """The first rows of each part.
 
@@ -137,9 +122,3 @@ def checked(data: Dataset, recipe: Recipe) -> Dataset:
     check_examples(data.train, classes, f"{data.name} training part")
     check_examples(data.test, classes, f"{data.name} test part")
     return data
-
-
-def prepared_shape(recipe: Recipe, data: Dataset) -> tuple[int, ...]:
-    """Shape of one example as the network sees it, without the batch."""
-    stored = jax.ShapeDtypeStruct((1, *data.train.x.shape[1:]), data.train.x.dtype)
-    return jax.eval_shape(recipe.prepare(), stored).shape[1:]

@@ -20,6 +20,7 @@ from jaxd2l.recipes import RECIPES, find, load_data
 from jaxd2l.report.sweep import Summary, divergence_map, markdown, plot, summarise
 from jaxd2l.selection.sweep import Curves, Method, Rates, Sweep, rates_of, sweep
 from jaxd2l.train import Recipe
+from jaxd2l.train.recipe import overridden
 
 WHEN_STOPPED = "finished members are kept; run the same command to go on"
 _CURVES = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
@@ -66,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f"--seeds must be at least 1, got {args.seeds}")
     settings.choose_device(args.device)
     say = (lambda text: None) if args.quiet else (lambda text: print(text, flush=True))
-    recipes = [settings.overridden(find(name), vars(args)) for name in dict.fromkeys(args.recipes)]
+    recipes = [overridden(find(name), vars(args)) for name in dict.fromkeys(args.recipes)]
     if len({recipe.hits is None for recipe in recipes}) > 1:
         raise ValueError("one sweep compares accuracies or losses: give classifiers or regressions, not both")
     began = time.perf_counter()

@@ -21,26 +21,18 @@ from jaxd2l.data import Dataset
 from jaxd2l.nn.parameters import count
 from jaxd2l.recipes import RECIPES, find, load_data
 from jaxd2l.report.console import Console, closing_table
-from jaxd2l.run_folder.writer import RunWriter, refuse_other_settings
 from jaxd2l.train import (
-    DivergenceError,
     EpochResult,
-    Program,
     Progress,
     Recipe,
     Run,
-    TrainState,
     best_epoch,
     compile_program,
-    empty_tally,
-    fit,
     run_keys,
 )
 from jaxd2l.train.enough_memory import require_memory
 from jaxd2l.train.free_memory import free_bytes
-from jaxd2l.train.loop import CHUNK_SECONDS
-from jaxd2l.train.program import initial_state
-from jaxd2l.train.recipe import OVERRIDABLE
+from jaxd2l.train.recipe import OVERRIDABLE, overridden
 
 WHEN_STOPPED = "before the first update"
 _RUN_SETTINGS = ("seed", "limit_train", "limit_test", "deterministic")
@@ -116,8 +108,8 @@ def _run(args: argparse.Namespace, signals: StopSignals, stack: ExitStack) -> in
     find(args.recipe)
     found: dict[str, Any] | None = None
     if args.resume and run_folder.begun(args.out):
-        stack.enter_context(run_folder.FolderLock(args.out))
-        found = run_folder.read_config(args.out)
+        with run_folder.FolderLock(args.out):  # refused at once where another process writes there
+            found = run_folder.read_config(args.out)
     recipe, config = _asked(args, found)
     seed = config["seed"]
     run_keys(seed)  # refuses a seed out of range before the data is read
@@ -145,49 +137,38 @@ def _run(args: argparse.Namespace, signals: StopSignals, stack: ExitStack) -> in
     require_memory(program, data)
     if program.dropped:
         console.say(f"{program.dropped} examples of each epoch fill no batch of {recipe.batch_size} and are left out")
-    if found is None:
-        folder.mkdir(parents=True, exist_ok=True)
-        stack.enter_context(run_folder.FolderLock(folder))
-        run_folder.create(folder, args.overwrite or args.resume)
-    if config != found:
-        run_folder.write_json(folder / run_folder.CONFIG, config)
-    fingerprint = {**{k: v for k, v in config.items() if k != "epochs"}, "data": dict(data.sha256)}
-    writer = stack.enter_context(
-        RunWriter(
-            folder, recipe.epochs, fingerprint, signals.ending, _warn, every=args.checkpoint_every, keep=args.keep
-        )
-    )
-    start = None if found is None else _restored(writer, program, seed, recipe, console)
-    run_folder.note_start(folder, run_folder.environment(data), _warn)
 
-    def on_epoch(result: EpochResult, state: TrainState) -> None:
-        writer.epoch(result, state)
-        console.epoch(result)
+    def on_start(start: Progress | None) -> None:
+        if found is not None and start is None:
+            console.say("no checkpoint yet: beginning again")
+        elif start is not None:
+            console.say(f"going on at epoch {start.epoch}, step {start.step} of {program.train_steps}")
+        signals.deferred = True
 
-    signals.deferred = True
     try:
-        done = fit(
+        done = run_folder.fit(
             recipe,
             data,
             seed,
-            program=program,
-            start=start,
-            on_epoch=on_epoch,
-            on_chunk=writer.chunk,
+            run_dir=folder,
+            resume=args.resume,
+            overwrite=args.overwrite,
+            checkpoint_every=args.checkpoint_every,
+            keep=args.keep,
+            settings={name: config[name] for name in _RUN_SETTINGS[1:]},
+            stop=signals.ending,
+            warn=_warn,
+            on_start=on_start,
+            on_epoch=lambda result, state: console.epoch(result),
             on_progress=console.progress,
-            chunk_seconds=min(CHUNK_SECONDS, args.checkpoint_every),
+            program=program,
         )
-    except DivergenceError as error:
-        writer.diverged(error)
-        error.args = (f"{error} (--clip-norm 1); the last finite weights are in {folder}",)
-        raise
     except jax.errors.JaxRuntimeError as error:
         if not ran_out(error):
             raise
         raise ValueError(
             f"memory ran out at batch size {recipe.batch_size}; {advice(recipe, data, free or 0)}"
         ) from error
-    writer.close()
     console.say(closing_table(recipe, done))
     if warning := _at_chance(data, done.epochs[-1]):
         console.say(f"warning: {warning}")
@@ -200,39 +181,27 @@ def _run(args: argparse.Namespace, signals: StopSignals, stack: ExitStack) -> in
 
 
 def _asked(args: argparse.Namespace, found: dict[str, Any] | None) -> tuple[Recipe, dict[str, Any]]:
-    """The recipe and the complete configuration; settings not given are those of the run `found`.
+    """The recipe and the configuration; settings not given are those of the run `found`.
 
     Raises:
         ValueError: a setting out of range, or another one than the run began with.
     """
     values = vars(args)
     asked = {n: (found or {}).get(n) if values[n] is None else values[n] for n in (*OVERRIDABLE, *_RUN_SETTINGS)}
-    recipe = settings.overridden(find(args.recipe), asked)
-    config = {
-        "recipe": recipe.name,
-        "seed": asked["seed"] or 0,
-        **recipe.settings(),
-        "limit_train": asked["limit_train"],
-        "limit_test": asked["limit_test"],
-        "deterministic": bool(asked["deterministic"]),
-        "model": repr(recipe.model),
-    }
+    recipe = overridden(find(args.recipe), asked)
+    config = run_folder.configuration(
+        recipe,
+        asked["seed"] or 0,
+        limit_train=asked["limit_train"],
+        limit_test=asked["limit_test"],
+        deterministic=bool(asked["deterministic"]),
+    )
     if found is not None:
-        refuse_other_settings(args.out, {**found, "epochs": None}, {**config, "epochs": None})
+        run_folder.refuse_other_settings(args.out, {**found, "epochs": None}, {**config, "epochs": None})
         done, _ = run_folder.finished_epochs(args.out)
         if recipe.epochs < done:
             raise ValueError(f"{args.out} has finished {done} epochs already; --epochs must be at least that")
     return recipe, config
-
-
-def _restored(writer: RunWriter, program: Program, seed: int, recipe: Recipe, console: Console) -> Progress | None:
-    state = initial_state(program, seed, recipe.learning_rate, recipe.weight_decay)
-    start = writer.restore(Progress(state, empty_tally(program.train_steps), 1, 0, 0.0, ()))
-    if start is None:
-        console.say("no checkpoint yet: beginning again")
-    else:
-        console.say(f"going on at epoch {start.epoch}, step {start.step} of {program.train_steps}")
-    return start
 
 
 def _is_finished(folder: Path, recipe: Recipe) -> bool:

@@ -11,6 +11,8 @@
 
 Nothing in it is executed when it is read: JSON and safetensors only, never a pickle.
 
+- `fit`, `load_run`, `KeptRun`: train and keep the run, open it again
+- `configuration`, `recipe_of`, `refuse_other_settings`: what it was asked to do
 - `check_free`, `create`, `begun`, `finished_epochs`, `read_config`, `default_path`: the folder as a whole
 - `append_metrics`, `write_metrics`, `read_metrics`, `whole_rows`, `ends_whole`: its epochs
 - `write_weights`, `read_weights`, `weights_epoch`, `count_parameters`, `parse_weights`, `flatten`,
@@ -22,6 +24,7 @@ Nothing in it is executed when it is read: JSON and safetensors only, never a pi
 """
 
 from jaxd2l.run_folder.best import LAST_OR_BEST, Chosen, best_of, choose_weights, put_best_in_order
+from jaxd2l.run_folder.configuration import configuration, recipe_of, refuse_other_settings
 from jaxd2l.run_folder.files import (
     BEST,
     CHECKPOINTS,
@@ -35,9 +38,11 @@ from jaxd2l.run_folder.files import (
     write_json,
 )
 from jaxd2l.run_folder.layout import begun, check_free, create, default_path, finished_epochs, read_config
+from jaxd2l.run_folder.load import KeptRun, load_run
 from jaxd2l.run_folder.lock import FolderInUseError, FolderLock, holder
 from jaxd2l.run_folder.metrics import append_metrics, ends_whole, read_metrics, whole_rows, write_metrics
 from jaxd2l.run_folder.provenance import conditions, device_name, differences, environment, note_start
+from jaxd2l.run_folder.training import fit
 from jaxd2l.run_folder.weights import count_parameters, flatten, read_weights, weights_epoch, write_weights
 from jaxd2l.run_folder.weights import fit_to as fit_weights
 from jaxd2l.run_folder.weights import parse as parse_weights
@@ -56,12 +61,14 @@ __all__ = [
     "Chosen",
     "FolderInUseError",
     "FolderLock",
+    "KeptRun",
     "append_metrics",
     "begun",
     "best_of",
     "check_free",
     "choose_weights",
     "conditions",
+    "configuration",
     "count_parameters",
     "create",
     "default_path",
@@ -70,15 +77,19 @@ __all__ = [
     "ends_whole",
     "environment",
     "finished_epochs",
+    "fit",
     "fit_weights",
     "flatten",
     "holder",
+    "load_run",
     "note_start",
     "parse_weights",
     "put_best_in_order",
     "read_config",
     "read_metrics",
     "read_weights",
+    "recipe_of",
+    "refuse_other_settings",
     "remove_partial_files",
     "serialize_weights",
     "unsound_weights",

@@ -5,15 +5,18 @@ back (an epoch that is computed a second time, because the checkpoint is older, 
 a checkpoint is saved from a finite state or not at all.
 """
 
-import re
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from jaxd2l import run_folder
+from jaxd2l.run_folder.best import best_of, put_best_in_order
 from jaxd2l.run_folder.checkpoint import Checkpoints, pack, unpack
+from jaxd2l.run_folder.configuration import refuse_other_settings
+from jaxd2l.run_folder.files import BEST, CHECKPOINTS, DAMAGED, WEIGHTS, remove_partial_files, write_atomically
+from jaxd2l.run_folder.metrics import append_metrics, ends_whole, whole_rows, write_metrics
+from jaxd2l.run_folder.weights import serialize, weights_epoch, write_weights
 from jaxd2l.train import DivergenceError, EpochResult, Progress, TrainState
 
 SHORTEST_SECONDS = 5.0  # between the checkpoints of two epochs: shorter work is done again faster than saved
@@ -40,7 +43,7 @@ class RunWriter:
     ) -> None:
         self._folder, self._epochs, self._fingerprint = folder, epochs, dict(fingerprint)
         self._stop, self._warn, self._every = stop, warn, every
-        self._checkpoints = Checkpoints(folder / run_folder.CHECKPOINTS, keep=keep, damaged=folder / run_folder.DAMAGED)
+        self._checkpoints = Checkpoints(folder / CHECKPOINTS, keep=keep, damaged=folder / DAMAGED)
         self._rows: list[dict[str, Any]] = []
         self._best: int | None = None  # the epoch of best.safetensors
         self._saved_at = time.monotonic()
@@ -56,9 +59,9 @@ class RunWriter:
             DataError: all checkpoints are damaged, or they do not fit the network.
             OSError: the folder cannot be read or written.
         """
-        run_folder.remove_partial_files(self._folder)
+        remove_partial_files(self._folder)
         progress = None
-        if any((self._folder / name).is_dir() for name in (run_folder.CHECKPOINTS, run_folder.DAMAGED)):
+        if any((self._folder / name).is_dir() for name in (CHECKPOINTS, DAMAGED)):
             checkpoint = self._checkpoints.newest(self._warn)
             if checkpoint is not None:
                 refuse_other_settings(self._folder, checkpoint.facts["fingerprint"], self._fingerprint)
@@ -81,7 +84,7 @@ class RunWriter:
         written = self._rows[result.epoch - 1 : result.epoch]
         if written:
             if all(written[0][name] == row[name] for name in _REPRODUCED):
-                if run_folder.best_of(self._rows) == result.epoch != self._best:
+                if best_of(self._rows) == result.epoch != self._best:
                     self._keep_best(result.epoch, _bytes(result, state))
                 return
             self._warn(
@@ -90,14 +93,14 @@ class RunWriter:
             )
             self._rows = self._rows[: result.epoch - 1]
             if self._best is not None and self._best >= result.epoch:  # of an epoch that is replaced
-                (self._folder / run_folder.BEST).unlink(missing_ok=True)
-            run_folder.write_metrics(self._folder, self._rows)
+                (self._folder / BEST).unlink(missing_ok=True)
+            write_metrics(self._folder, self._rows)
             self._find_best()
         weights = _bytes(result, state)
-        run_folder.write_atomically(self._folder / run_folder.WEIGHTS, weights)
-        run_folder.append_metrics(self._folder, result)
+        write_atomically(self._folder / WEIGHTS, weights)
+        append_metrics(self._folder, result)
         self._rows.append(row)
-        if run_folder.best_of(self._rows) == result.epoch:
+        if best_of(self._rows) == result.epoch:
             self._keep_best(result.epoch, weights)
 
     def chunk(self, progress: Progress) -> None:
@@ -123,7 +126,7 @@ class RunWriter:
     def diverged(self, error: DivergenceError) -> None:
         """Leave the last finite weights in the folder: those of the last epoch, or the initial ones."""
         if not self._rows:
-            run_folder.write_weights(self._folder, error.state.params, error.state.batch_stats, 0)
+            write_weights(self._folder, error.state.params, error.state.batch_stats, 0)
 
     def close(self) -> None:
         """Wait for the last checkpoint.
@@ -145,12 +148,12 @@ class RunWriter:
             self._warn(str(failed))
 
     def _keep_best(self, epoch: int, weights: bytes) -> None:
-        run_folder.write_atomically(self._folder / run_folder.BEST, weights)
+        write_atomically(self._folder / BEST, weights)
         self._best = epoch
 
     def _find_best(self) -> None:
-        run_folder.put_best_in_order(self._folder, self._rows, self._warn)
-        self._best = run_folder.weights_epoch(self._folder, run_folder.BEST)
+        put_best_in_order(self._folder, self._rows, self._warn)
+        self._best = weights_epoch(self._folder, BEST)
 
     def _save(self, progress: Progress) -> None:
         self._saved_at = time.monotonic()
@@ -163,17 +166,17 @@ class RunWriter:
 
     def _put_in_order(self, progress: Progress | None) -> None:
         results = [result._asdict() for result in progress.results] if progress else []
-        rows = run_folder.whole_rows(self._folder)
+        rows = whole_rows(self._folder)
         rows = results + rows[len(results) :]
-        kept = run_folder.weights_epoch(self._folder)
+        kept = weights_epoch(self._folder)
         if rows and (kept is None or kept < len(rows)):
-            self._warn(f"{self._folder / run_folder.WEIGHTS} is not of epoch {len(rows)}: damaged, missing or older")
+            self._warn(f"{self._folder / WEIGHTS} is not of epoch {len(rows)}: damaged, missing or older")
             rows = results
             if progress is not None and progress.step == 0 and results:
                 state = progress.state
-                run_folder.write_weights(self._folder, state.params, state.batch_stats, len(results))
-        if rows != run_folder.whole_rows(self._folder) or not run_folder.ends_whole(self._folder):
-            run_folder.write_metrics(self._folder, rows)
+                write_weights(self._folder, state.params, state.batch_stats, len(results))
+        if rows != whole_rows(self._folder) or not ends_whole(self._folder):
+            write_metrics(self._folder, rows)
         self._rows = rows
         self._find_best()
 
@@ -182,30 +185,4 @@ _REPRODUCED = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
 
 
 def _bytes(result: EpochResult, state: TrainState) -> bytes:
-    return run_folder.serialize_weights(state.params, state.batch_stats, result.epoch)
-
-
-def refuse_other_settings(folder: Path, found: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
-    """Refuse to go on with a run under other settings than it began with.
-
-    Raises:
-        ValueError: naming each setting that differs, with both values.
-    """
-    every = (*found, *(name for name in asked if name not in found))
-    names = [name for name in every if _as_today(found.get(name)) != _as_today(asked.get(name))]
-    if names:
-        differing = ", ".join(f"{n} {_short(found.get(n))} (asked: {_short(asked.get(n))})" for n in names)
-        raise ValueError(f"{folder} holds a run with {differing}; give the same settings or name another folder")
-
-
-# Until a network's start became that of its layers, every network said it in two fields of its own.
-_OLD_FIELDS = re.compile(r"\n *(kernel_init = xavier_uniform|bias_init = torch_bias)(?=\n)")
-
-
-def _as_today(value: Any) -> Any:
-    return _OLD_FIELDS.sub("", value) if isinstance(value, str) else value
-
-
-def _short(value: Any) -> str:
-    text = " ".join(str(value).split())
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return serialize(state.params, state.batch_stats, result.epoch)

@@ -86,7 +86,7 @@ def fit(
     train, test = on_device(data.train), on_device(data.test)
     steps, classified = program.train_steps, recipe.hits is not None
     initial = initial_state(program, seed, recipe.learning_rate, recipe.weight_decay)
-    now = start or Progress(jax.tree.map(jnp.copy, initial), empty_tally(steps), 1, 0, 0.0, ())
+    now = start or beginning(program, jax.tree.map(jnp.copy, initial))
     report = on_progress or (lambda what, done, total: None)
     watch = on_chunk or (lambda progress: None)
     train_pace, test_pace = _Pace(chunk_seconds), _Pace(chunk_seconds)
@@ -119,6 +119,11 @@ def fit(
         now = Progress(now.state, empty_tally(steps), now.epoch + 1, 0, 0.0, (*now.results, result))
         watch(now)
     return Run(recipe, seed, now.state, now.results, compile_seconds)
+
+
+def beginning(program: Program, state: TrainState) -> Progress:
+    """A run before its first update."""
+    return Progress(state, empty_tally(program.train_steps), 1, 0, 0.0, ())
 
 
 def _refuse_nonfinite(now: Progress, recipe: Recipe, finite: TrainState) -> None:

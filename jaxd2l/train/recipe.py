@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any
 
 import flax.linen as nn
@@ -115,6 +115,15 @@ class Recipe:
         """What happens to a stored batch inside the step."""
         return as_stored if self.image_size is None else image_preparer(self.image_size)
 
+    def input_shape(self, x: Any) -> tuple[int, ...]:
+        """Shape of one example as the network sees it.
+
+        Args:
+            x: stored examples (n, ...), or their shape and dtype.
+        """
+        one = jax.ShapeDtypeStruct((1, *x.shape[1:]), x.dtype)
+        return tuple(jax.eval_shape(self.prepare(), one).shape[1:])
+
     @property
     def takes_labels(self) -> bool:
         """Whether targets are class indices."""
@@ -147,4 +156,18 @@ OVERRIDABLE = (
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float | np.number | jax.Array) and not isinstance(value, bool) and math.isfinite(value)
+    return (
+        isinstance(value, int | float | np.number | jax.Array) and not isinstance(value, bool) and math.isfinite(value)
+    )
+
+
+def overridden(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
+    """The recipe with each setting that is given replaced; None and other names change nothing.
+
+    Raises:
+        ValueError: a value is out of range, or the recipe's inputs are no images.
+    """
+    given = {name: values[name] for name in OVERRIDABLE if values.get(name) is not None}
+    if recipe.image_size is None and "image_size" in given:
+        raise ValueError(f"recipe {recipe.name} takes no images, so --image-size has no meaning; leave it out")
+    return dataclasses.replace(recipe, **given)

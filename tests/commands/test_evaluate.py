@@ -9,8 +9,7 @@ from safetensors.numpy import load_file
 
 from jaxd2l import run_folder
 from jaxd2l.cli import main
-from jaxd2l.commands.evaluate import load_weights, recipe_of
-from jaxd2l.recipes import load_data
+from jaxd2l.run_folder import load_run
 
 TRAIN = ["train", "linear", "--quiet"]
 
@@ -62,18 +61,17 @@ def test_the_last_weights_are_judged_unless_the_best_are_asked_for(trained, caps
 
 
 def test_export_and_python_make_the_same_choice(trained, tmp_path, capsys):
-    recipe, _ = recipe_of(trained)
-    data = load_data(recipe)
+    kept = load_run(trained)
     for weights in ("last", "best"):
         file = tmp_path / f"{weights}.safetensors"
         assert main(["export-torch", str(trained), str(file), "--weights", weights]) == 0
-        params, batch_stats = load_weights(trained, recipe, data, weights)
+        params, batch_stats = kept.weights(weights)
         np.testing.assert_array_equal(load_file(file)["0.weight"], params["Dense_0"]["kernel"].T)
         assert batch_stats == {}
     assert "best.safetensors after epoch 2, the best" in capsys.readouterr().out
     assert load_file(tmp_path / "best.safetensors")["0.weight"].tolist() == [[2.0, -3.0]]
     with pytest.raises(ValueError, match="must be one of last, best, got 'first'"):
-        load_weights(trained, recipe, data, "first")
+        kept.weights("first")
 
 
 @pytest.mark.parametrize("epochs", [1, 4])

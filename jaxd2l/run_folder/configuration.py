@@ -1,0 +1,142 @@
+"""`config.json`: what a run was asked to do, enough to run it again, and whether two runs were asked the same.
+
+Beside the recipe's settings it holds what the data look like, so that a run on a user's own data can be opened
+without them.
+"""
+
+import dataclasses
+import hashlib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxd2l.data import DataError, Dataset
+from jaxd2l.recipes import find
+from jaxd2l.run_folder.files import CONFIG
+from jaxd2l.run_folder.layout import read_config
+from jaxd2l.train import Recipe
+from jaxd2l.train.recipe import overridden
+
+_ADDED = ("data.", "rows")
+
+
+def configuration(recipe: Recipe, seed: int, data: Dataset | None = None, **others: Any) -> dict[str, Any]:
+    """The content of `config.json` for a run of `recipe` with `seed`.
+
+    Args:
+        recipe: what is trained.
+        seed: of the run.
+        data: what on, where it is known already; its name, classes, shapes and types are kept.
+        **others: further entries, such as `limit_train`.
+    """
+    config = {
+        "recipe": recipe.name,
+        "seed": int(seed),
+        **recipe.settings(),
+        "limit_train": None,
+        "limit_test": None,
+        "deterministic": False,
+        **others,
+        "model": repr(recipe.model),
+    }
+    return config if data is None else {**config, "data": _described(data)}
+
+
+def _described(data: Dataset) -> dict[str, Any]:
+    x, y = data.train
+    digest = hashlib.sha256()
+    for array in (*data.train, *data.test):
+        plain = np.ascontiguousarray(array)
+        digest.update(f"{plain.dtype} {plain.shape}\n".encode())
+        digest.update(plain.reshape(-1).view(np.uint8))
+    return {
+        "name": data.name,
+        "classes": list(data.classes),
+        "input": [str(x.dtype), *x.shape[1:]],
+        "target": [str(y.dtype), *y.shape[1:]],
+        "sha256": digest.hexdigest(),
+    }
+
+
+def fingerprint(config: Mapping[str, Any], files: Mapping[str, str]) -> dict[str, Any]:
+    """What must be the same when a run goes on from a checkpoint: its configuration but for the epochs, and its data.
+
+    Args:
+        config: from `configuration`.
+        files: digest of each file that the data were read from.
+    """
+    described = {name: value for name, value in config.items() if name not in ("epochs", "data")}
+    rows = config.get("data", {}).get("sha256")
+    return {**described, "data": dict(files), **({} if rows is None else {"rows": rows})}
+
+
+def recipe_of(folder: Path, recipe: Recipe | None = None) -> tuple[Recipe, dict[str, Any]]:
+    """The recipe that a run folder's configuration describes, and the configuration.
+
+    Args:
+        folder: of the run.
+        recipe: with the network and the loss of a run whose recipe is not one of this package.
+
+    Raises:
+        DataError: the folder is no run folder, its configuration is not what a training writes, or it trained another
+            network than the recipe's.
+    """
+    config = read_config(folder)
+    name = config.get("recipe", "")
+    try:
+        found = overridden(recipe if recipe is not None else find(name), _numbers(config))
+    except (ValueError, TypeError) as error:
+        own = "" if recipe is not None else "; a run of a recipe of your own is opened with it: recipe=..."
+        raise DataError(f"{folder / CONFIG}: {error}{own}") from error
+    if "model" in config and _as_today(config["model"]) != _as_today(repr(found.model)):
+        raise DataError(
+            f"{folder} trained the network {short(config['model'])}, but recipe {found.name} has {short(found.model)}; "
+            "give the recipe that it was trained with: recipe=..."
+        )
+    return dataclasses.replace(found, epochs=config.get("epochs", found.epochs)), config
+
+
+def refuse_other_settings(folder: Path, found: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
+    """Refuse to go on with a run under other settings than it began with.
+
+    What one of the two does not say of the data is not compared: runs of earlier versions do not say it, and it is
+    not known before the data are read.
+
+    Raises:
+        ValueError: naming each setting that differs, with both values.
+    """
+    then, now = _flat(found), _flat(asked)
+    names = [name for name in {**then, **now} if not name.startswith(_ADDED) or (name in then and name in now)]
+    differing = [name for name in names if _as_today(then.get(name)) != _as_today(now.get(name))]
+    if differing:
+        said = ", ".join(f"{n} {short(then.get(n))} (asked: {short(now.get(n))})" for n in differing)
+        raise ValueError(f"{folder} holds a run with {said}; give the same settings or name another folder")
+
+
+def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings by name, those of the data by `data.name` and so on."""
+    data = settings.get("data")
+    own = {name: value for name, value in settings.items() if name != "data" or not isinstance(value, Mapping)}
+    return {**own, **({f"data.{name}": value for name, value in data.items()} if isinstance(data, Mapping) else {})}
+
+
+def _numbers(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration without a schedule, of which it has only the name: the recipe has the schedule itself."""
+    return {n: v for n, v in config.items() if not (n == "learning_rate" and isinstance(v, str))}
+
+
+# Until a network's start became that of its layers, every network said it in two fields of its own.
+_OLD_FIELDS = re.compile(r"\n *(kernel_init = xavier_uniform|bias_init = torch_bias)(?=\n)")
+
+
+def _as_today(value: Any) -> Any:
+    return _OLD_FIELDS.sub("", value) if isinstance(value, str) else value
+
+
+def short(value: Any) -> str:
+    """A value in one line of at most 60 characters."""
+    text = " ".join(str(value).split())
+    return text if len(text) <= 60 else f"{text[:57]}..."

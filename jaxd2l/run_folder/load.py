@@ -1,0 +1,148 @@
+"""Open the run that a folder holds, finished or interrupted: recipe, results and weights."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxd2l.data import DataError, Dataset
+from jaxd2l.recipes import load_data
+from jaxd2l.run_folder.best import Chosen, best_of, choose_weights
+from jaxd2l.run_folder.configuration import recipe_of
+from jaxd2l.run_folder.metrics import whole_rows
+from jaxd2l.run_folder.weights import fit_to, unsound
+from jaxd2l.train import EpochResult, Recipe, Run, TrainState, evaluate
+
+PyTree = Any
+
+
+@dataclasses.dataclass(frozen=True)
+class KeptRun:
+    """A run as its folder holds it.
+
+    Attributes:
+        folder: where it is kept.
+        recipe: what was trained, with the run's settings.
+        seed: decided the parameters, the order and the dropout masks.
+        epochs: one result a finished epoch.
+        classes: the name of each label, empty for regression.
+        config: all of `config.json`.
+    """
+
+    folder: Path
+    recipe: Recipe
+    seed: int
+    epochs: tuple[EpochResult, ...]
+    classes: tuple[str, ...]
+    config: dict[str, Any]
+
+    @property
+    def finished(self) -> bool:
+        """Whether every epoch that was asked for is there; else `jaxd2l.fit(..., run_dir=..., resume=True)` goes on."""
+        return len(self.epochs) == self.recipe.epochs
+
+    @property
+    def best_epoch(self) -> int | None:
+        """The epoch of highest test accuracy, of lowest test loss for regression; None where none is finished."""
+        return best_of([result._asdict() for result in self.epochs])
+
+    @property
+    def params(self) -> PyTree:
+        """The network's parameters after the last finished epoch; see `weights`."""
+        return self.weights()[0]
+
+    @property
+    def batch_stats(self) -> PyTree:
+        """The running statistics after the last finished epoch, `{}` without batch normalisation."""
+        return self.weights()[1]
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one example as the network sees it."""
+        return self.recipe.input_shape(self._stored())
+
+    def weights(self, which: str = "last") -> tuple[PyTree, PyTree]:
+        """`(params, batch_stats)`, read and verified at each call.
+
+        Args:
+            which: "last" for those after the last finished epoch, "best" for those after the best one.
+
+        Raises:
+            DataError: the file is damaged, does not fit the network, holds numbers that are not finite, or the
+                weights of the best epoch were not kept.
+            ValueError: another choice, or no epoch to choose the best of.
+            OSError: it cannot be read.
+        """
+        return self.fitted(choose_weights(self.folder, which))
+
+    def fitted(self, chosen: Chosen) -> tuple[PyTree, PyTree]:
+        """Weights of the folder as the network's `(params, batch_stats)`.
+
+        Raises:
+            DataError: they do not fit the network, or numbers are not finite: how many and where.
+        """
+        place = str(self.folder / chosen.place)
+        expected = jax.eval_shape(self._variables)
+        trees = fit_to(chosen.tensors, expected["params"], expected.get("batch_stats", {}), place)
+        if problem := unsound(chosen.tensors):
+            raise DataError(f"{place}: {problem}; take other weights")
+        return trees
+
+    def evaluate(self, data: Dataset | None = None, which: str = "last") -> tuple[float, float | None]:
+        """Mean loss and accuracy on the test examples.
+
+        Args:
+            data: with the test examples; those of the recipe's data set where None.
+            which: "last" or "best" weights.
+
+        Raises:
+            DataError: the weights or the data cannot be used.
+        """
+        data = load_data(self.recipe) if data is None else data
+        return evaluate(self.recipe, *self.weights(which), data.test)
+
+    def as_run(self) -> Run:
+        """The run as `jaxd2l.fit` returns it, after the last finished epoch; its state has no optimizer.
+
+        Raises:
+            DataError: the weights are damaged.
+        """
+        params, batch_stats = jax.tree.map(jnp.asarray, self.weights())
+        state = TrainState(jnp.zeros((), jnp.int32), params, batch_stats, ())
+        return Run(self.recipe, self.seed, state, self.epochs, 0.0)
+
+    def _variables(self) -> Any:
+        x = jnp.zeros((1, *self.input_shape), jnp.float32)
+        return self.recipe.model.init(jax.random.key(0), x, train=False)
+
+    def _stored(self) -> jax.ShapeDtypeStruct:
+        """The form of one stored example; runs of earlier versions do not say, so their data set is asked."""
+        try:
+            dtype, *shape = self.config["data"]["input"]
+            return jax.ShapeDtypeStruct((1, *map(int, shape)), jnp.dtype(dtype))
+        except (KeyError, TypeError, ValueError):
+            x = load_data(self.recipe).train.x
+            return jax.ShapeDtypeStruct((1, *x.shape[1:]), x.dtype)
+
+
+def load_run(run_dir: Path | str, recipe: Recipe | None = None) -> KeptRun:
+    """Open the run that `jaxd2l train` or `jaxd2l.fit(..., run_dir=...)` keeps in a folder, finished or not.
+
+    Args:
+        run_dir: the folder.
+        recipe: what it was trained with, where that is no recipe of this package; its settings are the folder's.
+
+    Raises:
+        DataError: the folder is no run folder, or what it holds is damaged.
+        OSError: it cannot be read.
+    """
+    folder = Path(run_dir)
+    found, config = recipe_of(folder, recipe)
+    epochs = tuple(EpochResult(**row) for row in whole_rows(folder))
+    described = config.get("data")
+    classes = tuple(described.get("classes", ())) if isinstance(described, dict) else ()
+    if not classes and found.hits is not None and recipe is None:
+        classes = load_data(found).classes
+    return KeptRun(folder, found, int(config.get("seed", 0)), epochs, classes, config)

@@ -1,0 +1,149 @@
+"""Train a recipe and keep the run in a folder, or go on with the run that the folder holds."""
+
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from jaxd2l import train
+from jaxd2l.data import Dataset
+from jaxd2l.run_folder.configuration import configuration, fingerprint, refuse_other_settings
+from jaxd2l.run_folder.files import CONFIG, write_json
+from jaxd2l.run_folder.layout import begun, check_free, create, finished_epochs, read_config
+from jaxd2l.run_folder.load import load_run
+from jaxd2l.run_folder.lock import FolderLock
+from jaxd2l.run_folder.provenance import environment, note_start
+from jaxd2l.run_folder.weights import weights_epoch
+from jaxd2l.run_folder.writer import RunWriter
+from jaxd2l.train import DivergenceError, EpochResult, Program, Progress, Recipe, Run, TrainState
+from jaxd2l.train.loop import CHUNK_SECONDS, beginning
+from jaxd2l.train.program import initial_state
+
+Stop = Callable[[], type[BaseException] | None]
+
+
+def _warn(text: str) -> None:
+    print(f"warning: {text}", file=sys.stderr, flush=True)
+
+
+def fit(
+    recipe: Recipe,
+    data: Dataset,
+    seed: int = 0,
+    *,
+    run_dir: Path | str | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    checkpoint_every: float = 30.0,
+    keep: int = 2,
+    settings: Mapping[str, Any] | None = None,
+    stop: Stop = lambda: None,
+    warn: Callable[[str], None] = _warn,
+    on_start: Callable[[Progress | None], None] | None = None,
+    on_epoch: Callable[[EpochResult, TrainState], None] | None = None,
+    program: Program | None = None,
+    chunk_seconds: float = CHUNK_SECONDS,
+    **options: Any,
+) -> Run:
+    """Train `recipe` on `data`; with `run_dir`, keep everything about the run there.
+
+    It is `jaxd2l.train.fit` around which a folder is kept. A run that is stopped at any moment goes on with
+    `resume=True` and ends bit for bit as an unbroken one, and so does `jaxd2l train --out RUN_DIR --resume`:
+
+        run = jaxd2l.fit(recipe, data, run_dir="runs/mine", resume=True)
+        same = jaxd2l.load_run("runs/mine")
+
+    Args:
+        recipe: what to train and how.
+        data: training and test examples.
+        seed: an integer in [0, 2**32).
+        run_dir: the run's folder, made where it is not there; None keeps nothing.
+        resume: go on with the run that the folder holds, or begin it there. Its settings have to be these; a larger
+            `recipe.epochs` makes it longer.
+        overwrite: replace the run that the folder holds.
+        checkpoint_every: save inside an epoch too, this often, in seconds; at the end of an epoch once 5 s have passed.
+        keep: newest checkpoints that stay, beside the best.
+        settings: further entries of `config.json` that have to be the same when it goes on.
+        stop: asked after each piece of work; the exception it answers with ends the run once it is saved.
+        warn: called with one line for what is odd but no reason to stop, such as a damaged checkpoint.
+        on_start: called once before the first update, with where the run goes on, None at its beginning.
+        on_epoch: as in `jaxd2l.train.fit`, after the epoch is on disk.
+        program: as in `jaxd2l.train.fit`.
+        chunk_seconds: as in `jaxd2l.train.fit`.
+        **options: of `jaxd2l.train.fit`.
+
+    Returns:
+        The finished run. Where the folder holds it already nothing is trained, and the state has no optimizer.
+
+    Raises:
+        DivergenceError: the loss became non-finite; the folder keeps the last finite weights.
+        ValueError: the folder holds another run, or the settings do not fit.
+        DataError: the data cannot be trained on, or what the folder holds is damaged.
+        OSError: the folder cannot be read or written, or another process writes there.
+    """
+    if run_dir is None:
+        if resume or overwrite:
+            raise ValueError("resume and overwrite are about the run in a folder; name it: run_dir=...")
+        return train.fit(recipe, data, seed, program=program, on_epoch=on_epoch, chunk_seconds=chunk_seconds, **options)
+    if resume and overwrite:
+        raise ValueError("resume keeps the run that overwrite would replace; give one of them")
+    folder = Path(run_dir)
+    train.run_keys(seed)
+    data = train.check_dataset(recipe, data)
+    config = configuration(recipe, seed, data, **(settings or {}))
+    with ExitStack() as stack:
+        going_on = resume and begun(folder)
+        if going_on:
+            stack.enter_context(FolderLock(folder))
+            found = read_config(folder)
+            refuse_other_settings(folder, {**found, "epochs": None}, {**config, "epochs": None})
+            done, _ = finished_epochs(folder)
+            if recipe.epochs < done:
+                raise ValueError(f"{folder} has finished {done} epochs already; epochs must be at least that")
+            if done == recipe.epochs == weights_epoch(folder):
+                return load_run(folder, recipe).as_run()
+        else:
+            check_free(folder, overwrite or resume)
+        program = program or train.compile_program(recipe, data)
+        if not going_on:
+            folder.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(FolderLock(folder))
+            create(folder, overwrite or resume)
+        write_json(folder / CONFIG, config)
+        marks = fingerprint(config, dict(data.sha256))
+        writer = stack.enter_context(
+            RunWriter(folder, recipe.epochs, marks, stop, warn, every=checkpoint_every, keep=keep)
+        )
+        start = writer.restore(beginning(program, _initial(program, recipe, seed))) if going_on else None
+        note_start(folder, environment(data), warn)
+        if on_start is not None:
+            on_start(start)
+
+        def kept(result: EpochResult, state: TrainState) -> None:
+            writer.epoch(result, state)
+            if on_epoch is not None:
+                on_epoch(result, state)
+
+        try:
+            done_run = train.fit(
+                recipe,
+                data,
+                seed,
+                program=program,
+                start=start,
+                on_epoch=kept,
+                on_chunk=writer.chunk,
+                chunk_seconds=min(chunk_seconds, checkpoint_every),
+                **options,
+            )
+        except DivergenceError as error:
+            writer.diverged(error)
+            error.args = (f"{error} (--clip-norm 1); the last finite weights are in {folder}",)
+            raise
+        writer.close()
+        return done_run
+
+
+def _initial(program: Program, recipe: Recipe, seed: int) -> TrainState:
+    return initial_state(program, seed, recipe.learning_rate, recipe.weight_decay)
