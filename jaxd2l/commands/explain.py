@@ -77,13 +77,22 @@ def raised_here(error: BaseException) -> bool:
 
 
 def missing_backend(error: BaseException) -> str | None:
-    """One line where JAX could not start the kind of device that `JAX_PLATFORMS` asks for, else None."""
-    if not isinstance(error, RuntimeError | AssertionError) or not _raised_in(error, "jax._src.xla_bridge"):
+    """One line where JAX could not start the kind of device that `JAX_PLATFORMS` asks for, else None.
+
+    JAX says so by a `RuntimeError`, or by an assertion without words; asked again, it fails again.
+    """
+    if not isinstance(error, RuntimeError | AssertionError):
         return None
-    asked = os.environ.get("JAX_PLATFORMS") or os.environ.get("JAX_PLATFORM_NAME")
-    if not asked:
-        return f"JAX finds no device to run on ({_shortened(error)})"
-    return f"JAX_PLATFORMS={asked} asks for a device that is not here; unset it, or set JAX_PLATFORMS=cpu"
+    import jax
+
+    try:
+        jax.devices()
+    except (RuntimeError, AssertionError):
+        asked = os.environ.get("JAX_PLATFORMS") or os.environ.get("JAX_PLATFORM_NAME")
+        if not asked:
+            return f"JAX finds no device to run on ({_shortened(error)})"
+        return f"JAX_PLATFORMS={asked} asks for a device that is not here; unset it, or set JAX_PLATFORMS=cpu"
+    return None
 
 
 def _fault(error: BaseException) -> str:

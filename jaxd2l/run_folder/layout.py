@@ -40,8 +40,12 @@ def check_free(path: Path, overwrite: bool) -> None:
         ValueError: it holds a run and `overwrite` is false, or other files than a run's.
         OSError: a file stands in the way, or another process writes a run there.
     """
-    if any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") for letter in str(path)):
-        raise ValueError(f"run folder {str(path)!r}: the name holds a line break or control character, or is no text")
+    if any(unicodedata.category(letter) in ("Cc", "Zl", "Zp") for letter in str(path)):
+        raise ValueError(f"run folder {str(path)!r}: the name holds a line break or a control character")
+    if any("\ud800" <= letter <= "\udfff" for letter in str(path.absolute())):  # checkpoints cannot be written there
+        raise ValueError(
+            f"run folder {str(path)!r}: the name is not UTF-8, or is not read so here (LC_ALL=C.UTF-8 helps)"
+        )
     if path.is_symlink() and not path.exists():
         raise ValueError(f"{path} is a link that leads nowhere; name a new folder")
     if not path.exists():

@@ -1,0 +1,119 @@
+"""One answer to which device, and one to how much of its memory is free."""
+
+import os
+import resource
+import subprocess
+import sys
+
+import pytest
+
+from jaxd2l.train import free_memory
+
+SECOND = """
+import jax, sys
+chosen = sys.argv[1]
+jax.config.update("jax_default_device", "cpu" if chosen == "name" else jax.devices()[int(chosen)])
+from jaxd2l.train.device import default_device, default_platform
+from jaxd2l.run_folder import device_name
+from jaxd2l.train.free_memory import free_bytes
+from jaxd2l.selection.vmapped import bytes_available
+from jaxd2l.train.program import compile_program, initial_state
+from jaxd2l.recipes import find, load_data
+recipe = find("linear")
+program = compile_program(recipe, load_data(recipe))
+state = initial_state(program, 0, 0.03, 0.0)
+print(default_device().id, default_platform(), device_name(), {d.id for d in state.step.devices()}, sep="|")
+assert free_bytes() > 0 and bytes_available() > 0
+"""
+
+
+@pytest.mark.parametrize(("chosen", "number"), [("0", 0), ("1", 1), ("name", 0)])
+def test_everything_names_the_device_that_runs(chosen, number):
+    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=2"
+    program = [sys.executable, "-c", SECOND, chosen]
+    done = subprocess.run(program, capture_output=True, text=True, check=True, env={**os.environ, "XLA_FLAGS": flags})
+    device, platform, name, where = done.stdout.strip().split("|")
+    assert (device, platform, where) == (str(number), "cpu", f"{{{number}}}")
+    assert (", device 1" in name) == (number == 1)
+
+
+@pytest.fixture
+def machine(tmp_path, monkeypatch):
+    """A machine of files: returns a function that writes one."""
+    for name in ("_GROUPS", "_PROCESS"):
+        monkeypatch.setattr(free_memory, name, tmp_path / name)
+    monkeypatch.setattr(free_memory, "_SYSTEM", tmp_path / "meminfo")
+
+    def write(path, text):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text)
+
+    write("meminfo", "MemTotal: 9000 kB\nMemAvailable: 4000 kB\n")
+    return write
+
+
+def _second(write, group, limit, used, cache=0):
+    write(f"_GROUPS/{group}/memory.max", f"{limit}\n")
+    write(f"_GROUPS/{group}/memory.current", f"{used}\n")
+    write(f"_GROUPS/{group}/memory.stat", f"anon 5\ninactive_file {cache}\n")
+
+
+def _first(write, group, limit, used, cache=0):
+    write(f"_GROUPS/memory/{group}/memory.limit_in_bytes", f"{limit}\n")
+    write(f"_GROUPS/memory/{group}/memory.usage_in_bytes", f"{used}\n")
+    write(f"_GROUPS/memory/{group}/memory.stat", f"cache 7\ninactive_file 1\ntotal_inactive_file {cache}\n")
+
+
+def test_without_any_limit_it_is_what_the_system_can_give(machine):
+    assert free_memory.free_bytes() == 4000 * 1024
+
+
+def test_the_least_of_all_control_groups_above_the_process_counts(machine):
+    machine("_PROCESS/cgroup", "0::/slice/job\n")
+    _second(machine, "slice/job", "max", 0)
+    _second(machine, "slice", 1000, 700, 50)
+    assert free_memory.free_bytes() == 350
+    _second(machine, "slice/job", 400, 100)
+    assert free_memory.free_bytes() == 300
+    _second(machine, "slice/job", 400, 500)
+    assert free_memory.free_bytes() == 0
+
+
+def test_the_groups_of_version_1_count_too(machine):
+    machine("_PROCESS/cgroup", "5:cpu,cpuacct:/other\n4:memory:/docker/abc\n0::/\n")
+    _first(machine, "docker/abc", 5000, 2000, 600)
+    assert free_memory.free_bytes() == 3600
+    _first(machine, "docker", 2**63 - 4096, 10)
+    assert free_memory.free_bytes() == 3600
+
+
+def test_a_container_that_sees_its_group_as_the_root_is_limited_by_it(machine):
+    machine("_PROCESS/cgroup", "0::/../../outside\n")
+    _second(machine, ".", 900, 100)
+    assert free_memory.free_bytes() == 800
+
+
+@pytest.mark.parametrize("text", ["", "nonsense\n", "0::\n", ":::\n"])
+def test_what_cannot_be_read_limits_nothing(machine, text):
+    machine("_PROCESS/cgroup", text)
+    machine("_GROUPS/memory.max", "much")
+    assert free_memory.free_bytes() == 4000 * 1024
+
+
+def test_ulimit_counts(machine, monkeypatch):
+    machine("_PROCESS/statm", "3 2 1 1 0 2 0\n")
+    page = os.sysconf("SC_PAGE_SIZE")
+    limits = {resource.RLIMIT_AS: 10 * page, resource.RLIMIT_DATA: resource.RLIM_INFINITY}
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (limits[which], limits[which]))
+    assert free_memory.free_bytes() == 7 * page
+
+
+def test_an_accelerator_tells_itself():
+    class Accelerator:
+        platform = "gpu"
+
+        def __init__(self, stats):
+            self.memory_stats = lambda: stats
+
+    assert free_memory.free_bytes(Accelerator({"bytes_limit": 10, "bytes_in_use": 4})) == 6
+    assert free_memory.free_bytes(Accelerator(None)) is None
