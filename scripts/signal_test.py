@@ -4,7 +4,7 @@
 
 The moment is drawn uniformly from the whole process, from the first instruction of Python to the last. A command may
 end with 0, because it was done, or with the signal's own code, 75 or 130, and one line on stderr. Only in the first
-moments, while the interpreter itself starts, the signals are not ours yet (`--start` seconds, from which on they are).
+moments, while the interpreter itself starts, the signals are not ours yet (`--start` seconds, which no moment is drawn from).
 """
 
 import argparse
@@ -64,6 +64,7 @@ def main() -> int:
             after = rng.uniform(args.start, 1.05 * lives[name])
             code, _, said = once(command, number, after)
             counts[name, number.name, code] += 1
+            print(f"{name} {number.name} after {after:.2f} s of {lives[name]:.2f}: exit code {code}", flush=True)
             told = len(said.splitlines()) == (1 if code else 0)
             if code not in (0, CODES[number]) or not told:
                 failures.append(f"{name} {number.name} after {after:.3f} s: exit code {code}: {said[-1500:]}")

@@ -1,0 +1,242 @@
+"""Commands where stdout, stderr, home, caches, folders or the platform are not what they usually are."""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from jaxd2l.cli import main
+from jaxd2l.commands import COMMANDS
+from jaxd2l.commands.explain import explain, raised_here
+from jaxd2l.commands.output import PatientStream
+from jaxd2l.commands.parser import build_parser
+from jaxd2l.commands.signals import StopSignals
+
+FILES = {"config.json", "environment.json", "metrics.jsonl", "weights.safetensors"}
+
+
+@pytest.fixture(autouse=True)
+def in_an_empty_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def _shell(line, **environment):
+    """Run a line in which `jaxd2l` is this project's."""
+    line = line.replace("jaxd2l ", f"'{sys.executable}' -m jaxd2l ", 1)
+    env = {name: value for name, value in ({**os.environ, **environment}).items() if value is not None}
+    return subprocess.run(["bash", "-c", line], capture_output=True, text=True, errors="surrogateescape", env=env)
+
+
+@pytest.mark.parametrize(
+    ("redirection", "code", "said"),
+    [
+        (">&-", 0, ""),
+        ("> /dev/full", 74, "cannot write the output: No space left on device"),
+        ("2>&- >&- <&-", 0, ""),
+        ("| head -1; exit ${PIPESTATUS[0]}", 74, ""),
+    ],
+)
+def test_what_cannot_be_shown_stops_no_run_and_loses_no_result(redirection, code, said):
+    done = _shell(f"jaxd2l train linear --epochs 20 --json --out run {redirection}")
+    assert (done.returncode, len(done.stderr.splitlines())) == (code, int(bool(said)))
+    assert said in done.stderr
+    assert set(os.listdir("run")) >= FILES
+    with open("run/metrics.jsonl") as file:
+        assert len(file.readlines()) == 20
+
+
+def test_a_sweep_and_a_reproduction_are_written_before_they_are_shown():
+    size = "linear --seeds 2 --epochs 1"
+    assert _shell(f"jaxd2l sweep {size} --method loop --out sweep > /dev/full").returncode == 74
+    assert {"sweep.md", "sweep.json"} <= set(os.listdir("sweep"))
+    assert _shell(f"jaxd2l reproduce {size} --out table > /dev/full").returncode == 74
+    assert {"table.md", "results.json"} <= set(os.listdir("table"))
+
+
+def test_ascii_is_enough_to_show_everything():
+    plain = {"PYTHONIOENCODING": "ascii", "LC_ALL": "C", "PYTHONUTF8": "0"}
+    done = _shell("jaxd2l sweep linear --seeds 2 --epochs 1 --method loop --out sweep", **plain)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert " +/- " in done.stdout
+    assert " ± " in Path("sweep/sweep.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        {"HOME": None, "XDG_CACHE_HOME": None},
+        {"XDG_CACHE_HOME": "/proc/nowhere"},
+        {"XDG_CACHE_HOME": "/dev/null"},
+        {"TMPDIR": "/nowhere", "COLUMNS": "1", "TERM": "dumb", "NO_COLOR": "1"},
+    ],
+    ids=lambda where: " ".join(where),
+)
+def test_a_cache_is_a_convenience(where):
+    nobody = "import os, runpy, sys; sys.argv[0] = 'jaxd2l'; os.setuid(54321) if 'HOME' not in os.environ and "
+    nobody += "os.getuid() == 0 else None; runpy.run_module('jaxd2l', run_name='__main__')"
+    os.chmod(".", 0o777)
+    program = [sys.executable, "-c", nobody, "train", "linear", "--quiet", "--out", "run"]
+    env = {n: v for n, v in ({**os.environ, **where}).items() if v is not None}
+    env["JAX_ENABLE_COMPILATION_CACHE"] = "1"
+    done = subprocess.run(program, capture_output=True, text=True, env=env)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert set(os.listdir("run")) >= FILES
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment"),
+    [
+        ("train linear --out run", {"JAX_PLATFORMS": "cuda"}),
+        ("train linear --out run --device cpu", {"JAX_PLATFORMS": "cuda"}),
+        ("cost lenet", {"JAX_PLATFORMS": "nonsense"}),
+        ("list", {"JAX_ENABLE_X64": "maybe"}),
+    ],
+)
+def test_a_platform_or_setting_that_is_not_there_is_one_line(arguments, environment):
+    done = _shell(f"jaxd2l {arguments}", **environment)
+    assert done.returncode == 2, done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    (name,) = environment
+    assert name in done.stderr
+
+
+def test_without_jit_a_run_is_the_same_run_with_a_word():
+    done = _shell("jaxd2l train linear --quiet --out eager", JAX_DISABLE_JIT="1")
+    assert done.returncode == 0
+    assert "JAX_DISABLE_JIT has no effect here" in done.stderr
+    assert main(["train", "linear", "--quiet", "--out", "usual"]) == 0
+    weights = [Path(name, "weights.safetensors").read_bytes() for name in ("eager", "usual")]
+    assert weights[0] == weights[1]
+
+
+@pytest.mark.parametrize("name", ["my run", "étude", "-run", "#1%20?", "x" * 255, "日本", "a:b", "$(x)`"])
+def test_the_name_of_a_folder_is_the_users(name):
+    assert main(["train", "linear", "--quiet", "--checkpoint-every", "0", f"--out={name}"]) == 0
+    assert main(["check", f"./{name}"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "code"), [("a\nb", 2), ("a\rb", 2), ("a\udcffb", 2), ("x" * 256, 74), ("a\u2028b", 2)]
+)
+def test_a_name_that_breaks_lines_or_cannot_be_written_is_one_line(name, code, capsys):
+    assert main(["train", "linear", "--quiet", f"--out={name}"]) == code
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    assert not os.listdir()
+
+
+def test_every_help_text_is_shown_as_it_is_meant(capsys, monkeypatch):
+    parser = build_parser()
+    subparsers = next(a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
+    assert len(subparsers.choices) == len(COMMANDS)
+    for columns in ("1", "80", "10000", "many"):
+        monkeypatch.setenv("COLUMNS", columns)
+        for one in (parser, *subparsers.choices.values()):
+            text = one.format_help()
+            assert "%" not in text.replace("95%", "").replace("95\n", ""), "a per cent sign stands alone"
+            assert "%(" not in text
+
+
+def _library():
+    json.loads("{")
+
+
+def _on_our_line():
+    from jaxd2l.commands import settings
+
+    settings.limited(None, 1, None)
+
+
+def _ours():
+    from jaxd2l.train import run_keys
+
+    run_keys(-1)
+
+
+@pytest.mark.parametrize(
+    ("action", "code", "ours"), [(_library, 70, False), (_on_our_line, 70, False), (_ours, 2, True)]
+)
+def test_only_what_this_package_raises_is_wrong_use(action, code, ours, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with pytest.raises((ValueError, AttributeError)) as raised:
+        action()
+    assert raised_here(raised.value) == ours
+    found, message = explain(raised.value)
+    assert found == code
+    if not ours:
+        (details,) = tmp_path.glob("jaxd2l-*.txt")
+        assert str(details) in message
+        assert "Traceback" in details.read_text()
+        assert type(raised.value).__name__ in message
+
+
+def test_an_unexpected_error_of_a_command_is_one_line_and_70(tmp_path, monkeypatch, capsys):
+    def broken(args):
+        return {}["key"]
+
+    monkeypatch.setattr("jaxd2l.commands.list.run", broken)
+    assert main(["list"]) == 70
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "unexpected KeyError: 'key'" in line
+
+
+def test_a_stream_that_fails_once_is_left_alone_and_says_so():
+    class Broken:
+        encoding = "utf-8"
+        calls = 0
+
+        def write(self, text):
+            self.calls += 1
+            raise BrokenPipeError(32, "Broken pipe")
+
+        def fileno(self):
+            raise OSError
+
+    broken = Broken()
+    stream = PatientStream(broken)
+    for _ in range(3):
+        print("text", file=stream, flush=True)
+    assert isinstance(stream.failure, BrokenPipeError)
+    assert broken.calls == 1
+    closed = PatientStream(None)
+    print("text", file=closed, flush=True)
+    assert closed.failure is None
+
+
+SWALLOWED = """
+import signal, sys, time
+import jaxd2l.commands.list as command
+import jaxd2l.cli as cli
+def run(args):
+    try:
+        signal.raise_signal(int(sys.argv[2]))
+    except BaseException:
+        if sys.argv[1] == "lost":
+            time.sleep(600)
+        if sys.argv[1] == "turned":
+            raise RuntimeError("a callback failed")
+    return 0
+command.run = run
+cli.main = lambda argv, main=cli.main: main(["list"])
+cli.process()
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), [(15, 75), (2, 130)])
+@pytest.mark.parametrize("how", ["lost", "turned", "done"])
+def test_a_stop_that_a_library_swallows_stops_all_the_same(how, number, code):
+    done = subprocess.run([sys.executable, "-c", SWALLOWED, how, str(number)], capture_output=True, text=True)
+    assert done.returncode == code
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_the_handlers_are_given_back():
+    import signal
+
+    before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
+    with StopSignals() as outer, StopSignals() as inner:
+        assert inner is outer
+    assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == before
