@@ -32,7 +32,7 @@ def process(*command: str) -> NoReturn:
     """
     open_descriptors()
     atexit.register(_ignore_signals)  # registered first, so called last: Python would give them back to the kernel
-    signals = StopSignals("before it began")
+    signals = StopSignals("before it began", at_once=True)
     code: int | str | None = ExitCode.FAULT
     try:
         signals.__enter__()

@@ -4,7 +4,8 @@
 
 The moment is drawn uniformly from the whole process, from the first instruction of Python to the last. A command may
 end with 0, because it was done, or with the signal's own code, 75 or 130, and one line on stderr. Only in the first
-moments, while the interpreter itself starts, the signals are not ours yet (`--start` seconds, which no moment is drawn from).
+moments, while the interpreter itself starts, the signals are not ours yet (`--start` seconds, from which no moment is
+drawn).
 """
 
 import argparse

@@ -94,6 +94,7 @@ def _runs_of(recipe: Recipe, data: Dataset, args: argparse.Namespace) -> list[di
         run_keys(seed)
         if (folder / f"seed{seed}.json").exists():
             runs[seed] = _kept(folder / f"seed{seed}.json", asked)
+    settings.warn_of_other_conditions(folder / f"seed{seed}.json" for seed in runs)
     missing = [seed for seed in range(args.seeds) if seed not in runs]
     if not missing:
         return [runs[seed] for seed in range(args.seeds)]

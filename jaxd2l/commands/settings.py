@@ -1,12 +1,16 @@
 """Options that several commands share, and how they become a recipe and its data."""
 
 import argparse
+import json
 import math
 import os
 import sys
+from collections.abc import Iterable
+from pathlib import Path
 
 import jax
 
+from jaxd2l import run_folder
 from jaxd2l.commands import compilation_cache
 from jaxd2l.data import AUGMENTATIONS, Dataset, Examples, check_examples
 from jaxd2l.train.device import default_device
@@ -91,6 +95,28 @@ def choose_device(name: str) -> None:
         raise ValueError(f"--device {name}: there is none here; leave it out or use --device cpu") from error
     if devices:
         jax.config.update("jax_default_device", devices[0])
+
+
+def warn_of_other_conditions(paths: Iterable[Path]) -> None:
+    """Say once under which other conditions kept results were made; their last bits would come out otherwise here.
+
+    Args:
+        paths: of JSON files with `environment`, as `run_folder.conditions` gives it; others are passed over.
+    """
+    now = run_folder.conditions()
+    told: dict[str, Path] = {}
+    for path in paths:
+        made = json.loads(path.read_bytes()).get("environment")
+        for line in run_folder.differences(made if isinstance(made, dict) else {}, now):
+            told.setdefault(line, path)
+    if told:
+        first = next(iter(told.values()))
+        print(
+            f"warning: kept results such as {first} were made under other conditions ({'; '.join(told)}); their last "
+            "bits may differ from what is computed here",
+            file=sys.stderr,
+            flush=True,
+        )
 
 
 def limited(data: Dataset, limit_train: int | None, limit_test: int | None) -> Dataset:

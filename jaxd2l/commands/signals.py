@@ -3,9 +3,11 @@
 Python runs signal handlers only between two of its own instructions, and XLA may compile for a minute or
 compute a long step in one call. So the C-level wakeup descriptor feeds a thread, which does what cannot wait.
 
-A handler's exception may also be lost on its way: it is raised wherever the program happens to be, and a callback
-or an `except` of a library may swallow it or turn it into another error. So the thread ends a process that has
-not left by itself, and `told_to_stop` says what any later error really was.
+A handler's exception may also be lost on its way: it is raised wherever the program happens to be, and a weak
+reference's callback (importing and tracing have many) or an `except` of a library may swallow it or turn it into
+another error. So a process of ours ends in the handler itself, `at_once`: until `deferred` there is nothing to save,
+and files are written whole or not at all. A program that called us, a notebook say, has to live on: there the exception
+is raised, the thread ends a process that has not left by itself, and `told_to_stop` says what a later error was.
 """
 
 import contextlib
@@ -30,9 +32,10 @@ class Terminated(BaseException):
 class StopSignals:
     """While entered, in the main thread, replaces the handlers of SIGTERM and SIGINT.
 
-    Until `deferred` is set there is nothing to save, so the first signal raises where it finds the program, or
-    ends the process after a second inside compiled code. Afterwards it is only recorded in `received`, and
-    `ending` tells the training loop. Entered a second time, the first one stays and is what `with` gives.
+    Until `deferred` is set there is nothing to save, so the first signal ends the process (`at_once`), or raises where
+    it finds the program; inside compiled code it ends the process after a second. Afterwards it is only recorded in
+    `received`, and `ending` tells the training loop. Entered a second time, the first one stays and is what `with`
+    gives.
 
     Attributes:
         received: the first signal; None so far.
@@ -43,7 +46,8 @@ class StopSignals:
 
     _entered: ClassVar["StopSignals | None"] = None
 
-    def __init__(self, where: str = "before the first update") -> None:
+    def __init__(self, where: str = "before the first update", *, at_once: bool = False) -> None:
+        self._at_once = at_once
         self.received: signal.Signals | None = None
         self.deferred = False
         self.where = where
@@ -116,6 +120,9 @@ class StopSignals:
         first = self.received is None
         self.received = self.received or signal.Signals(number)
         if first and not self.deferred:
+            if self._at_once:
+                self.say_last_words()
+                _exit_now(self.code())
             self.told_to_stop = True
             raise (self.ending() or KeyboardInterrupt)(self.where)
 
@@ -146,7 +153,7 @@ class StopSignals:
             return False
         name = "a signal" if self.received is None else self.received.name
         with contextlib.suppress(OSError, ValueError, AttributeError):
-            os.write(2, f"stopped by {name}{self.where and f' {self.where}'}\n".encode())
+            os.write(2, f"jaxd2l: stopped by {name}{self.where and f'; {self.where}'}\n".encode())
         return True
 
 

@@ -98,13 +98,22 @@ def _sweep(recipe: Recipe, args: argparse.Namespace, say: Callable[[str], None])
     folder = args.out / recipe.name
     paths = {(point, seed): folder / _name(point, seed) for point in rates for seed in range(args.seeds)}
     kept = {(point, seed): _kept(path, _at(asked, point)) for (point, seed), path in paths.items() if path.exists()}
+    settings.warn_of_other_conditions(paths[member] for member in kept)
+    made_under = run_folder.conditions()
     say(f"{recipe.name}: {len(paths)} members, {len(kept)} of them are there, {run_folder.device_name()}")
     folder.mkdir(parents=True, exist_ok=True)
 
     def keep(point: Rates, seed: int, curves: Curves) -> None:
         lists = {name: [_finite(v) for v in getattr(curves, name)] for name in _CURVES}
         run_folder.write_json(
-            paths[point, seed], {"settings": _at(asked, point), "seed": seed, "diverged": curves.diverged, **lists}
+            paths[point, seed],
+            {
+                "settings": _at(asked, point),
+                "seed": seed,
+                "diverged": curves.diverged,
+                **lists,
+                "environment": made_under,
+            },
         )
         end = f"diverged in epoch {curves.diverged}" if curves.diverged else f"test {_last(curves):.4f}"
         say(f"{recipe.name} rate {point.learning_rate:g} decay {point.weight_decay:g} seed {seed}: {end}")
