@@ -120,6 +120,7 @@ def test_one_window_at_a_time_equals_the_fast_convolution(data, rank):
     chex.assert_trees_all_close(out, scratch(x, kernel), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 @settings(**EXAMPLE)
 @given(st.data(), st.integers(1, 3), st.sampled_from([1, 1, 2, 3]))
 def test_taps_equal_the_fast_convolution_in_value_and_gradient(data, rank, groups):
