@@ -67,7 +67,7 @@ def class_labels(value: Any, what: str) -> jax.Array:
         )
     if isinstance(array, np.ndarray):
         if array.dtype.itemsize > 4 or array.dtype == np.uint32:
-            array = np.where(array < 0, -1, np.minimum(array, _OUTSIDE))
+            array = np.where(array < 0, -1, np.minimum(array, _OUTSIDE).astype(np.int64))
         return jnp.asarray(array.astype(np.int32))
     return array if array.dtype.itemsize >= 4 else array.astype(jnp.int32)
 

@@ -11,7 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxd2l.data import Examples, Rows
+from jaxd2l.data import DataError, Examples, Rows
+from jaxd2l.data.plain import plain, require_numbers
 
 
 class Folds(NamedTuple):
@@ -56,9 +57,17 @@ def assign_folds(n: int, k: int, seed: int) -> np.ndarray:
 
 
 def same_in_every_fold(examples: Examples, fold: np.ndarray) -> Folds:
-    """Folds of rows that need no estimate from training rows."""
+    """Folds of rows that need no estimate from training rows.
+
+    Raises:
+        ValueError: no fold, or folds and rows that are no arrays of numbers.
+    """
+    fold = _fold_numbers(fold)
+    if fold.size == 0:
+        raise ValueError("no row has a fold; at least two rows are needed")
     k = int(fold.max()) + 1
-    x, y = (np.broadcast_to(a, (k, *a.shape)) for a in examples)
+    parts = zip(("inputs", "targets"), examples, strict=True)
+    x, y = (np.broadcast_to(a, (k, *a.shape)) for a in (np.asarray(require_numbers(a, what)) for what, a in parts))
     return Folds(x, y, fold)
 
 
@@ -67,8 +76,11 @@ def fold_rows(folds: Folds) -> FoldRows:
 
     Raises:
         ValueError: shapes that do not agree, or a fold without rows.
+        DataError: inputs or targets of a type that no device takes, not finite, or beyond float32.
     """
-    k, n = folds.x.shape[:2]
+    x, y = (require_numbers(a, what) for what, a in (("inputs", folds.x), ("targets", folds.y)))
+    folds = Folds(np.asarray(x), np.asarray(y), _fold_numbers(folds.fold))
+    k, n = folds.x.shape[:2] if folds.x.ndim > 1 else (0, 0)
     counts = np.bincount(folds.fold, minlength=k) if folds.fold.size else np.zeros(k, int)
     if folds.fold.shape != (n,) or folds.y.shape[:2] != (k, n) or len(counts) != k or counts.min() == 0:
         raise ValueError(
@@ -77,7 +89,29 @@ def fold_rows(folds: Folds) -> FoldRows:
         )
     train = _padded([np.flatnonzero(folds.fold != j) for j in range(k)])
     validation = _padded([np.flatnonzero(folds.fold == j) for j in range(k)])
-    return FoldRows(jnp.asarray(folds.x), jnp.asarray(folds.y), train, validation)
+    x, y = _plain_folds(folds.x, "inputs"), _plain_folds(folds.y, "targets")
+    return FoldRows(jnp.asarray(x), jnp.asarray(y), train, validation)
+
+
+def _fold_numbers(fold: np.ndarray) -> np.ndarray:
+    """Which fold validates each row, as integers that count in no narrow type."""
+    fold = np.asarray(require_numbers(fold, "folds"))
+    if fold.ndim != 1 or not np.issubdtype(fold.dtype, np.integer):
+        raise ValueError(f"folds must be integers of shape (n,), got {fold.dtype} {fold.shape}")
+    outside = np.flatnonzero((fold < 0) | (fold >= max(1, len(fold))))
+    if outside.size:
+        row = outside[0]
+        raise ValueError(f"row {row} has fold {fold[row]}, expected 0 to k - 1, with rows for each of 0..k-1")
+    return fold.astype(np.int32, copy=False)
+
+
+def _plain_folds(array: np.ndarray, what: str) -> np.ndarray:
+    """Numbers as a device takes them; rows that every fold shares are looked at once."""
+    shared = array.strides[0] == 0
+    checked = np.asarray(plain(array[:1] if shared else array, what))
+    if checked.dtype == np.float64 and not jax.config.jax_enable_x64:
+        raise DataError(f"{what} are float64, which JAX would narrow in silence; use astype(np.float32)")
+    return np.broadcast_to(checked, array.shape) if shared else checked
 
 
 def shuffled(key: jax.Array, rows: Rows, batch_size: int) -> Rows:

@@ -19,10 +19,12 @@ import numpy as np
 import optax
 from jax import lax
 
+from jaxd2l.data import as_stored
 from jaxd2l.nn.loss import squared_error
 from jaxd2l.selection.folds import FoldRows, Folds, fold_rows, shuffled
+from jaxd2l.train.check_data import require_fitting_outputs
 from jaxd2l.train.epoch import empty_tally, make_epoch
-from jaxd2l.train.optimizer import adam, with_hyperparameters
+from jaxd2l.train.optimizer import Factory, HyperparametersInState, adam, bound, with_hyperparameters
 from jaxd2l.train.state import Keys, TrainState, init_state, run_keys
 from jaxd2l.train.step import Batch, Objective, PerExample, Tally, make_judge, make_step
 
@@ -116,7 +118,7 @@ class CrossValidation:
         """
         model = self.network(float(self.points[choice].dropout))
         params = jax.tree.map(lambda leaf: jnp.asarray(leaf[choice]), self.params)
-        one = lambda params, x: model.apply({"params": params}, x, train=False)  # noqa: E731 - a name for vmap
+        one = lambda params, x: model.apply({"params": params}, as_stored(x), train=False)  # noqa: E731 - a name for vmap
         return np.asarray(jax.jit(jax.vmap(jax.vmap(one), (0, None)))(params, jnp.asarray(x)))
 
 
@@ -140,7 +142,7 @@ def kfold(
     epochs: int,
     batch_size: int,
     seeds: Sequence[int] = (0,),
-    optimizer: Callable[[float, float], optax.GradientTransformation] = adam,
+    optimizer: Factory = adam,
     loss: PerExample = squared_error,
     schedule: Schedule = constant,
 ) -> CrossValidation:
@@ -153,7 +155,7 @@ def kfold(
         epochs: passes over the training rows.
         batch_size: examples an update; the last batch of an epoch is smaller where it does not fill.
         seeds: one training each.
-        optimizer: `f(learning_rate, weight_decay)`, one of `jaxd2l.train.optimizer`.
+        optimizer: `f(learning_rate, weight_decay)`, such as `adam` or any of optax that can be traced at both.
         loss: per example.
         schedule: share of the learning rate in each epoch, from (epoch from 1, epochs).
 
@@ -161,16 +163,24 @@ def kfold(
         Every curve, prediction and parameter.
 
     Raises:
-        ValueError: no point or seed, settings that do not fit the data, or a network with batch statistics, which
-            padding would enter.
+        ValueError: no point or seed, settings that do not fit the data, outputs that do not fit the targets, an
+            optimizer that cannot be traced, or a network with batch statistics, which padding would enter.
+        DataError: the data cannot be trained on; see `fold_rows`.
     """
     if not points or not seeds or epochs < 1:
         raise ValueError(f"expected points, seeds and epochs, got {len(points)}, {len(seeds)} and {epochs}")
     data = fold_rows(folds)
     if not 1 <= batch_size <= data.train.indices.shape[1]:
         raise ValueError(f"batch size must be between 1 and {data.train.indices.shape[1]} rows, got {batch_size}")
+    transform = bound(optimizer, 1.0, 0.0)
+    if not isinstance(transform, HyperparametersInState):
+        raise ValueError(
+            "kfold trains every point in one program, so optimizer must be f(learning_rate, weight_decay) that can be "
+            "traced at both; compute with them in jax.numpy, or use sgd or adam"
+        )
+    require_fitting_outputs(network(float(points[0].dropout)), loss, data.x[0], data.y[0], "kfold")
     began = time.perf_counter()
-    train = make_training(network, optimizer(1.0, 0.0), loss, schedule, epochs, batch_size)
+    train = make_training(network, transform, loss, schedule, epochs, batch_size)
     arguments = (data, *stacked(points, seeds))
     compiled = jax.jit(over_members(train)).lower(*arguments).compile()
     compile_seconds = time.perf_counter() - began
@@ -230,7 +240,7 @@ def make_training(
         judge = make_judge(model, objective)
         rows = fold.validation.indices
         held_out = Batch(fold.x[rows], fold.y[rows], fold.validation.weight)
-        state = init_state(model, optimizer, keys.init, fold.x[:1], weight_decay=point.weight_decay)
+        state = init_state(model, optimizer, keys.init, objective.prepare(fold.x[:1]), weight_decay=point.weight_decay)
         if jax.tree.leaves(state.batch_stats):
             raise ValueError("kfold pads batches, which would enter batch statistics; use a network without them")
 
@@ -244,7 +254,8 @@ def make_training(
             return state, (jnp.sum(record.loss) / jnp.sum(record.examples), judged.loss / judged.examples)
 
         state, curves = lax.scan(one_epoch, state, jnp.arange(1, epochs + 1))
-        return state.params, *curves, model.apply({"params": state.params}, held_out.x, train=False)
+        predicted = model.apply({"params": state.params}, objective.prepare(held_out.x), train=False)
+        return state.params, *curves, predicted
 
     return train
 

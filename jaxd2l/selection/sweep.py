@@ -15,7 +15,9 @@ import numpy as np
 
 from jaxd2l.data import Dataset, Examples
 from jaxd2l.selection.vmapped import Members, Rates, bytes_available, bytes_of_a_run, compile_members, seconds_a_step
+from jaxd2l.train.check_data import check_run
 from jaxd2l.train.loop import DivergenceError, EpochResult, fit
+from jaxd2l.train.optimizer import HyperparametersInState
 from jaxd2l.train.program import Program, compile_program, on_device
 from jaxd2l.train.recipe import Recipe
 from jaxd2l.train.state import run_keys
@@ -93,7 +95,8 @@ def sweep(
     """Train `recipe` with every seed at every rate.
 
     Args:
-        recipe: all but its learning rate and weight decay.
+        recipe: all but its learning rate and weight decay. An optimizer that keeps them out of its state (see
+            `bound`) is compiled anew for each point, in a loop.
         data: training and test examples.
         rates: from `rates_of`.
         seeds: integers in [0, 2**32).
@@ -106,12 +109,13 @@ def sweep(
         The curves of every member. A member that diverges does not end the sweep.
 
     Raises:
-        ValueError: settings that do not fit the data, a rate or seed out of range, none of them.
+        ValueError: settings that do not fit the data, a rate or seed out of range, none of them; an optimizer that
+            does not follow the rates.
+        DataError: the data cannot be trained on; see `check_dataset`.
     """
     if not rates or not seeds:
         raise ValueError(f"a sweep needs rates and seeds, got {len(rates)} and {len(seeds)}")
-    for point in rates:
-        dataclasses.replace(recipe, learning_rate=point.learning_rate, weight_decay=point.weight_decay)
+    _require_rates(recipe, rates)
     for seed in seeds:
         run_keys(seed)
     results: Sweep = dict(finished or {})
@@ -123,7 +127,12 @@ def sweep(
             on_curves(point, seed, curves)
 
     if missing:
+        data = check_run(recipe, data)
         data = data._replace(train=on_device(data.train), test=on_device(data.test))
+        recipe = _at(recipe, rates[0])
+        if not isinstance(recipe.make_optimizer(), HyperparametersInState):
+            _compiled_apart(recipe, data, rates, missing, results, method, done, on_choice)
+            return {(point, seed): results[point, seed] for point in rates for seed in seeds}
         program = compile_program(recipe, data)
         choice, members = _choose(program, data, len(missing), len(rates), method)
         if on_choice is not None:
@@ -135,6 +144,48 @@ def sweep(
         else:
             _in_pieces(recipe, data, rates, missing, choice, members, done)
     return {(point, seed): results[point, seed] for point in rates for seed in seeds}
+
+
+def _at(recipe: Recipe, point: Rates) -> Recipe:
+    return dataclasses.replace(recipe, learning_rate=point.learning_rate, weight_decay=point.weight_decay)
+
+
+def _require_rates(recipe: Recipe, rates: Sequence[Rates]) -> None:
+    """Refuse rates that are no numbers, and an optimizer on which they would have no effect."""
+    if callable(recipe.learning_rate) or any(callable(point.learning_rate) for point in rates):
+        raise ValueError(
+            "a sweep varies numbers, not schedules; put the schedule into the optimizer: lambda rate, decay: "
+            "optax.adamw(optax.cosine_decay_schedule(rate, steps), weight_decay=decay)"
+        )
+    for point in rates:
+        _at(recipe, point)
+    if not callable(recipe.optimizer) and len(set(rates)) > 1:
+        raise ValueError(
+            f"a finished optimizer follows none of the {len(set(rates))} rates; give optimizer as "
+            "f(learning_rate, weight_decay)"
+        )
+
+
+def _compiled_apart(
+    recipe: Recipe,
+    data: Dataset,
+    rates: Sequence[Rates],
+    seeds: Sequence[int],
+    results: Sweep,
+    method: Method,
+    done: Callable[[Rates, int, Curves], None],
+    on_choice: Callable[[Choice], None] | None,
+) -> None:
+    """Run an optimizer whose numbers are compiled in: a program for each point."""
+    if method is Method.VMAP:
+        raise ValueError("this optimizer's rates are no arrays in its state, so they cannot be vmapped; use a loop")
+    if on_choice is not None:
+        on_choice(Choice(Method.LOOP, 1, 1, "a loop, compiled for each point: the optimizer's rates are no arrays"))
+    for point in rates:
+        program = compile_program(_at(recipe, point), data)
+        for seed in seeds:
+            if (point, seed) not in results:
+                done(point, seed, _single(recipe, data, point, seed, program))
 
 
 def _choose(program: Program, data: Dataset, seeds: int, rates: int, method: Method) -> tuple[Choice, Members | None]:
@@ -158,9 +209,8 @@ def _choose(program: Program, data: Dataset, seeds: int, rates: int, method: Met
 
 
 def _single(recipe: Recipe, data: Dataset, point: Rates, seed: int, program: Program) -> Curves:
-    varied = dataclasses.replace(recipe, learning_rate=point.learning_rate, weight_decay=point.weight_decay)
     try:
-        return curves_of(fit(varied, data, seed, program=program).epochs, recipe.epochs, None)
+        return curves_of(fit(_at(recipe, point), data, seed, program=program).epochs, recipe.epochs, None)
     except DivergenceError as error:
         return curves_of(error.epochs, recipe.epochs, error.epoch)
 

@@ -15,7 +15,7 @@ from jaxd2l.data import Dataset, Examples
 from jaxd2l.train.compiler import compile_lowered
 from jaxd2l.train.epoch import empty_tally
 from jaxd2l.train.free_memory import free_bytes
-from jaxd2l.train.program import Program, bind
+from jaxd2l.train.program import Program, bind, stored
 from jaxd2l.train.recipe import Recipe
 from jaxd2l.train.state import TrainState, run_keys
 from jaxd2l.train.step import Tally
@@ -88,9 +88,9 @@ def compile_members(recipe: Recipe, data: Dataset, seeds: int, rates: int) -> Me
         lambda a: jax.ShapeDtypeStruct((seeds, rates, *a.shape), a.dtype), empty_tally(steps)
     )
     test_rows = like(pure.evaluation_rows)
-    epoch_call = (state, record(pure.train_steps), *like(data.train), rows, key, integer, integer)
+    epoch_call = (state, record(pure.train_steps), *stored(recipe, data.train), rows, key, integer, integer)
     judged = record(pure.evaluation_rows.indices.shape[0])
-    evaluation_call = (state.params, state.batch_stats, judged, *like(data.test), test_rows, integer, integer)
+    evaluation_call = (state.params, state.batch_stats, judged, *stored(recipe, data.test), test_rows, integer, integer)
     return Members(
         init=jax.jit(init).lower(key, number, number).compile(),
         shuffle=jax.jit(shuffle).lower(key, integer).compile(),

@@ -17,6 +17,7 @@ from jaxd2l.nn.loss import cross_entropy
 from jaxd2l.nn.metric import hits
 from jaxd2l.train.program import stored
 from jaxd2l.train.recipe import Recipe
+from jaxd2l.train.step import PerExample
 
 
 def check_run(recipe: Recipe, data: Dataset) -> Dataset:
@@ -88,23 +89,53 @@ def _check_part(recipe: Recipe, part: Examples, classes: int | None, what: str) 
 
 def _check_outputs(recipe: Recipe, data: Dataset) -> None:
     """Compare what the network gives with the targets, by shapes alone."""
-    x, y = (jax.ShapeDtypeStruct((_ROWS, *a.shape[1:]), a.dtype) for a in stored(recipe, data.train))
-    output = _output(recipe.model, recipe.image_size, x.shape, x.dtype)
-    if not hasattr(output, "shape"):
-        raise ValueError(f"{data.name}: the network gives a {type(output).__name__}, expected one array of outputs")
-    gives = f"{data.name}: the network gives {_rows_of(output)} for inputs {_rows_of(x)}"
+    like = stored(recipe, data.train)
+    output = require_fitting_outputs(recipe.model, recipe.loss, *like, data.name, recipe.hits, recipe.image_size)
     if recipe.loss is cross_entropy or recipe.hits is hits:
-        if len(output.shape) != 2 or output.shape[0] != _ROWS:
-            found = _rows_of(output) if output.shape[:1] == (_ROWS,) else f"{output.shape} for {_ROWS} examples"
-            raise ValueError(
-                f"{data.name}: the network gives {found} for inputs {_rows_of(x)}, expected (n, classes); flatten or "
-                "pool before its last layer"
-            )
         for part, what in _PARTS:
-            _check_labels(np.asarray(getattr(data, part).y), output.shape[1], f"{data.name} {what} part")
-    _check_each(recipe.loss, "loss", output, y, gives)
-    if recipe.hits is not None and recipe.hits is not hits:
-        _check_each(recipe.hits, "hits", output, y, gives)
+            require_labels(np.asarray(getattr(data, part).y), output.shape[1], f"{data.name} {what} part")
+
+
+def require_fitting_outputs(
+    model: nn.Module,
+    loss: PerExample,
+    x: Any,
+    y: Any,
+    name: str,
+    right: PerExample | None = None,
+    image_size: int | None = None,
+) -> Any:
+    """Trace the network on inputs like `x`, and the loss on its output and targets like `y`.
+
+    Args:
+        model: the network.
+        loss: per example.
+        x: stored inputs (n, ...); only shape and type count.
+        y: targets (n, ...), likewise.
+        name: of the data, for the message.
+        right: which outputs are right; None for regression.
+        image_size: pixels a side that images are resized to; None where inputs are no images.
+
+    Returns:
+        Shape and type of the output.
+
+    Raises:
+        ValueError: the network refuses the inputs, or gives what does not fit the targets.
+    """
+    x, y = (jax.ShapeDtypeStruct((_ROWS, *a.shape[1:]), a.dtype) for a in (x, y))
+    output = _output(model, image_size, x.shape, x.dtype)
+    if not hasattr(output, "shape"):
+        raise ValueError(f"{name}: the network gives a {type(output).__name__}, expected one array of outputs")
+    classifies = loss is cross_entropy or right is hits
+    if output.shape[:1] != (_ROWS,) or (classifies and len(output.shape) != 2):
+        found = _rows_of(output) if output.shape[:1] == (_ROWS,) else f"{output.shape} for {_ROWS} examples"
+        expected = "(n, classes); flatten or pool before its last layer" if classifies else "one row an example, (n, k)"
+        raise ValueError(f"{name}: the network gives {found} for inputs {_rows_of(x)}, expected {expected}")
+    gives = f"{name}: the network gives {_rows_of(output)} for inputs {_rows_of(x)}"
+    _check_each(loss, "the loss", output, y, gives)
+    if right is not None and right is not hits:
+        _check_each(right, "hits", output, y, gives)
+    return output
 
 
 _ROWS = 2  # enough to tell a batch from a single example
@@ -131,7 +162,8 @@ def _traced_output(model: nn.Module, image_size: int | None, shape: tuple[int, .
     return jax.eval_shape(output, jax.random.key(0), jax.ShapeDtypeStruct(shape, dtype))
 
 
-def _check_labels(labels: np.ndarray, outputs: int, what: str) -> None:
+def require_labels(labels: np.ndarray, outputs: int, what: str) -> None:
+    """Refuse a label that the network has no output for."""
     if int(labels.max()) < outputs:
         return
     outside = np.flatnonzero(labels >= outputs)

@@ -163,12 +163,10 @@ def make_step(
             extra["value_fn"] = lambda params: loss_of(params, state.batch_stats, batch, key)
         try:
             updates, opt_state = optimizer.update(gradient, state.opt_state, state.params, **extra)
-        except TypeError as error:
-            if "argument" not in str(error):
-                raise
+        except (AttributeError, TypeError) as error:
             raise ValueError(
-                f"the optimizer's update is given gradient, state, parameters, {', '.join(extra)} and asks for more: "
-                f"{error}; use another optimizer"
+                f"the optimizer's update works on gradient, state, parameters, {' and '.join(extra)} alone, and this "
+                f"one fails: {error}; use another optimizer"
             ) from error
         params = optax.apply_updates(state.params, updates)
         tally = tally._replace(gradient_norm=optax.tree.norm(gradient).astype(tally.loss.dtype))
