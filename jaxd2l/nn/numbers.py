@@ -35,7 +35,7 @@ def numbers(value: Any, what: str) -> jax.Array:
             narrow = array.astype(dtype.newbyteorder("="))
         lost = np.isfinite(array) & ~np.isfinite(narrow)
     elif array.dtype == np.bool_ or array.dtype.itemsize < 4:
-        return jnp.asarray(array)
+        return jnp.asarray(array.astype(array.dtype.newbyteorder("=")))
     else:
         narrow = array.astype(_widest(np.int64, np.int32))
         lost = (narrow != array) | ((narrow < 0) != (array < 0))

@@ -69,7 +69,7 @@ def test_a_label_that_would_wrap_stays_out_of_range(label):
 @pytest.mark.parametrize("value", NO_NUMBERS, ids=lambda v: str(getattr(v, "dtype", "ragged")))
 def test_what_holds_no_real_numbers_is_refused_by_every_loss_and_metric(value):
     for loss in (*SAME_SHAPE, nn.log_rmse):
-        with pytest.raises(ValueError, match="prediction|logits"):
+        with pytest.raises(ValueError, match=r"prediction|logits"):
             loss(value, A)
         with pytest.raises(ValueError, match="target"):
             loss(A, value)
