@@ -1,8 +1,8 @@
 """Plain arrays: whatever NumPy or JAX hands over, in a type that the device takes and a network reads exactly.
 
 A device knows neither the other byte order nor 64-bit numbers, which JAX would narrow in silence, and a network
-computes on float32. So each type has one plain form that is decided by the type alone, and a value that its plain
-form or float32 cannot hold is refused by name.
+computes on float32. So each type has one plain form that is decided by the type alone, and a value that its plain form
+or float32 cannot hold is refused by name.
 """
 
 import math

@@ -68,11 +68,11 @@ def test_a_program_of_another_recipe_or_other_data_is_refused_with_the_differenc
 
 def test_labels_and_outputs_that_do_not_fit_are_refused_before_compiling():
     narrow = dataclasses.replace(RECIPE, model=MLP(hidden=(4,), num_outputs=2))
-    with pytest.raises(ValueError, match="label 2 at row 2 .*expected 0 to 1, as the network has 2 outputs"):
+    with pytest.raises(ValueError, match=r"label 2 at row 2 .*expected 0 to 1, as the network has 2 outputs"):
         fit(narrow, DATA)
 
 
 @pytest.mark.parametrize("optimizer", [optax.adam, "adam", lambda rate: optax.sgd(rate), lambda rate, decay: None])
 def test_what_is_no_optimizer_is_refused(optimizer):
-    with pytest.raises(ValueError, match="optimizer|weight decay"):
+    with pytest.raises(ValueError, match=r"optimizer|weight decay"):
         fit(dataclasses.replace(RECIPE, optimizer=optimizer), DATA)
