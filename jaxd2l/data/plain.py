@@ -7,6 +7,7 @@ or float32 cannot hold is refused by name.
 
 import math
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -77,7 +78,7 @@ def require_numbers(array: object, what: str) -> np.ndarray | jax.Array:
     return array
 
 
-def plain(array: np.ndarray | jax.Array, what: str, *, labels: bool = False) -> np.ndarray | jax.Array:
+def plain(array: Any, what: str, *, labels: bool = False) -> Any:
     """The same numbers in `stored_dtype`; the array itself where it has that already.
 
     Args:
