@@ -5,7 +5,10 @@ of the second Chinese edition (V100), `en` a second official run, and `notes` on
 Each is a single run without a deviation. Nothing is imported here, so the table can be shown before JAX is.
 """
 
+import difflib
 from typing import NamedTuple
+
+AMES_CITATION = "Ames housing: Dean De Cock, Journal of Statistics Education 19(3), 2011"
 
 
 class Published(NamedTuple):
@@ -180,3 +183,16 @@ EXPERIMENTS: dict[str, Experiment] = {
         Published("en", 0.142, 0.948, 0.882),
     ),
 }
+
+
+def require(name: str) -> Experiment:
+    """The experiment called `name`.
+
+    Raises:
+        ValueError: there is none; the message has the nearest names.
+    """
+    if name not in EXPERIMENTS:
+        near = difflib.get_close_matches(name, EXPERIMENTS, n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"expected one of {', '.join(EXPERIMENTS)}"
+        raise ValueError(f"unknown recipe {name!r}; {hint} (see `jaxd2l list`)")
+    return EXPERIMENTS[name]

@@ -1,9 +1,8 @@
 """Every experiment of the book as a frozen value: its network, and the settings and figures of `jaxd2l.book`."""
 
-import difflib
 from typing import Any
 
-from jaxd2l.book import EXPERIMENTS
+from jaxd2l.book import EXPERIMENTS, require
 from jaxd2l.data import SOURCES, Dataset, load
 from jaxd2l.data.synthetic import DIRECTIONS, linear_regression, moving_squares
 from jaxd2l.nn import BatchNorm, relu
@@ -78,10 +77,7 @@ def find(name: str) -> Recipe:
     Raises:
         ValueError: there is none; the message has the nearest names.
     """
-    if name not in RECIPES:
-        near = difflib.get_close_matches(name, RECIPES, n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"expected one of {', '.join(RECIPES)}"
-        raise ValueError(f"unknown recipe {name!r}; {hint} (see `jaxd2l list`)")
+    require(name)
     return RECIPES[name]
 
 

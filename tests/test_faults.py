@@ -298,9 +298,9 @@ def test_a_network_that_guesses_is_warned_about(tmp_path, capsys):
 
 
 def test_a_batch_that_memory_cannot_hold_is_foreseen(tmp_path, monkeypatch, capsys):
-    from jaxd2l.train import enough_memory
+    from jaxd2l.cost import budget
 
-    monkeypatch.setattr(enough_memory, "free_bytes", lambda: 3 * 2**20)
+    monkeypatch.setattr(budget, "free_bytes", lambda: 3 * 2**20)
     assert main([*DROPOUT, "--out", str(tmp_path / "run")]) == 2
     line = _line(capsys)
     assert "batch size 64 needs about" in line
@@ -310,7 +310,7 @@ def test_a_batch_that_memory_cannot_hold_is_foreseen(tmp_path, monkeypatch, caps
 
 STOP = """
 import hashlib, signal, sys, time
-from jaxd2l.commands.signals import StopSignals
+from jaxd2l.cli.signals import StopSignals
 with StopSignals() as signals:
     signals.deferred = sys.argv[1] == "training"
     print("ready", flush=True)

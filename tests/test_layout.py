@@ -1,13 +1,17 @@
 """The architecture as a law: imports flow one way, and importing costs and changes nothing."""
 
 import ast
+import importlib
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 PACKAGE = Path(__file__).parent.parent / "jaxd2l"
 
 # What each part may import of ours, besides itself.
+LIBRARY = {"book", "data", "nn", "train", "cost", "selection", "recipes", "run_folder", "interop", "report"}
 ALLOWED = {
     "book": set(),
     "data": set(),
@@ -20,21 +24,10 @@ ALLOWED = {
     "interop": {"data", "nn", "train", "recipes"},
     "report": {"data", "nn", "train", "cost", "selection", "recipes"},
     "run_folder": {"data", "nn", "train", "recipes", "interop"},
-    "commands": {
-        "data",
-        "nn",
-        "train",
-        "cost",
-        "selection",
-        "recipes",
-        "experiments",
-        "interop",
-        "report",
-        "run_folder",
-    },
-    "cli": {"data", "nn", "train", "recipes", "commands"},
+    "cli": {"book"},  # and the command that is to run, by its name: what can be typed is known before JAX is imported
+    "commands": {*LIBRARY, "experiments", "cli"},
     "__main__": {"cli"},
-    "__init__": set(),
+    "__init__": LIBRARY,  # when a name is first used
 }
 
 
@@ -75,6 +68,91 @@ loaded = [name for name in heavy if name in sys.modules]
 assert not loaded, loaded
 """
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def _packages():
+    yield from (path.parent for path in sorted(PACKAGE.rglob("__init__.py")))
+
+
+def test_no_module_is_hidden_by_a_function_of_its_name():
+    hidden = []
+    for package in _packages():
+        name = ".".join(("jaxd2l", *package.relative_to(PACKAGE).parts))
+        face = importlib.import_module(name)
+        for module in sorted(path.stem for path in package.glob("*.py") if not path.stem.startswith("__")):
+            found = importlib.import_module(f"{name}.{module}")
+            if getattr(face, module, found) is not found:
+                hidden.append(f"{name}.{module}")
+    assert not hidden
+
+
+def test_a_shelf_holds_at_most_fourteen_modules():
+    shelves = {str(p.relative_to(PACKAGE)): len(list(p.glob("*.py"))) - 1 for p in _packages()}
+    assert not {name: count for name, count in shelves.items() if count > 14}
+
+
+def test_a_file_holds_at_most_250_lines():
+    lines = {str(path.relative_to(PACKAGE)): len(path.read_text().splitlines()) for path in PACKAGE.rglob("*.py")}
+    assert not {name: count for name, count in lines.items() if count > 250}
+
+
+def test_from_fit_to_a_gradient_are_at_most_ten_files():
+    """The files of `train` and its data's rows that one step of a training passes through, by their imports."""
+    way = ["run_folder/training", "train/loop", "train/program", "train/epoch", "train/step", "train/state"]
+    way += ["train/optimizer", "data/batches", "nn/loss"]
+    assert len(way) <= 10
+    for above, below in (("train/loop", "program"), ("train/program", "epoch"), ("train/program", "step")):
+        text = (PACKAGE / f"{above}.py").read_text()
+        assert f"from jaxd2l.train.{below} import" in text, f"{above} no longer leads to {below}: say the way here"
+    assert (
+        "jax.grad" in (PACKAGE / "train/step.py").read_text()
+        or "value_and_grad" in (PACKAGE / "train/step.py").read_text()
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--version"], ["--help"], ["train", "--help"], ["list"], ["train", "lenett"], ["train", "lenet", "--bogus"], []],
+    ids=" ".join,
+)
+def test_what_needs_no_device_is_answered_without_jax(arguments):
+    program = """
+import sys
+from jaxd2l.cli import main
+try:
+    sys.exit(main(sys.argv[1:]))
+finally:
+    heavy = {"jax", "jaxlib", "flax", "optax", "numpy", "pandas", "rich", "orbax"} & set(sys.modules)
+    assert not heavy, heavy
+"""
+    done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False)
+    assert "AssertionError" not in done.stderr, done.stderr
+    assert done.returncode == (2 if arguments in ([], ["train", "lenett"], ["train", "lenet", "--bogus"]) else 0)
+
+
+def test_the_words_of_an_option_are_those_of_the_library():
+    from jaxd2l.cli import arguments, options
+    from jaxd2l.data import AUGMENTATIONS
+    from jaxd2l.run_folder import LAST_OR_BEST
+    from jaxd2l.selection.sweep import Method
+    from jaxd2l.train.recipe import PRECISIONS
+
+    assert tuple(AUGMENTATIONS) == options.AUGMENTATIONS
+    assert tuple(PRECISIONS) == options.PRECISIONS
+    assert options.WEIGHTS == LAST_OR_BEST
+    assert tuple(method.value for method in Method) == options.METHODS
+    modules = {path.stem for path in (PACKAGE / "cli" / "arguments").glob("*.py")} - {"__init__"}
+    assert modules == set(arguments.NAMES)
+    assert modules <= {path.stem for path in (PACKAGE / "commands").glob("*.py")}
+
+
+def test_the_front_door_shows_what_there_is():
+    import jaxd2l
+
+    assert {"fit", "evaluate", "Recipe", "find", "load_data", "load_run", "nn", "data", "train"} <= set(dir(jaxd2l))
+    for name in dir(jaxd2l):
+        assert getattr(jaxd2l, name) is not None
+    assert not hasattr(jaxd2l, "fitt")
 
 
 def test_no_name_says_nothing():

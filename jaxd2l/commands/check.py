@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jaxd2l import run_folder
-from jaxd2l.commands.exit_code import ExitCode
+from jaxd2l.cli.exit_code import ExitCode
 from jaxd2l.data import DataError
 from jaxd2l.run_folder.checkpoint import Checkpoint, Checkpoints
-from jaxd2l.run_folder.configuration import fingerprint, refuse_other_settings
+from jaxd2l.run_folder.settings import fingerprint, refuse_other_settings
 
 
 class Finding(NamedTuple):
@@ -18,19 +18,6 @@ class Finding(NamedTuple):
     what: str
     text: str
     wrong: bool = False
-
-
-def add_parser(subparsers: Any) -> argparse.ArgumentParser:
-    """Describe the command."""
-    parser: argparse.ArgumentParser = subparsers.add_parser(
-        "check",
-        help="verify every file of a run folder",
-        description="Verify configuration, metrics, weights and every checkpoint of a run against their digests and "
-        "each other; changes nothing. Exit code 65 where something is wrong.",
-    )
-    parser.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="a folder that jaxd2l train wrote")
-    parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
-    return parser
 
 
 def run(args: argparse.Namespace) -> int:

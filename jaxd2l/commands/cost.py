@@ -3,62 +3,17 @@
 import argparse
 import dataclasses
 import json
-import re
-from pathlib import Path
 from typing import Any
 
+from jaxd2l.cli.exit_code import ExitCode
 from jaxd2l.commands import settings
-from jaxd2l.commands.exit_code import ExitCode
-from jaxd2l.cost.budget import gib
-from jaxd2l.cost.estimate import STORED, Cost, Memory, cost, largest_batch, shapes
+from jaxd2l.cost.budget import gib, largest_batch
+from jaxd2l.cost.estimate import STORED, Cost, Memory, cost, shapes
 from jaxd2l.data import Dataset
 from jaxd2l.recipes import RECIPES, find, load_data
-from jaxd2l.report.console import columns, short
+from jaxd2l.report.text import columns, short
 from jaxd2l.train import Recipe
-from jaxd2l.train.recipe import PRECISIONS, overridden
-
-_UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
-
-
-def memory(text: str) -> int:
-    """Bytes from text such as 8GiB, 500M or 1e9."""
-    found = re.fullmatch(r"\s*([0-9.]+(?:e[0-9]+)?)\s*([KMGT]?)(?:i?B)?\s*", text, re.IGNORECASE)
-    try:
-        number = float(found[1]) * _UNITS[found[2].upper()] if found else 0.0
-    except ValueError:
-        number = 0.0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"expected an amount of memory such as 8GiB or 500MiB, got {text!r}")
-    return int(number)
-
-
-def add_parser(subparsers: Any) -> argparse.ArgumentParser:
-    """Describe the command."""
-    parser: argparse.ArgumentParser = subparsers.add_parser(
-        "cost",
-        help="count parameters, computation and memory of a recipe",
-        description="Count parameters, multiply-adds, FLOPs and peak memory, layer by layer, from shapes alone. "
-        "Counts of layers and of a prediction are for one example, those of a step for a batch.",
-        epilog=f"recipes: {', '.join(RECIPES)} (see jaxd2l list)",
-    )
-    parser.add_argument("recipe", metavar="RECIPE", nargs="?", help="which network and settings")
-    parser.add_argument("--all", action="store_true", help="one line for each recipe")
-    group = parser.add_argument_group("what if (default: the recipe's own settings)")
-    group.add_argument("--batch-size", type=settings.integer, nargs="+", metavar="N", help="one or more")
-    group.add_argument("--image-size", type=settings.integer, metavar="PIXELS", help="a side")
-    group.add_argument("--precision", choices=tuple(PRECISIONS), help="what the network computes in")
-    group.add_argument("--remat", action="store_true", default=None, help="with rematerialisation")
-    group.add_argument("--accumulate", type=settings.integer, metavar="N", help="with batches cut into N pieces")
-    group.add_argument("--dataset", metavar="NAME", help="another image data set")
-    more = parser.add_argument_group("more answers")
-    more.add_argument("--memory", type=memory, metavar="SIZE", help="name the largest batch that trains in SIZE: 8GiB")
-    more.add_argument("--rate", type=settings.number, metavar="FLOPS", help="time of an epoch at FLOPS a second")
-    more.add_argument("--check", action="store_true", help="compile, and show XLA's own figures beside these")
-    more.add_argument("--measure", action="store_true", help="run a few updates: rate, time of an epoch, peak memory")
-    more.add_argument("--plot", type=Path, metavar="FILE", help="with --all: draw parameters, FLOPs and accuracy")
-    parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
-    settings.add_device_option(parser)
-    return parser
+from jaxd2l.train.recipe import overridden
 
 
 def run(args: argparse.Namespace) -> int:

@@ -5,41 +5,13 @@ import json
 import math
 import sys
 from pathlib import Path
-from typing import Any
 
 from jaxd2l import run_folder
+from jaxd2l.cli.exit_code import ExitCode
 from jaxd2l.commands import settings
-from jaxd2l.commands.exit_code import ExitCode
 from jaxd2l.recipes import load_data
 from jaxd2l.train import evaluate
 from jaxd2l.train.recipe import overridden
-
-
-def add_parser(subparsers: Any) -> argparse.ArgumentParser:
-    """Describe the command."""
-    parser: argparse.ArgumentParser = subparsers.add_parser(
-        "evaluate",
-        help="judge a run's weights on its test examples",
-        description="Load the weights of a run and print loss and accuracy on the test examples it was judged by.",
-    )
-    parser.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="a folder that jaxd2l train wrote")
-    parser.add_argument("--dataset", metavar="NAME", help="another data set of the same kind")
-    parser.add_argument("--limit-test", type=settings.integer, metavar="N", help="use the first N test examples")
-    parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
-    add_weights_option(parser)
-    settings.add_device_option(parser)
-    return parser
-
-
-def add_weights_option(parser: argparse.ArgumentParser) -> None:
-    """Which of a run's weights to take."""
-    parser.add_argument(
-        "--weights",
-        choices=run_folder.LAST_OR_BEST,
-        default="last",
-        help="those after the last finished epoch (default), or after the best: highest test accuracy, lowest test "
-        "loss for regression",
-    )
 
 
 def which_weights(chosen: run_folder.Chosen, folder: Path) -> str:

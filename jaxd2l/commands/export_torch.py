@@ -1,28 +1,11 @@
 """`jaxd2l export-torch RUN_DIR FILE`: a run's weights as a PyTorch state_dict."""
 
 import argparse
-from pathlib import Path
-from typing import Any
 
 from jaxd2l import run_folder
-from jaxd2l.commands.evaluate import add_weights_option, which_weights
-from jaxd2l.commands.exit_code import ExitCode
+from jaxd2l.cli.exit_code import ExitCode
+from jaxd2l.commands.evaluate import which_weights
 from jaxd2l.interop.torch import serialize_torch
-
-
-def add_parser(subparsers: Any) -> argparse.ArgumentParser:
-    """Describe the command."""
-    parser: argparse.ArgumentParser = subparsers.add_parser(
-        "export-torch",
-        help="write a run's weights as a PyTorch state_dict",
-        description="Write a run's weights for the same network in PyTorch: "
-        "net.load_state_dict(safetensors.torch.load_file(FILE), strict=False).",
-    )
-    parser.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="a folder that jaxd2l train wrote")
-    parser.add_argument("file", type=Path, metavar="FILE", help="the .safetensors file to write")
-    parser.add_argument("--overwrite", action="store_true", help="replace FILE where it exists")
-    add_weights_option(parser)
-    return parser
 
 
 def run(args: argparse.Namespace) -> int:

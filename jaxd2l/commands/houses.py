@@ -9,47 +9,19 @@ import time
 from pathlib import Path
 from typing import Any
 
+from jaxd2l.book import AMES_CITATION
+from jaxd2l.cli.exit_code import ExitCode
 from jaxd2l.commands import settings
-from jaxd2l.commands.exit_code import ExitCode
 from jaxd2l.data import DataError
-from jaxd2l.data.houses import CITATION, Houses, load_ames, read_houses, write_submission
+from jaxd2l.data.houses import Houses, load_ames, read_houses, write_submission
 from jaxd2l.data.table import apply_table, fit_table
 from jaxd2l.experiments.house_loops import Cost, loop_costs
-from jaxd2l.experiments.houses import BOOK, LINEAR, SMALL_MLP, Family, Outcome, cross_validate, peers
-from jaxd2l.report.console import columns
+from jaxd2l.experiments.house_peers import peers
+from jaxd2l.experiments.houses import BOOK, LINEAR, SMALL_MLP, Family, Outcome, cross_validate
+from jaxd2l.report.text import columns
 from jaxd2l.run_folder import device_name
 from jaxd2l.selection.folds import assign_folds
 from jaxd2l.train import run_keys
-
-
-def add_parser(subparsers: Any) -> argparse.ArgumentParser:
-    """Describe the command."""
-    parser: argparse.ArgumentParser = subparsers.add_parser(
-        "houses",
-        help="predict house prices, the model chosen by K-fold cross-validation",
-        description="Cross-validate a linear model and a grid of MLPs on house prices, every fold and grid point in "
-        "one compiled program, beside scikit-learn's ridge and gradient boosting where it is installed. The chosen "
-        "model's folds predict the test file together.",
-        epilog=f"without --train: {CITATION}",
-    )
-    data = parser.add_argument_group("data")
-    data.add_argument("--train", type=Path, metavar="CSV", help="rows with Id and SalePrice (default: Ames, odd Id)")
-    data.add_argument("--test", type=Path, metavar="CSV", help="rows to predict (default: Ames, even Id)")
-    data.add_argument(
-        "--submission",
-        type=Path,
-        metavar="CSV",
-        help="where Id and predicted SalePrice go (default: submission.csv with --test, nowhere without)",
-    )
-    parser.add_argument("--folds", type=settings.integer, default=5, metavar="K", help="default: %(default)s")
-    parser.add_argument("--seed", type=settings.integer, default=0, help="deals the rows out to folds (default: 0)")
-    parser.add_argument("--epochs", type=settings.integer, metavar="N", help="of each training (default: 50; book 100)")
-    parser.add_argument("--compare-loops", action="store_true", help="time the same grid as Python loops; minutes")
-    parser.add_argument("--no-peers", action="store_true", help="leave scikit-learn's models out")
-    parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
-    parser.add_argument("--quiet", action="store_true", help="print nothing but errors and --json's line")
-    settings.add_device_option(parser)
-    return parser
 
 
 def run(args: argparse.Namespace) -> int:
@@ -71,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     say = (lambda text: None) if args.quiet else (lambda text: print(text, flush=True))
     train, test = load_ames() if args.train is None else _files(args.train, args.test)
     fold = assign_folds(len(train.ids), args.folds, args.seed)
-    source = CITATION if args.train is None else str(args.train)
+    source = AMES_CITATION if args.train is None else str(args.train)
     say(f"{source}: {len(train.ids):,} training and {len(test.ids):,} test rows, {args.folds} folds, {device_name()}")
     for line in _remarks(train, test, (args.train, args.test)):
         say(line)

@@ -2,25 +2,17 @@
 
 import argparse
 import json
-from typing import Any
 
-from jaxd2l.commands.exit_code import ExitCode
-from jaxd2l.recipes import RECIPES
-from jaxd2l.report.console import columns, short
-
-
-def add_parser(subparsers: Any) -> argparse.ArgumentParser:
-    """Describe the command."""
-    parser: argparse.ArgumentParser = subparsers.add_parser(
-        "list", help="show every recipe", description="Show every recipe with its settings and published results."
-    )
-    parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
-    return parser
+from jaxd2l.book import EXPERIMENTS
+from jaxd2l.cli.exit_code import ExitCode
+from jaxd2l.report.text import columns, short
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the table, or with --json the values alone."""
     if args.json:
+        from jaxd2l.recipes import RECIPES  # the table for people needs neither JAX nor the networks
+
         recipes = [
             {
                 "recipe": recipe.name,
@@ -37,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
     header = ("recipe", "parameters", "MACs", "data", "pixels", "batch", "rate", "epochs", "published test accuracy")
     rows = [
         (
-            recipe.name,
+            name,
             short(recipe.parameters),
             short(recipe.macs),
             recipe.dataset,
@@ -47,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
             str(recipe.epochs),
             ", ".join(f"{p.test_accuracy:.3f} {p.source}" for p in recipe.published if p.test_accuracy is not None),
         )
-        for recipe in RECIPES.values()
+        for name, recipe in EXPERIMENTS.items()
     ]
     print(columns(header, rows))
     return ExitCode.DONE

@@ -14,8 +14,9 @@ import jax
 import jax.numpy as jnp
 
 from jaxd2l import run_folder
+from jaxd2l.cli.exit_code import ExitCode
 from jaxd2l.commands import settings
-from jaxd2l.commands.exit_code import ExitCode
+from jaxd2l.cost.budget import require_memory
 from jaxd2l.data import DataError, Dataset
 from jaxd2l.nn.parameters import count
 from jaxd2l.recipes import RECIPES, find, load_data
@@ -23,35 +24,9 @@ from jaxd2l.report.console import Console, epoch_line
 from jaxd2l.report.table import markdown, summarise
 from jaxd2l.train import Program, Recipe, compile_program, fit, run_keys
 from jaxd2l.train.device import default_device
-from jaxd2l.train.enough_memory import require_memory
 from jaxd2l.train.recipe import overridden
 
-WHEN_STOPPED = "finished seeds are kept; run the same command to go on"
 SMALL_MACS = 1e6  # what a laptop's CPU trains in minutes
-
-
-def add_parser(subparsers: Any) -> argparse.ArgumentParser:
-    """Describe the command."""
-    parser: argparse.ArgumentParser = subparsers.add_parser(
-        "reproduce",
-        help="train recipes over several seeds and compare with the published figures",
-        description="Train recipes over several seeds; print mean and standard deviation beside the published "
-        "figures; write OUT/table.md and OUT/results.json. Run it again to go on: finished seeds are kept.",
-    )
-    parser.add_argument(
-        "recipes",
-        nargs="*",
-        metavar="RECIPE",
-        help="default: every recipe on an accelerator, those below a million multiply-adds on a CPU",
-    )
-    parser.add_argument("--seeds", type=settings.integer, default=5, metavar="N", help="seeds 0 to N-1 (default: 5)")
-    parser.add_argument("--out", type=Path, default=Path("runs/reproduce"), metavar="DIR", help="default: %(default)s")
-    settings.add_recipe_options(parser)
-    settings.add_data_options(parser)
-    parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
-    parser.add_argument("--quiet", action="store_true", help="print only the table")
-    settings.add_device_option(parser)
-    return parser
 
 
 def run(args: argparse.Namespace) -> int:

@@ -1,8 +1,6 @@
 """Options that several commands share, and how they become a recipe and its data."""
 
-import argparse
 import json
-import math
 import os
 import sys
 from collections.abc import Iterable
@@ -12,63 +10,9 @@ import jax
 
 from jaxd2l import run_folder
 from jaxd2l.commands import compilation_cache
-from jaxd2l.data import AUGMENTATIONS, Dataset, Examples, check_examples
+from jaxd2l.data import Dataset, Examples, check_examples
 from jaxd2l.train.device import default_device
-from jaxd2l.train.recipe import PRECISIONS, Recipe
-
-
-def integer(text: str) -> int:
-    """An integer, or argparse's one-line error."""
-    try:
-        return int(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"expected an integer, got {text!r}") from None
-
-
-def number(text: str) -> float:
-    """A finite number, or argparse's one-line error."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise argparse.ArgumentTypeError(f"expected a number, got {text!r}")
-    return value
-
-
-def add_recipe_options(parser: argparse.ArgumentParser) -> None:
-    """Every field of a recipe that may be overridden; unset means the recipe's own."""
-    group = parser.add_argument_group("settings (default: the recipe's own)")
-    group.add_argument("--epochs", type=integer, metavar="N", help="passes over the training examples")
-    group.add_argument("--batch-size", type=integer, metavar="N", help="examples an update")
-    group.add_argument("--learning-rate", type=number, metavar="RATE", help="step size")
-    group.add_argument("--weight-decay", type=number, metavar="LAMBDA", help="penalty lambda/2 |kernel|^2")
-    group.add_argument("--clip-norm", type=number, metavar="NORM", help="scale longer gradients down to this L2 norm")
-    group.add_argument("--image-size", type=integer, metavar="PIXELS", help="images are resized to this, a side")
-    group.add_argument("--augment", choices=tuple(AUGMENTATIONS), help="change training images at random in each step")
-    group.add_argument("--dataset", metavar="NAME", help="fashion_mnist (embedded), mnist, kmnist, cifar10")
-    group.add_argument("--precision", choices=tuple(PRECISIONS), help="what the network computes in")
-    group.add_argument(
-        "--remat", action="store_true", default=None, help="keep few activations, compute the others twice"
-    )
-    group.add_argument("--accumulate", type=integer, metavar="N", help="cut each batch into N pieces to save memory")
-
-
-def add_data_options(parser: argparse.ArgumentParser) -> None:
-    """How much of the data to use."""
-    group = parser.add_argument_group("data")
-    group.add_argument("--limit-train", type=integer, metavar="N", help="use the first N training examples")
-    group.add_argument("--limit-test", type=integer, metavar="N", help="use the first N test examples")
-
-
-def add_device_option(parser: argparse.ArgumentParser) -> None:
-    """Where to run."""
-    parser.add_argument(
-        "--device",
-        choices=("auto", "cpu", "gpu", "tpu"),
-        default="auto",
-        help="auto takes the best there is; the others fail where there is none",
-    )
+from jaxd2l.train.recipe import Recipe
 
 
 def choose_device(name: str) -> None:

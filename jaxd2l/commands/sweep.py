@@ -13,47 +13,16 @@ from typing import Any
 import numpy as np
 
 from jaxd2l import run_folder
+from jaxd2l.cli.exit_code import ExitCode
 from jaxd2l.commands import settings
-from jaxd2l.commands.exit_code import ExitCode
 from jaxd2l.data import DataError
-from jaxd2l.recipes import RECIPES, find, load_data
+from jaxd2l.recipes import find, load_data
 from jaxd2l.report.sweep import Summary, divergence_map, markdown, plot, summarise
 from jaxd2l.selection.sweep import Curves, Method, Rates, Sweep, rates_of, sweep
 from jaxd2l.train import Recipe
 from jaxd2l.train.recipe import overridden
 
-WHEN_STOPPED = "finished members are kept; run the same command to go on"
 _CURVES = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
-
-
-def add_parser(subparsers: Any) -> argparse.ArgumentParser:
-    """Describe the command."""
-    parser: argparse.ArgumentParser = subparsers.add_parser(
-        "sweep",
-        help="train recipes at several rates and seeds; mean, deviation, 95%% interval, map of divergence",
-        description="Train recipes at every learning rate, weight decay and seed. Prints mean, deviation and 95% "
-        "interval of the last and best test accuracy and a map of where training diverged; writes OUT/sweep.md, "
-        "OUT/sweep.json and, with matplotlib, OUT/curves.png. Run it again to go on: finished members are kept.",
-        epilog=f"recipes: {', '.join(RECIPES)}",
-    )
-    parser.add_argument("recipes", nargs="+", metavar="RECIPE", help="which networks and settings")
-    parser.add_argument("--seeds", type=settings.integer, default=5, metavar="N", help="seeds 0 to N-1 (default: 5)")
-    parser.add_argument("--learning-rates", type=settings.number, nargs="+", metavar="RATE", help="default: its own")
-    parser.add_argument("--weight-decays", type=settings.number, nargs="+", metavar="LAMBDA", help="default: its own")
-    parser.add_argument("--epochs", type=settings.integer, metavar="N", help="default: the recipe's own")
-    parser.add_argument("--batch-size", type=settings.integer, metavar="N", help="default: the recipe's own")
-    parser.add_argument(
-        "--method",
-        choices=[method.value for method in Method],
-        default=Method.MEASURE.value,
-        help="vmap: members as one program; loop: one after another; measure: time both first (default)",
-    )
-    parser.add_argument("--out", type=Path, default=Path("runs/sweep"), metavar="DIR", help="default: %(default)s")
-    settings.add_data_options(parser)
-    parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
-    parser.add_argument("--quiet", action="store_true", help="print only the table and the map")
-    settings.add_device_option(parser)
-    return parser
 
 
 def run(args: argparse.Namespace) -> int:

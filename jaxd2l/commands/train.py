@@ -13,13 +13,14 @@ import jax
 import numpy as np
 
 from jaxd2l import run_folder
+from jaxd2l.cli.exit_code import ExitCode
+from jaxd2l.cli.signals import StopSignals
 from jaxd2l.commands import settings
-from jaxd2l.commands.exit_code import ExitCode
-from jaxd2l.commands.signals import StopSignals
-from jaxd2l.cost.budget import advice, foreseen_shortage, ran_out
+from jaxd2l.cost.budget import advice, foreseen_shortage, ran_out, require_memory
+from jaxd2l.cost.free_memory import free_bytes
 from jaxd2l.data import Dataset
 from jaxd2l.nn.parameters import count
-from jaxd2l.recipes import RECIPES, find, load_data
+from jaxd2l.recipes import find, load_data
 from jaxd2l.report.console import Console, closing_table
 from jaxd2l.train import (
     EpochResult,
@@ -30,57 +31,9 @@ from jaxd2l.train import (
     compile_program,
     run_keys,
 )
-from jaxd2l.train.enough_memory import require_memory
-from jaxd2l.train.free_memory import free_bytes
 from jaxd2l.train.recipe import OVERRIDABLE, overridden
 
-WHEN_STOPPED = "before the first update"
 _RUN_SETTINGS = ("seed", "limit_train", "limit_test", "deterministic")
-
-
-def add_parser(subparsers: Any) -> argparse.ArgumentParser:
-    """Describe the command."""
-    parser: argparse.ArgumentParser = subparsers.add_parser(
-        "train",
-        help="train a recipe and write a run folder",
-        description="Train a recipe. Writes config.json, environment.json, metrics.jsonl, weights.safetensors, "
-        "best.safetensors and checkpoints into the run's folder. SIGTERM and Ctrl-C save before they stop it; "
-        "--resume goes on.",
-        epilog=f"recipes: {', '.join(RECIPES)} (see jaxd2l list)",
-    )
-    parser.add_argument("recipe", metavar="RECIPE", help="which network and settings")
-    parser.add_argument("--seed", type=settings.integer, help="0 to 4294967295 (default: 0)")
-    settings.add_recipe_options(parser)
-    settings.add_data_options(parser)
-    output = parser.add_argument_group("output")
-    output.add_argument("--out", type=Path, metavar="DIR", help="the run's folder (default: runs/RECIPE/TIME-seedK)")
-    output.add_argument("--overwrite", action="store_true", help="replace the run that --out holds")
-    output.add_argument(
-        "--resume",
-        action="store_true",
-        help="go on with the run that --out holds, or begin it there; settings left out are the run's own, "
-        "and a larger --epochs makes it longer",
-    )
-    output.add_argument(
-        "--checkpoint-every",
-        type=settings.number,
-        default=30.0,
-        metavar="SECONDS",
-        help="save inside an epoch too, this often (default: 30); at the end of an epoch once 5 s have passed",
-    )
-    output.add_argument(
-        "--keep", type=settings.integer, default=2, metavar="N", help="newest checkpoints kept beside the best (2)"
-    )
-    output.add_argument("--json", action="store_true", help="print one JSON object as the last line")
-    output.add_argument("--quiet", action="store_true", help="print nothing but errors and --json's line")
-    settings.add_device_option(parser)
-    parser.add_argument(
-        "--deterministic",
-        action="store_true",
-        default=None,
-        help="equal bits from run to run on a GPU too, at some speed; on a CPU they are equal anyway",
-    )
-    return parser
 
 
 def run(args: argparse.Namespace) -> int:

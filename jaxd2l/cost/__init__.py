@@ -6,6 +6,7 @@
 - `jaxd2l.cost.traced`, `flops`, `liveness`: what the answers are counted from; `xla`: held against the compiler's own
 """
 
-from jaxd2l.cost.estimate import Cost, Memory, cost, largest_batch
+from jaxd2l.cost.budget import largest_batch
+from jaxd2l.cost.estimate import Cost, Memory, cost
 
 __all__ = ["Cost", "Memory", "cost", "largest_batch"]

@@ -1,13 +1,16 @@
-"""What to say about memory before a run, and after it ran out: how much is missing and what would fit."""
+"""Whether a run fits into memory: foreseen from shapes, known once it is compiled, and what to say after it ran out."""
 
 import dataclasses
 import math
+from typing import Any
 
 import jax
 
-from jaxd2l.cost.estimate import cost, largest_batch
+from jaxd2l.cost.estimate import cost, shapes
+from jaxd2l.cost.free_memory import free_bytes
 from jaxd2l.cost.layers import layers
 from jaxd2l.data import Dataset
+from jaxd2l.train.program import Program
 from jaxd2l.train.recipe import PRECISIONS, Recipe
 
 GENEROUS = 12  # kept bytes for each byte that a layer puts out: no network of this library reaches 6
@@ -52,6 +55,95 @@ def gib(number: int) -> str:
         if number >= size * 1000 / 1024:  # 1000 KiB are 0.977 MiB: never four digits
             return f"{number / size:.3g} {unit}"
     return f"{number} B"
+
+
+def largest_batch(recipe: Recipe, free: int, data: Dataset | None = None, **options: Any) -> int | None:
+    """The largest batch whose predicted training memory is at most `free`.
+
+    Memory is close to a line in the batch size: three or four predictions find the place.
+
+    Args:
+        recipe: what to train; its batch size is where the search starts.
+        free: bytes.
+        data: as in `cost`.
+        **options: as in `cost`.
+
+    Returns:
+        A multiple of the recipe's `accumulate`, at most the number of training examples; None if not even
+        the smallest such batch fits.
+    """
+    data = shapes(recipe) if data is None else data
+    unit = recipe.accumulate
+    most = max(1, data.train.x.shape[0] // unit)
+
+    def needed(units: int) -> int:
+        return cost(recipe, data, batch_size=units * unit, **options).train.total
+
+    low, high = 1, most
+    at_low = needed(low)
+    if at_low > free:
+        return None
+    guess = min(most, max(2, recipe.batch_size // unit))
+    while low < high:
+        at = needed(guess)
+        if at <= free:
+            low, at_low = guess, at
+        else:
+            high = guess - 1
+        slope = (at - at_low) / (guess - low) if guess != low else (at_low - needed(1)) / max(1, low - 1)
+        step = max(1, int((free - at_low) / slope)) if slope > 0 else high - low
+        close = high - low <= max(1, low // 64)  # 1.5 %: closer than the prediction
+        if close:
+            break
+        guess = min(high, low + step) if step > 1 or high - low == 1 else low + 1
+        if guess == low:
+            break
+    return low * unit
+
+
+def needed_bytes(program: Program, data: Dataset) -> tuple[int, int]:
+    """Memory of a run.
+
+    Returns:
+        `(fixed, per_batch)` bytes: data and state (kept twice, against divergence), and what the epoch or the
+        evaluation takes beside them while it works, which grows with the batch.
+    """
+    epoch, evaluation = (e.memory_analysis() for e in (program.epoch, program.evaluation))
+    if epoch is None or evaluation is None:  # a backend that does not tell
+        return 0, 0
+    resident = sum(a.nbytes for part in (data.train, data.test) for a in part)
+    state = max(0, epoch.argument_size_in_bytes - sum(a.nbytes for a in data.train))
+    return resident + 2 * state, max(epoch.temp_size_in_bytes, evaluation.temp_size_in_bytes)
+
+
+def require_memory(program: Program, data: Dataset, free: int | None = None) -> None:
+    """Refuse a run that would be killed or fail for lack of memory.
+
+    Args:
+        program: compiled.
+        data: what it will run on.
+        free: bytes; found out when None.
+
+    Raises:
+        ValueError: with what it needs, what there is, and the batch that fits.
+    """
+    free = free_bytes() if free is None else free
+    fixed, per_batch = needed_bytes(program, data)
+    if free is None or fixed + per_batch <= free:
+        return
+    batch = program.recipe.batch_size
+    fitting = int(batch * max(0, free - fixed) / max(per_batch, 1) * 0.9)
+    advice = f"about --batch-size {fitting} fits" if fitting else "no batch fits: use a smaller image size or network"
+    raise ValueError(
+        f"batch size {batch} needs about {(fixed + per_batch) / 2**30:.3g} GiB, the device has {free / 2**30:.3g} GiB "
+        f"free; {advice}"
+    )
+
+
+def bytes_of_a_run(program: Program) -> int:
+    """Estimate what one member takes: its state, and the workspace of the larger of epoch and evaluation."""
+    needs = [executable.memory_analysis() for executable in (program.epoch, program.evaluation)]
+    return needs[0].output_size_in_bytes + max(need.temp_size_in_bytes for need in needs)
 
 
 def _at_most(recipe: Recipe, data: Dataset) -> int:

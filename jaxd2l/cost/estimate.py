@@ -161,50 +161,6 @@ def cost(recipe: Recipe, data: Dataset | None = None, *, platform: str | None = 
     )
 
 
-def largest_batch(recipe: Recipe, free: int, data: Dataset | None = None, **options: Any) -> int | None:
-    """The largest batch whose predicted training memory is at most `free`.
-
-    Memory is close to a line in the batch size: three or four predictions find the place.
-
-    Args:
-        recipe: what to train; its batch size is where the search starts.
-        free: bytes.
-        data: as in `cost`.
-        **options: as in `cost`.
-
-    Returns:
-        A multiple of the recipe's `accumulate`, at most the number of training examples; None if not even
-        the smallest such batch fits.
-    """
-    data = shapes(recipe) if data is None else data
-    unit = recipe.accumulate
-    most = max(1, data.train.x.shape[0] // unit)
-
-    def needed(units: int) -> int:
-        return cost(recipe, data, batch_size=units * unit, **options).train.total
-
-    low, high = 1, most
-    at_low = needed(low)
-    if at_low > free:
-        return None
-    guess = min(most, max(2, recipe.batch_size // unit))
-    while low < high:
-        at = needed(guess)
-        if at <= free:
-            low, at_low = guess, at
-        else:
-            high = guess - 1
-        slope = (at - at_low) / (guess - low) if guess != low else (at_low - needed(1)) / max(1, low - 1)
-        step = max(1, int((free - at_low) / slope)) if slope > 0 else high - low
-        close = high - low <= max(1, low // 64)  # 1.5 %: closer than the prediction
-        if close:
-            break
-        guess = min(high, low + step) if step > 1 or high - low == 1 else low + 1
-        if guess == low:
-            break
-    return low * unit
-
-
 def shapes(recipe: Recipe) -> Dataset:
     """The shapes of the data set that `recipe` names, holding no data.
 

@@ -13,16 +13,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from jaxd2l.data.column import number_in
-from jaxd2l.data.csv_file import csv_lines, read_table
 from jaxd2l.data.error import DataError
+from jaxd2l.data.table.column import number_in
+from jaxd2l.data.table.csv_file import csv_lines, read_table
 
 if TYPE_CHECKING:
     import pandas as pd
 
 AMES = Path(__file__).parent / "ames_housing" / "ames_housing.csv.gz"
 AMES_SHA256 = "dba3cf4de52095b1c194d67e1c8d540ccbe0107aac7fb81a4887e7d987019cd7"
-CITATION = "Ames housing: Dean De Cock, Journal of Statistics Education 19(3), 2011"
 ID, TARGET = "Id", "SalePrice"
 
 

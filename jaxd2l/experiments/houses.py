@@ -6,19 +6,17 @@ Everything is chosen by out-of-fold error on the training file; the test file is
 the k fold models (of each seed) of the chosen point. Errors are root mean squares of log(prediction) - log(price).
 """
 
-import time
 from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import flax.linen as nn
 import jax
 import numpy as np
 
-from jaxd2l.data.deviation import mean_and_deviation
-from jaxd2l.data.error import DataError
+from jaxd2l.data import DataError
 from jaxd2l.data.houses import Houses
 from jaxd2l.data.table import Table, apply_table, fit_table, typed
+from jaxd2l.data.table.deviation import mean_and_deviation
 from jaxd2l.nn.init import he_normal, torch_bias, torch_kernel
 from jaxd2l.nn.linear import Dense
 from jaxd2l.nn.models import MLP, Linear
@@ -148,7 +146,6 @@ BOOK = Family(
 )
 LINEAR = Family("linear", linear, grid((0.01, 0.03), (0.0, 0.003, 0.01, 0.03)))
 SMALL_MLP = Family("mlp", small_mlp, grid((0.003, 0.01), (0.003, 0.01, 0.03), (0.0, 0.1, 0.3)), seeds=(0, 1))
-BOOSTING = {"n_estimators": 300, "learning_rate": 0.05, "max_depth": 3, "subsample": 0.7, "random_state": 0}
 FAMILIES = (BOOK, LINEAR, SMALL_MLP)
 
 
@@ -217,9 +214,7 @@ def cross_validate(family: Family, train: Houses, test: Houses, fold: np.ndarray
     )
     choice = choose(scores)
     members = result.predict(choice, test_rows)[..., 0]  # (s, k, t)
-    price = _ensemble(
-        [prepared.dollars(members[s, j], j) for s in range(len(members)) for j in range(members.shape[1])]
-    )
+    price = ensemble([prepared.dollars(members[s, j], j) for s in range(len(members)) for j in range(members.shape[1])])
     return Outcome(
         name=family.name,
         point=family.points[choice],
@@ -233,40 +228,6 @@ def cross_validate(family: Family, train: Houses, test: Houses, fold: np.ndarray
     )
 
 
-def peers(train: Houses, test: Houses, fold: np.ndarray) -> list[Outcome]:
-    """Fit scikit-learn's ridge and gradient boosting on the same arrays and folds.
-
-    Ridge takes the best of four penalties by the same out-of-fold error.
-
-    Raises:
-        ModuleNotFoundError: scikit-learn is not installed.
-    """
-    from sklearn.ensemble import GradientBoostingRegressor
-    from sklearn.linear_model import Ridge
-
-    prepared = prepare(train, fold)
-    x, y, _ = prepared.folds
-    test_rows = padded_rows(prepared.tables, test.features)
-
-    def judged(name: str, models: list[Callable[[], Any]]) -> Outcome:
-        began = time.perf_counter()
-        scores, fitted = np.empty((len(models), 1, len(x))), []
-        for g, make in enumerate(models):
-            fitted.append([make().fit(x[j][fold != j], y[j][fold != j, 0]) for j in range(len(x))])
-            for j, model in enumerate(fitted[g]):
-                predicted = prepared.dollars(model.predict(x[j][fold == j]), j)
-                scores[g, 0, j] = log_rmse(predicted, prepared.price[fold == j])
-        seconds, choice = time.perf_counter() - began, choose(scores)
-        price = _ensemble([prepared.dollars(m.predict(test_rows[j]), j) for j, m in enumerate(fitted[choice])])
-        error = None if test.price is None else log_rmse(price, test.price)
-        return Outcome(name, None, scores, choice, price, error, 0.0, seconds)
-
-    return [
-        judged("scikit-learn ridge", [partial(Ridge, alpha) for alpha in (3.0, 10.0, 30.0, 100.0)]),
-        judged("scikit-learn gradient boosting", [partial(GradientBoostingRegressor, **BOOSTING)]),
-    ]
-
-
 def _fold_table(features: "pd.DataFrame", fold: int, limit: float) -> Table:
     try:
         return fit_table(features, limit=limit)
@@ -274,6 +235,6 @@ def _fold_table(features: "pd.DataFrame", fold: int, limit: float) -> Table:
         raise DataError(f"fold {fold}, {len(features)} training rows: {error}; use fewer folds or more rows") from error
 
 
-def _ensemble(prices: list[np.ndarray]) -> np.ndarray:
+def ensemble(prices: list[np.ndarray]) -> np.ndarray:
     """Average logarithms, the scale on which the error is measured."""
     return np.exp(np.mean(np.log(prices), axis=0))

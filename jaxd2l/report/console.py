@@ -4,33 +4,11 @@ Where the output is no terminal there is no bar and no colour, only lines.
 """
 
 import sys
-from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
 
+from jaxd2l.report.text import columns
 from jaxd2l.train import EpochResult, Recipe, Run
-
-
-def short(number: float | None) -> str:
-    """A count in at most five characters: 7,850 -> 7.85k; empty for None."""
-    if number is None:
-        return ""
-    for size, unit in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if number >= size:
-            return f"{number / size:.3g}{unit}"
-    return f"{number:g}"
-
-
-def columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Lines with the cells of each column aligned: the first and last to the left, the others to the right."""
-    table = [tuple(header), *(tuple(row) for row in rows)]
-    widths = [max(len(row[i]) for row in table) for i in range(len(header))]
-    last = len(header) - 1
-    lines = [
-        "  ".join(cell.ljust(widths[i]) if i in (0, last) else cell.rjust(widths[i]) for i, cell in enumerate(row))
-        for row in table
-    ]
-    return "\n".join(line.rstrip() for line in lines)
 
 
 def _share(value: float | None) -> str:

@@ -24,7 +24,6 @@ Nothing in it is executed when it is read: JSON and safetensors only, never a pi
 """
 
 from jaxd2l.run_folder.best import LAST_OR_BEST, Chosen, best_of, choose_weights, put_best_in_order
-from jaxd2l.run_folder.configuration import configuration, recipe_of, refuse_other_settings
 from jaxd2l.run_folder.files import (
     BEST,
     CHECKPOINTS,
@@ -42,6 +41,7 @@ from jaxd2l.run_folder.load import KeptRun, load_run
 from jaxd2l.run_folder.lock import FolderInUseError, FolderLock, holder
 from jaxd2l.run_folder.metrics import append_metrics, ends_whole, read_metrics, whole_rows, write_metrics
 from jaxd2l.run_folder.provenance import conditions, device_name, differences, environment, note_start
+from jaxd2l.run_folder.settings import configuration, recipe_of, refuse_other_settings
 from jaxd2l.run_folder.training import fit
 from jaxd2l.run_folder.weights import count_parameters, flatten, read_weights, weights_epoch, write_weights
 from jaxd2l.run_folder.weights import fit_to as fit_weights

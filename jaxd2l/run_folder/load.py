@@ -10,8 +10,8 @@ import jax.numpy as jnp
 from jaxd2l.data import DataError, Dataset
 from jaxd2l.recipes import load_data
 from jaxd2l.run_folder.best import Chosen, best_of, choose_weights
-from jaxd2l.run_folder.configuration import recipe_of
 from jaxd2l.run_folder.metrics import whole_rows
+from jaxd2l.run_folder.settings import recipe_of
 from jaxd2l.run_folder.weights import fit_to, unsound
 from jaxd2l.train import EpochResult, Recipe, Run, TrainState, evaluate
 

@@ -8,12 +8,12 @@ from typing import Any
 
 from jaxd2l import train
 from jaxd2l.data import Dataset
-from jaxd2l.run_folder.configuration import configuration, fingerprint, refuse_other_settings
 from jaxd2l.run_folder.files import CONFIG, write_json
 from jaxd2l.run_folder.layout import begun, check_free, create, finished_epochs, read_config
 from jaxd2l.run_folder.load import load_run
 from jaxd2l.run_folder.lock import FolderLock
 from jaxd2l.run_folder.provenance import environment, note_start
+from jaxd2l.run_folder.settings import configuration, fingerprint, refuse_other_settings
 from jaxd2l.run_folder.weights import weights_epoch
 from jaxd2l.run_folder.writer import RunWriter
 from jaxd2l.train import DivergenceError, EpochResult, Program, Progress, Recipe, Run, TrainState

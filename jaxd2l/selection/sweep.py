@@ -13,8 +13,10 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
+from jaxd2l.cost.budget import bytes_of_a_run
+from jaxd2l.cost.free_memory import free_bytes
 from jaxd2l.data import Dataset, Examples
-from jaxd2l.selection.vmapped import Members, Rates, bytes_available, bytes_of_a_run, compile_members, seconds_a_step
+from jaxd2l.selection.vmapped import Members, Rates, compile_members, seconds_a_step
 from jaxd2l.train.check_data import check_run
 from jaxd2l.train.loop import DivergenceError, EpochResult, fit
 from jaxd2l.train.optimizer import HyperparametersInState
@@ -190,7 +192,7 @@ def _compiled_apart(
 
 def _choose(program: Program, data: Dataset, seeds: int, rates: int, method: Method) -> tuple[Choice, Members | None]:
     """Fit the members into memory, and time both ways where that is asked for."""
-    each, free = bytes_of_a_run(program), bytes_available()
+    each, free = bytes_of_a_run(program), free_bytes() or 0
     fitting = max(1, int(SHARE_OF_MEMORY * free // max(each, 1)))
     pieces = (max(1, min(seeds, fitting // rates)), min(rates, fitting))
     room = f"{each / 1e6:,.0f} MB a member, {free / 1e9:,.1f} GB free"

@@ -14,7 +14,6 @@ import numpy as np
 from jaxd2l.data import Dataset, Examples
 from jaxd2l.train.compiler import compile_lowered
 from jaxd2l.train.epoch import empty_tally
-from jaxd2l.train.free_memory import free_bytes
 from jaxd2l.train.program import Program, bind, stored
 from jaxd2l.train.recipe import Recipe
 from jaxd2l.train.state import TrainState, run_keys
@@ -102,17 +101,6 @@ def compile_members(recipe: Recipe, data: Dataset, seeds: int, rates: int) -> Me
         evaluation_rows=pure.evaluation_rows,
         compile_seconds=time.perf_counter() - began,
     )
-
-
-def bytes_of_a_run(program: Program) -> int:
-    """Estimate what one member takes: its state, and the workspace of the larger of epoch and evaluation."""
-    needs = [executable.memory_analysis() for executable in (program.epoch, program.evaluation)]
-    return needs[0].output_size_in_bytes + max(need.temp_size_in_bytes for need in needs)
-
-
-def bytes_available() -> int:
-    """Memory that is free for a sweep on the default device; 0, so one run at a time, where nobody tells."""
-    return free_bytes() or 0
 
 
 def seconds_a_step(program: Program, members: Members, train: Examples, repeats: int = 3) -> tuple[float, float]:

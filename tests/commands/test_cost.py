@@ -8,7 +8,7 @@ import matplotlib as mpl
 import pytest
 
 from jaxd2l.cli import main
-from jaxd2l.commands.cost import memory
+from jaxd2l.cli.options import memory
 from jaxd2l.cost import xla
 from jaxd2l.cost.budget import advice, foreseen_shortage, gib, ran_out
 from jaxd2l.cost.estimate import shapes

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from jaxd2l.cli import main
+from jaxd2l.cli.arguments import houses as arguments
 from jaxd2l.commands import houses
 
 HEADER = "Id,Area,Street,SalePrice"
@@ -109,7 +110,7 @@ def test_the_submission_is_written_before_anything_is_shown(files, monkeypatch):
         raise BrokenPipeError
 
     monkeypatch.setattr(houses, "_table", fails)
-    parser = houses.add_parser(argparse.ArgumentParser().add_subparsers())
+    parser = arguments.add_parser(argparse.ArgumentParser().add_subparsers())
     with pytest.raises(BrokenPipeError):
         houses.run(parser.parse_args([*QUICK[1:], "--train", "train.csv", "--test", "test.csv"]))
     assert (files[0].parent / "submission.csv").read_text().startswith("Id,SalePrice\n100,")

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from jaxd2l.cli import main
-from jaxd2l.commands import COMMANDS
-from jaxd2l.commands.explain import explain, raised_here
-from jaxd2l.commands.output import PatientStream
-from jaxd2l.commands.parser import build_parser
-from jaxd2l.commands.signals import StopSignals
+from jaxd2l.cli.arguments import NAMES
+from jaxd2l.cli.explain import explain, raised_here
+from jaxd2l.cli.output import PatientStream
+from jaxd2l.cli.parser import build_parser
+from jaxd2l.cli.signals import StopSignals
 
 FILES = {"config.json", "environment.json", "metrics.jsonl", "weights.safetensors"}
 
@@ -130,7 +130,7 @@ def test_a_name_that_breaks_lines_or_cannot_be_written_is_one_line(name, code, c
 def test_every_help_text_is_shown_as_it_is_meant(capsys, monkeypatch):
     parser = build_parser()
     subparsers = next(a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
-    assert len(subparsers.choices) == len(COMMANDS)
+    assert len(subparsers.choices) == len(NAMES)
     for columns in ("1", "80", "10000", "many"):
         monkeypatch.setenv("COLUMNS", columns)
         for one in (parser, *subparsers.choices.values()):

@@ -6,7 +6,8 @@ from jaxd2l.data import DataError
 from jaxd2l.data.houses import Houses, load_ames
 from jaxd2l.experiments import house_loops
 from jaxd2l.experiments.house_loops import loop_costs
-from jaxd2l.experiments.houses import LINEAR, cross_validate, log_rmse, peers, prepare
+from jaxd2l.experiments.house_peers import peers
+from jaxd2l.experiments.houses import LINEAR, cross_validate, log_rmse, prepare
 from jaxd2l.selection.folds import assign_folds
 from jaxd2l.selection.kfold import grid
 

@@ -125,7 +125,7 @@ def test_one_member_that_diverges_leaves_the_others_and_says_where(method):
 
 @pytest.mark.slow
 def test_too_little_memory_splits_the_members_and_changes_nothing(vmapped, monkeypatch):
-    monkeypatch.setattr(module, "bytes_available", lambda: 10)
+    monkeypatch.setattr(module, "free_bytes", lambda: 10)
     monkeypatch.setattr(module, "bytes_of_a_run", lambda program: 1)  # half of 10 bytes hold 5 members: 2 seeds
     choices = []
     split = sweep(*mlp(), RATES, (3, 8, 9), method=Method.VMAP, on_choice=choices.append)
@@ -138,7 +138,7 @@ def test_too_little_memory_splits_the_members_and_changes_nothing(vmapped, monke
 @pytest.mark.parametrize(("alone", "together", "faster"), [(2.0, 3.0, Method.LOOP), (3.0, 2.0, Method.VMAP)])
 def test_measuring_takes_the_faster_way_and_says_the_times(alone, together, faster, monkeypatch):
     recipe, data = mlp()
-    monkeypatch.setattr(module, "bytes_available", lambda: 10**12)
+    monkeypatch.setattr(module, "free_bytes", lambda: 10**12)
     monkeypatch.setattr(module, "seconds_a_step", lambda program, members, train: (alone, together))
     choices = []
     sweep(dataclasses.replace(recipe, epochs=1), data, RATES, (3, 8), on_choice=choices.append)

@@ -9,68 +9,19 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from jaxd2l.data.column import Cells, as_kind, kind_of, number_in, read_cells
-from jaxd2l.data.csv_file import read_table
-from jaxd2l.data.deviation import mean_and_deviation, standard
 from jaxd2l.data.error import DataError
+from jaxd2l.data.table.column import Cells, as_kind, kind_of, number_in, read_cells
+from jaxd2l.data.table.csv_file import read_table
+from jaxd2l.data.table.deviation import mean_and_deviation, standard
+from jaxd2l.data.table.estimates import Categorical, Numeric, Table
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Categorical", "Numeric", "Rows", "Table", "apply_table", "fit_table", "read_table", "typed"]
+__all__ = ["Categorical", "Features", "Numeric", "Table", "apply_table", "fit_table", "read_table", "typed"]
 
 
-class Numeric(NamedTuple):
-    """A column of numbers: missing becomes `mean`, then (value - mean) / scale, kept within `limit` of 0.
-
-    `boolean` says whether the training rows held True and False, which are then 1 and 0.
-    """
-
-    name: str
-    mean: float
-    scale: float
-    boolean: bool = False
-
-
-class Categorical(NamedTuple):
-    """A column of categories, sorted; `missing` says whether the training rows had missing values."""
-
-    name: str
-    categories: tuple[str, ...]
-    missing: bool
-
-
-class Table(NamedTuple):
-    """Everything that was estimated from the training rows.
-
-    Attributes:
-        columns: every column that the table had, in order, used or not.
-        numeric: the numeric columns that are used.
-        categorical: the columns that become indicators.
-        standardise: whether numbers are centred and scaled, or only imputed.
-        limit: largest standardised magnitude.
-        notes: one line for every column that is not used, saying why, or taken as what its values leave in doubt.
-    """
-
-    columns: tuple[str, ...]
-    numeric: tuple[Numeric, ...]
-    categorical: tuple[Categorical, ...]
-    standardise: bool
-    limit: float
-    notes: tuple[str, ...]
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The name of each column of the array: numbers first, then an indicator for each category."""
-        indicators = (
-            f"{c.name}_{category}"
-            for c in self.categorical
-            for category in (*c.categories, *(("missing",) if c.missing else ()))
-        )
-        return (*(c.name for c in self.numeric), *indicators)
-
-
-class Rows(NamedTuple):
+class Features(NamedTuple):
     """Transformed rows: x float32 (n, d), and how many values of each column no training row has had."""
 
     x: np.ndarray
@@ -83,7 +34,7 @@ def fit_table(frame: "pd.DataFrame", *, standardise: bool = True, limit: float =
     Args:
         frame: training rows, features alone. A column of a numeric or boolean dtype is numbers, one of pandas' category
             dtype is categories. Text, and what pandas keeps as objects, is numbers where every value is one, 1 and 0
-            where every value is True or False, and categories otherwise (`jaxd2l.data.column`).
+            where every value is True or False, and categories otherwise (`jaxd2l.data.table.column`).
         standardise: subtract the mean and divide by the standard deviation (the root of the mean square); False
             only imputes, as in D2L sec_pandas.
         limit: standardised values beyond +-limit are set to it. One house of 5,642 square feet, nine deviations
@@ -155,7 +106,7 @@ def typed(frame: "pd.DataFrame") -> "pd.DataFrame":
     return pd.DataFrame(columns, index=pd.RangeIndex(len(frame)))
 
 
-def apply_table(table: Table, frame: "pd.DataFrame") -> Rows:
+def apply_table(table: Table, frame: "pd.DataFrame") -> Features:
     """Transform rows by what `fit_table` estimated.
 
     Args:
@@ -190,7 +141,7 @@ def apply_table(table: Table, frame: "pd.DataFrame") -> Rows:
         if count:
             unseen[category.name] = count
         parts.append(indicators)
-    return Rows(np.concatenate(parts, axis=1, dtype=np.float32, casting="unsafe"), unseen)
+    return Features(np.concatenate(parts, axis=1, dtype=np.float32, casting="unsafe"), unseen)
 
 
 def _by_name(frame: "pd.DataFrame") -> "dict[str, pd.Series]":

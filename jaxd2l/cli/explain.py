@@ -12,8 +12,8 @@ import traceback
 from pathlib import Path
 from types import TracebackType
 
-from jaxd2l.commands.exit_code import ExitCode
-from jaxd2l.commands.signals import Terminated
+from jaxd2l.cli.exit_code import ExitCode
+from jaxd2l.cli.signals import Terminated
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 _LONGEST = 300  # characters of a library's message; the rest is in the file
@@ -44,12 +44,9 @@ def _raised_in(error: BaseException, module: str) -> bool:
 
 
 def _known(error: BaseException) -> tuple[ExitCode, str] | None:
-    from jaxd2l.data import DataError
-    from jaxd2l.train import DivergenceError
-
-    if isinstance(error, DivergenceError):
+    if _is_a(error, "jaxd2l.train.results", "DivergenceError"):
         return ExitCode.DIVERGED, str(error)
-    if isinstance(error, DataError):
+    if _is_a(error, "jaxd2l.data.error", "DataError"):
         return ExitCode.DATA, str(error)
     if isinstance(error, ValueError | TypeError | NotImplementedError) and raised_here(error):
         return ExitCode.USAGE, str(error)
@@ -63,6 +60,12 @@ def _known(error: BaseException) -> tuple[ExitCode, str] | None:
     if (missing := missing_backend(error)) is not None:
         return ExitCode.USAGE, missing
     return None
+
+
+def _is_a(error: BaseException, module: str, name: str) -> bool:
+    """Whether the error is of this class of ours; importing the module to ask would take seconds."""
+    kind = getattr(sys.modules.get(module), name, None)
+    return kind is not None and isinstance(error, kind)
 
 
 def raised_here(error: BaseException) -> bool:

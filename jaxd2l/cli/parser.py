@@ -2,10 +2,12 @@
 
 import argparse
 import difflib
+import importlib
 import sys
 from typing import Any, NoReturn
 
-from jaxd2l.commands import COMMANDS, ExitCode
+from jaxd2l.cli.arguments import NAMES
+from jaxd2l.cli.exit_code import ExitCode
 
 _DESCRIPTION = """\
 Train and measure the networks of Dive into Deep Learning on JAX.
@@ -55,7 +57,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="jaxd2l", description=_DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--version", action="store_true", help="print the version and exit")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND")
-    for command in COMMANDS:
-        sub = command.add_parser(subparsers)
-        sub.set_defaults(run=command.run, parser=sub, when_stopped=getattr(command, "WHEN_STOPPED", ""))
+    for name in NAMES:
+        arguments = importlib.import_module(f"jaxd2l.cli.arguments.{name}")
+        sub = arguments.add_parser(subparsers)
+        sub.set_defaults(module=name, parser=sub, when_stopped=getattr(arguments, "WHEN_STOPPED", ""))
     return parser

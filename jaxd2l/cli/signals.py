@@ -18,7 +18,7 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any, ClassVar, NoReturn
 
-from jaxd2l.commands.exit_code import ExitCode
+from jaxd2l.cli.exit_code import ExitCode
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _GRACE_SECONDS = 1.0

@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jaxd2l.data import DataError
-from jaxd2l.data.column import is_missing
-from jaxd2l.data.csv_file import csv_lines, read_table
+from jaxd2l.data.table.column import is_missing
+from jaxd2l.data.table.csv_file import csv_lines, read_table
 
 
 def written(tmp_path, text, name="table.csv"):

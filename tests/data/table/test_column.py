@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from jaxd2l.data import DataError
-from jaxd2l.data.column import dressed_number_in, is_missing, number_in
 from jaxd2l.data.table import apply_table, fit_table
+from jaxd2l.data.table.column import dressed_number_in, is_missing, number_in
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from jaxd2l.data.deviation import mean_and_deviation, standard
+from jaxd2l.data.table.deviation import mean_and_deviation, standard
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 

@@ -1,4 +1,4 @@
-"""The command line: `jaxd2l train | evaluate | list | ...`, one module of `jaxd2l.commands` each.
+"""The command line `jaxd2l`: what can be typed is in `arguments`, what is then done in `jaxd2l.commands`.
 
 Exit codes: 0 done; 2 wrong use; 3 the loss became non-finite; 65 data or a run folder is not what it
 claims; 70 a fault of jaxd2l or of a library; 74 cannot read or write; 75 stopped by SIGTERM after saving, run the
@@ -9,16 +9,18 @@ Output that cannot be shown stops nothing: the command goes on, its files are co
 where it would have been 0. A stdout that is closed from the start asks for no output, which is no failure.
 """
 
+import argparse
 import atexit
+import importlib
 import os
 import signal
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from jaxd2l.commands.exit_code import ExitCode
-from jaxd2l.commands.output import PatientStream, open_descriptors, patient_streams
-from jaxd2l.commands.signals import StopSignals, Terminated
+from jaxd2l.cli.exit_code import ExitCode
+from jaxd2l.cli.output import PatientStream, open_descriptors, patient_streams
+from jaxd2l.cli.signals import StopSignals, Terminated
 
 
 def process(*command: str) -> NoReturn:
@@ -75,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(argv: Sequence[str] | None, signals: StopSignals) -> int:
-    from jaxd2l.commands.parser import build_parser
+    from jaxd2l.cli.parser import build_parser
 
     parser = build_parser()
     args = parser.parse_args(argv)
@@ -89,7 +91,8 @@ def _run(argv: Sequence[str] | None, signals: StopSignals) -> int:
         parser.error(f"no command; expected one of {', '.join(names or ())}")
     signals.where = args.when_stopped
     try:
-        return int(args.run(args))
+        _require_recipes(args)
+        return int(importlib.import_module(f"jaxd2l.commands.{args.module}").run(args))
     except SystemExit:
         raise
     except BaseException as error:
@@ -97,9 +100,23 @@ def _run(argv: Sequence[str] | None, signals: StopSignals) -> int:
         return _tell(error, args.command, signals)
 
 
+def _require_recipes(args: argparse.Namespace) -> None:
+    """Refuse a misspelt recipe before JAX is imported.
+
+    Raises:
+        ValueError: with the nearest names.
+    """
+    from jaxd2l.book import require
+
+    asked = getattr(args, "recipes", None) or [getattr(args, "recipe", None)]
+    for name in asked:
+        if name is not None:
+            require(name)
+
+
 def _tell(error: BaseException | None, command: str, signals: StopSignals) -> int:
     """Say in one line on stderr why the command ends; its exit code."""
-    from jaxd2l.commands.explain import explain
+    from jaxd2l.cli.explain import explain
 
     stop = signals.ending()
     if stop is not None and signals.told_to_stop and not isinstance(error, stop):

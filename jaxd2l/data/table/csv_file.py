@@ -1,6 +1,6 @@
 """CSV files to tables of text: a cell is what stands in the file, and what is no CSV is named (RFC 4180).
 
-No cell is turned into a number here: what a column is belongs to the training table, see `jaxd2l.data.column`.
+No cell is turned into a number here: what a column is belongs to the training table, see `jaxd2l.data.table.column`.
 """
 
 import csv
@@ -14,8 +14,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jaxd2l.data.column import is_missing
 from jaxd2l.data.error import DataError
+from jaxd2l.data.table.column import is_missing
 
 if TYPE_CHECKING:
     import pandas as pd

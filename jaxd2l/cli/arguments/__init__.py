@@ -1,0 +1,6 @@
+"""What can be typed after each command: one module each, with `add_parser(subparsers)`, importing nothing heavy.
+
+The command itself is the module of the same name in `jaxd2l.commands`, which is imported when it is to run.
+"""
+
+NAMES = ("train", "evaluate", "list", "cost", "reproduce", "houses", "sweep", "check", "import_torch", "export_torch")

@@ -1,0 +1,33 @@
+"""The arguments of `jaxd2l reproduce`."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from jaxd2l.cli import options
+
+WHEN_STOPPED = "finished seeds are kept; run the same command to go on"
+
+
+def add_parser(subparsers: Any) -> argparse.ArgumentParser:
+    """Describe the command."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "reproduce",
+        help="train recipes over several seeds and compare with the published figures",
+        description="Train recipes over several seeds; print mean and standard deviation beside the published "
+        "figures; write OUT/table.md and OUT/results.json. Run it again to go on: finished seeds are kept.",
+    )
+    parser.add_argument(
+        "recipes",
+        nargs="*",
+        metavar="RECIPE",
+        help="default: every recipe on an accelerator, those below a million multiply-adds on a CPU",
+    )
+    parser.add_argument("--seeds", type=options.integer, default=5, metavar="N", help="seeds 0 to N-1 (default: 5)")
+    parser.add_argument("--out", type=Path, default=Path("runs/reproduce"), metavar="DIR", help="default: %(default)s")
+    options.add_recipe_options(parser)
+    options.add_data_options(parser)
+    parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
+    parser.add_argument("--quiet", action="store_true", help="print only the table")
+    options.add_device_option(parser)
+    return parser

@@ -1,0 +1,40 @@
+"""The arguments of `jaxd2l sweep`."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from jaxd2l.book import EXPERIMENTS
+from jaxd2l.cli import options
+
+WHEN_STOPPED = "finished members are kept; run the same command to go on"
+
+
+def add_parser(subparsers: Any) -> argparse.ArgumentParser:
+    """Describe the command."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "sweep",
+        help="train recipes at several rates and seeds; mean, deviation, 95%% interval, map of divergence",
+        description="Train recipes at every learning rate, weight decay and seed. Prints mean, deviation and 95% "
+        "interval of the last and best test accuracy and a map of where training diverged; writes OUT/sweep.md, "
+        "OUT/sweep.json and, with matplotlib, OUT/curves.png. Run it again to go on: finished members are kept.",
+        epilog=f"recipes: {', '.join(EXPERIMENTS)}",
+    )
+    parser.add_argument("recipes", nargs="+", metavar="RECIPE", help="which networks and settings")
+    parser.add_argument("--seeds", type=options.integer, default=5, metavar="N", help="seeds 0 to N-1 (default: 5)")
+    parser.add_argument("--learning-rates", type=options.number, nargs="+", metavar="RATE", help="default: its own")
+    parser.add_argument("--weight-decays", type=options.number, nargs="+", metavar="LAMBDA", help="default: its own")
+    parser.add_argument("--epochs", type=options.integer, metavar="N", help="default: the recipe's own")
+    parser.add_argument("--batch-size", type=options.integer, metavar="N", help="default: the recipe's own")
+    parser.add_argument(
+        "--method",
+        choices=options.METHODS,
+        default=options.METHODS[0],
+        help="vmap: members as one program; loop: one after another; measure: time both first (default)",
+    )
+    parser.add_argument("--out", type=Path, default=Path("runs/sweep"), metavar="DIR", help="default: %(default)s")
+    options.add_data_options(parser)
+    parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
+    parser.add_argument("--quiet", action="store_true", help="print only the table and the map")
+    options.add_device_option(parser)
+    return parser

@@ -1,0 +1,55 @@
+"""The arguments of `jaxd2l train`."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from jaxd2l.book import EXPERIMENTS
+from jaxd2l.cli import options
+
+WHEN_STOPPED = "before the first update"
+
+
+def add_parser(subparsers: Any) -> argparse.ArgumentParser:
+    """Describe the command."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "train",
+        help="train a recipe and write a run folder",
+        description="Train a recipe. Writes config.json, environment.json, metrics.jsonl, weights.safetensors, "
+        "best.safetensors and checkpoints into the run's folder. SIGTERM and Ctrl-C save before they stop it; "
+        "--resume goes on.",
+        epilog=f"recipes: {', '.join(EXPERIMENTS)} (see jaxd2l list)",
+    )
+    parser.add_argument("recipe", metavar="RECIPE", help="which network and settings")
+    parser.add_argument("--seed", type=options.integer, help="0 to 4294967295 (default: 0)")
+    options.add_recipe_options(parser)
+    options.add_data_options(parser)
+    output = parser.add_argument_group("output")
+    output.add_argument("--out", type=Path, metavar="DIR", help="the run's folder (default: runs/RECIPE/TIME-seedK)")
+    output.add_argument("--overwrite", action="store_true", help="replace the run that --out holds")
+    output.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with the run that --out holds, or begin it there; settings left out are the run's own, "
+        "and a larger --epochs makes it longer",
+    )
+    output.add_argument(
+        "--checkpoint-every",
+        type=options.number,
+        default=30.0,
+        metavar="SECONDS",
+        help="save inside an epoch too, this often (default: 30); at the end of an epoch once 5 s have passed",
+    )
+    output.add_argument(
+        "--keep", type=options.integer, default=2, metavar="N", help="newest checkpoints kept beside the best (2)"
+    )
+    output.add_argument("--json", action="store_true", help="print one JSON object as the last line")
+    output.add_argument("--quiet", action="store_true", help="print nothing but errors and --json's line")
+    options.add_device_option(parser)
+    parser.add_argument(
+        "--deterministic",
+        action="store_true",
+        default=None,
+        help="equal bits from run to run on a GPU too, at some speed; on a CPU they are equal anyway",
+    )
+    return parser

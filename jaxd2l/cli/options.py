@@ -1,0 +1,89 @@
+"""Options that several commands share."""
+
+import argparse
+import math
+import re
+
+# The words that an option may be, which the library has as keys and values of its own: a test compares the two.
+AUGMENTATIONS = ("flip", "crop", "crop_flip")
+PRECISIONS = ("float32", "bfloat16")
+WEIGHTS = ("last", "best")
+METHODS = ("measure", "vmap", "loop")
+_UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+
+
+def integer(text: str) -> int:
+    """An integer, or argparse's one-line error."""
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected an integer, got {text!r}") from None
+
+
+def number(text: str) -> float:
+    """A finite number, or argparse's one-line error."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"expected a number, got {text!r}")
+    return value
+
+
+def memory(text: str) -> int:
+    """Bytes from text such as 8GiB, 500M or 1e9."""
+    found = re.fullmatch(r"\s*([0-9.]+(?:e[0-9]+)?)\s*([KMGT]?)(?:i?B)?\s*", text, re.IGNORECASE)
+    try:
+        number = float(found[1]) * _UNITS[found[2].upper()] if found else 0.0
+    except ValueError:
+        number = 0.0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"expected an amount of memory such as 8GiB or 500MiB, got {text!r}")
+    return int(number)
+
+
+def add_recipe_options(parser: argparse.ArgumentParser) -> None:
+    """Every field of a recipe that may be overridden; unset means the recipe's own."""
+    group = parser.add_argument_group("settings (default: the recipe's own)")
+    group.add_argument("--epochs", type=integer, metavar="N", help="passes over the training examples")
+    group.add_argument("--batch-size", type=integer, metavar="N", help="examples an update")
+    group.add_argument("--learning-rate", type=number, metavar="RATE", help="step size")
+    group.add_argument("--weight-decay", type=number, metavar="LAMBDA", help="penalty lambda/2 |kernel|^2")
+    group.add_argument("--clip-norm", type=number, metavar="NORM", help="scale longer gradients down to this L2 norm")
+    group.add_argument("--image-size", type=integer, metavar="PIXELS", help="images are resized to this, a side")
+    group.add_argument("--augment", choices=AUGMENTATIONS, help="change training images at random in each step")
+    group.add_argument("--dataset", metavar="NAME", help="fashion_mnist (embedded), mnist, kmnist, cifar10")
+    group.add_argument("--precision", choices=PRECISIONS, help="what the network computes in")
+    group.add_argument(
+        "--remat", action="store_true", default=None, help="keep few activations, compute the others twice"
+    )
+    group.add_argument("--accumulate", type=integer, metavar="N", help="cut each batch into N pieces to save memory")
+
+
+def add_data_options(parser: argparse.ArgumentParser) -> None:
+    """How much of the data to use."""
+    group = parser.add_argument_group("data")
+    group.add_argument("--limit-train", type=integer, metavar="N", help="use the first N training examples")
+    group.add_argument("--limit-test", type=integer, metavar="N", help="use the first N test examples")
+
+
+def add_device_option(parser: argparse.ArgumentParser) -> None:
+    """Where to run."""
+    parser.add_argument(
+        "--device",
+        choices=("auto", "cpu", "gpu", "tpu"),
+        default="auto",
+        help="auto takes the best there is; the others fail where there is none",
+    )
+
+
+def add_weights_option(parser: argparse.ArgumentParser) -> None:
+    """Which of a run's weights to take."""
+    parser.add_argument(
+        "--weights",
+        choices=WEIGHTS,
+        default="last",
+        help="those after the last finished epoch (default), or after the best: highest test accuracy, lowest test "
+        "loss for regression",
+    )
