@@ -3,8 +3,8 @@
 from typing import Any
 
 from jaxd2l.book import EXPERIMENTS, require
-from jaxd2l.data import SOURCES, Dataset, load
-from jaxd2l.data.synthetic import DIRECTIONS, linear_regression, moving_squares
+from jaxd2l.data import DATASETS, Dataset, load
+from jaxd2l.data.synthetic import DIRECTIONS
 from jaxd2l.nn import BatchNorm, relu
 from jaxd2l.nn.loss import squared_error
 from jaxd2l.nn.models import (
@@ -60,17 +60,6 @@ RECIPES: dict[str, Recipe] = {
 }
 
 
-def _synthetic_linear() -> Dataset:
-    return Dataset("synthetic_linear", linear_regression(seed=0), linear_regression(seed=1))
-
-
-def _moving_squares() -> Dataset:
-    return Dataset("moving_squares", moving_squares(0, 2000), moving_squares(1, 500), DIRECTIONS)
-
-
-GENERATED = {"synthetic_linear": _synthetic_linear, "moving_squares": _moving_squares}
-
-
 def find(name: str) -> Recipe:
     """The recipe called `name`.
 
@@ -89,11 +78,12 @@ def load_data(recipe: Recipe) -> Dataset:
         DataError: its files are not what they claim.
         OSError: its files cannot be read or downloaded.
     """
-    if recipe.dataset in {*GENERATED, *SOURCES}:
+    if recipe.dataset in DATASETS:
         own = RECIPES[recipe.name].dataset if recipe.name in RECIPES else recipe.dataset
-        fitting = list(SOURCES) if recipe.image_size is not None else [own]
+        images = [name for name, source in DATASETS.items() if source.images]
+        fitting = images if recipe.image_size is not None else [own]
         if recipe.dataset not in fitting:
             raise ValueError(
                 f"recipe {recipe.name} cannot use data set {recipe.dataset!r}; it takes {', '.join(fitting)}"
             )
-    return GENERATED[recipe.dataset]() if recipe.dataset in GENERATED else load(recipe.dataset)
+    return load(recipe.dataset)

@@ -8,9 +8,9 @@ from typing import Any
 from jaxd2l.cli.exit_code import ExitCode
 from jaxd2l.commands import settings
 from jaxd2l.cost.budget import gib, largest_batch
-from jaxd2l.cost.estimate import STORED, Cost, Memory, cost, shapes
-from jaxd2l.data import Dataset
-from jaxd2l.recipes import RECIPES, find, load_data
+from jaxd2l.cost.estimate import Cost, Memory, cost
+from jaxd2l.data import Dataset, shapes
+from jaxd2l.recipes import RECIPES, find
 from jaxd2l.report.text import columns, short
 from jaxd2l.train import Recipe
 from jaxd2l.train.recipe import overridden
@@ -121,7 +121,7 @@ def summary(one: Cost) -> dict[str, Any]:
 
 
 def _shapes(recipe: Recipe) -> Dataset:
-    return shapes(recipe) if recipe.dataset in STORED else load_data(recipe)
+    return shapes(recipe.dataset)
 
 
 def _layer(layer: Any) -> dict[str, Any]:

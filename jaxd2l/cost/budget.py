@@ -6,10 +6,10 @@ from typing import Any
 
 import jax
 
-from jaxd2l.cost.estimate import cost, shapes
+from jaxd2l.cost.estimate import cost
 from jaxd2l.cost.free_memory import free_bytes
 from jaxd2l.cost.layers import layers
-from jaxd2l.data import Dataset
+from jaxd2l.data import Dataset, shapes
 from jaxd2l.train.program import Program
 from jaxd2l.train.recipe import PRECISIONS, Recipe
 
@@ -72,7 +72,7 @@ def largest_batch(recipe: Recipe, free: int, data: Dataset | None = None, **opti
         A multiple of the recipe's `accumulate`, at most the number of training examples; None if not even
         the smallest such batch fits.
     """
-    data = shapes(recipe) if data is None else data
+    data = shapes(recipe.dataset) if data is None else data
     unit = recipe.accumulate
     most = max(1, data.train.x.shape[0] // unit)
 

@@ -15,19 +15,13 @@ from jaxd2l.cost.flops import count
 from jaxd2l.cost.layers import Layer, layers
 from jaxd2l.cost.liveness import peak
 from jaxd2l.cost.traced import operations_of
-from jaxd2l.data import Dataset, Examples, num_steps
+from jaxd2l.data import Dataset, num_steps, shapes
 from jaxd2l.train.device import default_platform
 from jaxd2l.train.recipe import PRECISIONS, Recipe
 from jaxd2l.train.state import TrainState, init_state
 from jaxd2l.train.step import Batch, Tally, make_judge, make_step
 
 PyTree = Any
-STORED = {  # shape of one example, training and test examples
-    "fashion_mnist": ((28, 28, 1), 60_000, 10_000),
-    "mnist": ((28, 28, 1), 60_000, 10_000),
-    "kmnist": ((28, 28, 1), 60_000, 10_000),
-    "cifar10": ((32, 32, 3), 50_000, 10_000),
-}
 
 
 class Memory(NamedTuple):
@@ -132,7 +126,7 @@ def cost(recipe: Recipe, data: Dataset | None = None, *, platform: str | None = 
         ValueError: a setting out of range, an image size the network refuses, or a data set of unknown shape.
     """
     recipe = dataclasses.replace(recipe, **settings)
-    data = shapes(recipe) if data is None else data
+    data = shapes(recipe.dataset) if data is None else data
     platform = platform or default_platform()
     batch = batch_like(recipe, data)
     traced = trace(recipe, data)
@@ -159,22 +153,6 @@ def cost(recipe: Recipe, data: Dataset | None = None, *, platform: str | None = 
         kept_activations=kept,
         steps=steps,
     )
-
-
-def shapes(recipe: Recipe) -> Dataset:
-    """The shapes of the data set that `recipe` names, holding no data.
-
-    Raises:
-        ValueError: it is not one of the image data sets.
-    """
-    if recipe.dataset not in STORED:
-        raise ValueError(f"the shape of {recipe.dataset!r} is not known; pass the data of recipe {recipe.name}")
-    image, train, test = STORED[recipe.dataset]
-
-    def part(n: int) -> Examples:
-        return Examples(jax.ShapeDtypeStruct((n, *image), jnp.uint8), jax.ShapeDtypeStruct((n,), jnp.int32))  # type: ignore[arg-type]
-
-    return Dataset(recipe.dataset, part(train), part(test))
 
 
 def batch_like(recipe: Recipe, data: Dataset) -> Batch:

@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxd2l.cost.estimate import Cost, batch_like, shapes
-from jaxd2l.data import Dataset, Rows
+from jaxd2l.cost.estimate import Cost, batch_like
+from jaxd2l.data import Dataset, Rows, shapes
 from jaxd2l.train.compiler import compile_lowered
 from jaxd2l.train.device import default_device
 from jaxd2l.train.epoch import empty_tally
@@ -53,7 +53,7 @@ class Measured(NamedTuple):
 
 def xla_flops(recipe: Recipe, data: Dataset | None = None) -> tuple[float, float]:
     """FLOPs of the prediction of one batch and of one update, as XLA counts them; nothing is compiled."""
-    data = shapes(recipe) if data is None else data
+    data = shapes(recipe.dataset) if data is None else data
     optimizer, objective, batch = recipe.make_optimizer(), recipe.objective(), batch_like(recipe, data)
     pure, key = bind(recipe, data), run_keys(0).init
     state = jax.eval_shape(pure.init, key, *[jax.ShapeDtypeStruct((), jnp.float32)] * 2)
@@ -66,7 +66,7 @@ def xla_flops(recipe: Recipe, data: Dataset | None = None) -> tuple[float, float
 
 def xla_cost(recipe: Recipe, data: Dataset | None = None) -> XlaCost:
     """Compile a recipe's epoch and prediction for the default device and ask XLA about them; nothing runs."""
-    data = shapes(recipe) if data is None else data
+    data = shapes(recipe.dataset) if data is None else data
     pure, key, batch = bind(recipe, data), run_keys(0).init, batch_like(recipe, data)
     number, integer = (jax.ShapeDtypeStruct((), dtype) for dtype in (jnp.float32, jnp.int32))
     state = jax.eval_shape(pure.init, key, number, number)
@@ -93,7 +93,7 @@ def measure(found: Cost, data: Dataset | None = None) -> Measured:
         data: as in `cost`; only shapes count.
     """
     recipe = found.recipe
-    data = shapes(recipe) if data is None else data
+    data = shapes(recipe.dataset) if data is None else data
     objective, key = recipe.objective(), run_keys(0)
     state = jax.jit(bind(recipe, data).init)(key.init, np.float32(recipe.learning_rate), np.float32(0))
     step = make_step(recipe.model, recipe.make_optimizer(), objective, remat=recipe.remat, accumulate=recipe.accumulate)

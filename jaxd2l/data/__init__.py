@@ -1,6 +1,6 @@
 """Data: arrays in, arrays out; knows no model.
 
-- `load`: image data sets by name, verified; `SOURCES` lists them
+- `load`: data sets by name, verified; `DATASETS` is the table of them, `shapes` what their arrays look like
 - `Examples`, `Dataset`, `check_examples`, `split`: rows in memory
 - `Rows`, `epoch_rows`, `ordered_rows`, `num_steps`: which rows make up each batch
 - `random_flip`, `random_crop`, `random_crop_and_flip`, `AUGMENTATIONS`: what training may change at random
@@ -10,14 +10,15 @@
 
 from jaxd2l.data.augment import AUGMENTATIONS, Augment, random_crop, random_crop_and_flip, random_flip
 from jaxd2l.data.batches import Rows, epoch_rows, num_steps, ordered_rows
-from jaxd2l.data.datasets import SOURCES, load
+from jaxd2l.data.datasets import load, shapes
 from jaxd2l.data.error import DataError
 from jaxd2l.data.examples import Dataset, Examples, check_examples, split
 from jaxd2l.data.prepare import Prepare, as_stored, image_preparer, resize, scale
+from jaxd2l.data.sources import DATASETS
 
 __all__ = [
     "AUGMENTATIONS",
-    "SOURCES",
+    "DATASETS",
     "Augment",
     "DataError",
     "Dataset",
@@ -36,5 +37,6 @@ __all__ = [
     "random_flip",
     "resize",
     "scale",
+    "shapes",
     "split",
 ]

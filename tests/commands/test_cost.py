@@ -11,7 +11,7 @@ from jaxd2l.cli import main
 from jaxd2l.cli.options import memory
 from jaxd2l.cost import xla
 from jaxd2l.cost.budget import advice, foreseen_shortage, gib, ran_out
-from jaxd2l.cost.estimate import shapes
+from jaxd2l.data import shapes
 from jaxd2l.recipes import RECIPES
 
 PROMISED = {
@@ -119,7 +119,7 @@ def test_amounts_are_written_with_three_digits():
 @pytest.mark.slow
 def test_a_shortage_is_foreseen_with_the_batches_that_fit():
     recipe = RECIPES["lenet"]
-    data = shapes(recipe)
+    data = shapes(recipe.dataset)
     assert foreseen_shortage(recipe, data, 2**40) is None
     assert foreseen_shortage(recipe, data, 85 * 2**20) is None  # less than the rough bound, more than needed
     line = foreseen_shortage(recipe, data, 60 * 2**20)

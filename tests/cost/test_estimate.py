@@ -12,14 +12,14 @@ from jax.extend.core import jaxpr_as_fun
 from model_table import quick_first
 
 from jaxd2l.cost import cost, largest_batch, xla
-from jaxd2l.cost.estimate import STORED, shapes, trace
+from jaxd2l.cost.estimate import trace
 from jaxd2l.cost.flops import count
 from jaxd2l.cost.layers import layers
 from jaxd2l.cost.traced import operations_of as operations
 from jaxd2l.cost.xla import xla_cost, xla_flops
-from jaxd2l.data import Dataset, Examples
+from jaxd2l.data import Dataset, Examples, shapes
 from jaxd2l.nn import BatchNorm, Conv, Dense, avg_pool, flatten, relu
-from jaxd2l.recipes import RECIPES, load_data
+from jaxd2l.recipes import RECIPES
 from jaxd2l.train import Batch, compile_program, empty_tally, run_keys
 from jaxd2l.train.program import initial_state
 
@@ -29,7 +29,7 @@ COMPILED = (("mlp", 64), ("lenet", 32), ("lenet_bn", 32), ("alexnet", 16), ("vgg
 
 
 def data_of(recipe):
-    return shapes(recipe) if recipe.dataset in STORED else load_data(recipe)
+    return shapes(recipe.dataset)
 
 
 def layers_of(recipe):
@@ -175,8 +175,8 @@ def test_a_measured_step_is_the_median_without_the_first(monkeypatch):
 def test_settings_and_data_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="h >= 65"):
         cost(RECIPES["alexnet"], image_size=28)
-    with pytest.raises(ValueError, match="shape of 'synthetic_linear' is not known"):
-        cost(RECIPES["linear"])
+    with pytest.raises(ValueError, match="shape of 'my own' is not known"):
+        cost(RECIPES["linear"], dataset="my own")
     with pytest.raises(ValueError, match="batch_size must be an integer of at least 1"):
         cost(RECIPES["mlp"], batch_size=0)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxd2l import data
-from jaxd2l.data import DataError, cifar, download
+from jaxd2l.data import DATASETS, DataError, cifar, download, load, shapes
 from jaxd2l.data import datasets as images
 
 
@@ -47,7 +47,7 @@ def copy(tmp_path, monkeypatch):
 
     folder = tmp_path / "fashion_mnist"
     folder.mkdir()
-    for file in images.SOURCES["fashion_mnist"].files:
+    for file in images.DATASETS["fashion_mnist"].files:
         (folder / file.name).write_bytes(
             resources.files("jaxd2l.data").joinpath("fashion_mnist", file.name).read_bytes()
         )
@@ -183,3 +183,12 @@ def test_a_damaged_cifar10_archive_is_refused():
     del batches["data_batch_4.bin"]
     with pytest.raises(DataError, match=r"data_batch_4\.bin is missing"):
         cifar.read(_cifar_archive(batches), "archive")
+
+
+@pytest.mark.parametrize("name", [name for name, source in DATASETS.items() if source.embedded or source.generate])
+def test_the_table_says_what_the_arrays_of_a_data_set_look_like(name):
+    told, found = shapes(name), load(name)
+    assert told.classes == found.classes
+    for part in ("train", "test"):
+        for a, b in zip(getattr(told, part), getattr(found, part), strict=True):
+            assert (a.shape, a.dtype) == (b.shape, b.dtype)
