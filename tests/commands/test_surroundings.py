@@ -92,7 +92,7 @@ def test_a_cache_is_a_convenience(where):
         ("train linear --out run", {"JAX_PLATFORMS": "cuda"}),
         ("train linear --out run --device cpu", {"JAX_PLATFORMS": "cuda"}),
         ("cost lenet", {"JAX_PLATFORMS": "nonsense"}),
-        ("list", {"JAX_ENABLE_X64": "maybe"}),
+        ("list --json", {"JAX_ENABLE_X64": "maybe"}),  # without --json JAX is not asked
     ],
 )
 def test_a_platform_or_setting_that_is_not_there_is_one_line(arguments, environment):
