@@ -15,7 +15,7 @@ from jaxd2l.commands import settings
 from jaxd2l.data import DataError
 from jaxd2l.data.houses import Houses, load_ames, read_houses, write_submission
 from jaxd2l.data.table import apply_table, fit_table
-from jaxd2l.experiments.house_loops import Cost, loop_costs
+from jaxd2l.experiments.house_loops import Timing, loop_costs
 from jaxd2l.experiments.house_peers import peers
 from jaxd2l.experiments.houses import BOOK, LINEAR, SMALL_MLP, Family, Outcome, cross_validate
 from jaxd2l.report.text import columns
@@ -158,7 +158,7 @@ def _table(outcomes: list[Outcome], chosen: Outcome) -> str:
     return columns(("  model", "log-RMSE", "deviation", "test", "fits", "seconds", "best settings"), rows)
 
 
-def _cost_table(costs: list[Cost]) -> str:
+def _cost_table(costs: list[Timing]) -> str:
     program = costs[0].seconds
     rows = [
         (
@@ -178,7 +178,7 @@ def _summary(
     chosen: Outcome,
     outcomes: list[Outcome],
     beside: list[Outcome],
-    costs: list[Cost],
+    costs: list[Timing],
     seconds: float,
     args: argparse.Namespace,
 ) -> dict[str, Any]:

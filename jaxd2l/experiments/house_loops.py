@@ -24,7 +24,7 @@ from jaxd2l.train.state import Keys, init_state, run_keys
 from jaxd2l.train.step import Batch, Objective, make_step
 
 
-class Cost(NamedTuple):
+class Timing(NamedTuple):
     """One way of training the grid.
 
     Attributes:
@@ -43,7 +43,7 @@ class Cost(NamedTuple):
 Member = tuple[FoldRows, Point, Keys]
 
 
-def loop_costs(family: Family, train: Houses, fold: np.ndarray, *, rounds: int = 3, sample: int = 4) -> list[Cost]:
+def loop_costs(family: Family, train: Houses, fold: np.ndarray, *, rounds: int = 3, sample: int = 4) -> list[Timing]:
     """Time the program and the loops, interleaved.
 
     Args:
@@ -91,9 +91,9 @@ def loop_costs(family: Family, train: Houses, fold: np.ndarray, *, rounds: int =
             some = chosen[r * sample : r * sample + count]
             each[name] += [_seconds(partial(run, member)) for member in some]
     return [
-        Cost("one program for all", len(members), float(np.median(whole)), program_seconds),
+        Timing("one program for all", len(members), float(np.median(whole)), program_seconds),
         *(
-            Cost(name, len(each[name]), float(np.median(each[name])) * len(members), compile_seconds)
+            Timing(name, len(each[name]), float(np.median(each[name])) * len(members), compile_seconds)
             for name, _, _, compile_seconds in loops
         ),
     ]

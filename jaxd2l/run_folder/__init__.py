@@ -15,7 +15,7 @@ Nothing in it is executed when it is read: JSON and safetensors only, never a pi
 - `configuration`, `recipe_of`, `refuse_other_settings`: what it was asked to do
 - `check_free`, `create`, `begun`, `finished_epochs`, `read_config`, `default_path`: the folder as a whole
 - `append_metrics`, `write_metrics`, `read_metrics`, `whole_rows`, `ends_whole`: its epochs
-- `write_weights`, `read_weights`, `weights_epoch`, `count_parameters`, `parse_weights`, `flatten`,
+- `write_weights`, `read_weights`, `weights_epoch`, `count_parameters`, `parse_weights`,
   `serialize_weights`, `fit_weights`, `unsound_weights`: its weights
 - `choose_weights`, `best_of`, `put_best_in_order`: those of the last and of the best epoch
 - `write_atomically`, `write_json`, `remove_partial_files`: any file, whole or not at all
@@ -43,7 +43,7 @@ from jaxd2l.run_folder.metrics import append_metrics, ends_whole, read_metrics, 
 from jaxd2l.run_folder.provenance import conditions, device_name, differences, environment, note_start
 from jaxd2l.run_folder.settings import configuration, recipe_of, refuse_other_settings
 from jaxd2l.run_folder.training import fit
-from jaxd2l.run_folder.weights import count_parameters, flatten, read_weights, weights_epoch, write_weights
+from jaxd2l.run_folder.weights import count_parameters, read_weights, weights_epoch, write_weights
 from jaxd2l.run_folder.weights import fit_to as fit_weights
 from jaxd2l.run_folder.weights import parse as parse_weights
 from jaxd2l.run_folder.weights import serialize as serialize_weights
@@ -79,7 +79,6 @@ __all__ = [
     "finished_epochs",
     "fit",
     "fit_weights",
-    "flatten",
     "holder",
     "load_run",
     "note_start",

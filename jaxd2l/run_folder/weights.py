@@ -61,7 +61,7 @@ def count_parameters(path: Path) -> int:
     return sum(a.size for name, a in tensors.items() if name.startswith("params."))
 
 
-def flatten(params: PyTree, batch_stats: PyTree) -> dict[str, np.ndarray]:
+def by_name(params: PyTree, batch_stats: PyTree) -> dict[str, np.ndarray]:
     """Both collections as one flat mapping on the host: `params.Conv_0.kernel` and so on."""
     leaves = jax.tree_util.tree_leaves_with_path({"params": params, "batch_stats": batch_stats})
     return {".".join(key.key for key in keys): np.asarray(leaf) for keys, leaf in leaves}
@@ -69,11 +69,11 @@ def flatten(params: PyTree, batch_stats: PyTree) -> dict[str, np.ndarray]:
 
 def serialize(params: PyTree, batch_stats: PyTree, epoch: int | None = None) -> bytes:
     """The file's bytes; `epoch` is the one after which the weights were taken, 0 for initial ones."""
-    return pack(flatten(params, batch_stats), epoch)
+    return pack(by_name(params, batch_stats), epoch)
 
 
 def pack(tensors: dict[str, np.ndarray], epoch: int | None) -> bytes:
-    """`serialize` of what `flatten` gives."""
+    """`serialize` of what `by_name` gives."""
     from safetensors.numpy import save
 
     facts = {"epoch": epoch, "sha256": _digest(tensors)}
@@ -108,7 +108,7 @@ def fit_to(tensors: Mapping[str, np.ndarray], params: PyTree, batch_stats: PyTre
     """Arrange tensors as trees like the given ones.
 
     Args:
-        tensors: by name, as `flatten` gives them.
+        tensors: by name, as `by_name` gives them.
         params: arrays or shapes that the network expects.
         batch_stats: likewise.
         name: stands in the message.
