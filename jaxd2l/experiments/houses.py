@@ -168,6 +168,7 @@ def prepare(houses: Houses, fold: np.ndarray, *, limit: float = LIMIT, log_targe
     Raises:
         ValueError: houses without prices.
         DataError: a fold's training rows hold nothing to learn from.
+        ArithmeticError: prices beyond float32.
     """
     if houses.price is None:
         raise ValueError("training houses need prices")
@@ -179,8 +180,10 @@ def prepare(houses: Houses, fold: np.ndarray, *, limit: float = LIMIT, log_targe
     scales = [mean_and_deviation(target[fold != j]) if log_target else (0.0, 1.0) for j in range(k)]
     centre, spread = np.array(scales).T
     spread = np.where(spread > 0, spread, 1.0)  # all prices equal, up to rounding
-    with np.errstate(over="ignore"):  # dollars beyond float32 end as a training that diverged, which is reported
-        y = ((target[None] - centre[:, None]) / spread[:, None]).astype(np.float32)
+    scaled = (target[None] - centre[:, None]) / spread[:, None]
+    if (largest := float(np.abs(scaled).max())) > np.finfo(np.float32).max:
+        raise ArithmeticError(f"every point of the grid diverged: targets up to {largest:.3g} are beyond float32")
+    y = scaled.astype(np.float32)
     return Prepared(Folds(x, y[..., None], fold), tables, centre, spread, houses.price, log_target)
 
 

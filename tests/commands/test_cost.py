@@ -147,7 +147,7 @@ def test_memory_that_runs_out_ends_in_one_line_with_the_batch_that_fits(capsys, 
     def exhausted(*args, **kwargs):
         raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 123 bytes.")
 
-    monkeypatch.setattr("jaxd2l.commands.train.fit", exhausted)
+    monkeypatch.setattr("jaxd2l.run_folder.fit", exhausted)
     small = ["--limit-train", "64", "--limit-test", "32", "--epochs", "1", "--batch-size", "64"]
     assert main(["train", "softmax", *small, "--out", str(tmp_path / "run"), "--quiet"]) == 2
     error = capsys.readouterr().err
