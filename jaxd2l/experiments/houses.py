@@ -181,7 +181,7 @@ def prepare(houses: Houses, fold: np.ndarray, *, limit: float = LIMIT, log_targe
     centre, spread = np.array(scales).T
     spread = np.where(spread > 0, spread, 1.0)  # all prices equal, up to rounding
     scaled = (target[None] - centre[:, None]) / spread[:, None]
-    if (largest := float(np.abs(scaled).max())) > np.finfo(np.float32).max:
+    if (largest := float(np.abs(scaled).max())) > float(np.finfo(np.float32).max):
         raise ArithmeticError(f"every point of the grid diverged: targets up to {largest:.3g} are beyond float32")
     y = scaled.astype(np.float32)
     return Prepared(Folds(x, y[..., None], fold), tables, centre, spread, houses.price, log_target)
