@@ -22,7 +22,7 @@ ALLOWED = {
     "recipes": {"book", "data", "nn", "train"},
     "experiments": {"data", "nn", "train", "selection", "recipes"},
     "interop": {"data", "nn", "train", "recipes"},
-    "report": {"data", "nn", "train", "cost", "selection", "recipes"},
+    "report": {"data", "nn", "train", "cost", "selection", "recipes", "experiments", "run_folder"},
     "run_folder": {"data", "nn", "train", "recipes", "interop"},
     "cli": {"book"},  # and the command that is to run, by its name: what can be typed is known before JAX is imported
     "commands": {*LIBRARY, "experiments", "cli"},

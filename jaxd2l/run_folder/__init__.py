@@ -7,6 +7,7 @@
     best.safetensors     likewise, after the best epoch: highest test accuracy, for regression lowest test loss
     checkpoints/         what it takes to go on from inside an epoch, by number of updates
     damaged/             checkpoints that did not agree with their digests
+    report.html          what a person looks at, made from the others; with curves.svg and curves.png
     .lock                held by the process that writes here
 
 Nothing in it is executed when it is read: JSON and safetensors only, never a pickle.
@@ -28,9 +29,12 @@ from jaxd2l.run_folder.files import (
     BEST,
     CHECKPOINTS,
     CONFIG,
+    CURVES_PNG,
+    CURVES_SVG,
     DAMAGED,
     ENVIRONMENT,
     METRICS,
+    REPORT,
     WEIGHTS,
     remove_partial_files,
     write_atomically,
@@ -53,10 +57,13 @@ __all__ = [
     "BEST",
     "CHECKPOINTS",
     "CONFIG",
+    "CURVES_PNG",
+    "CURVES_SVG",
     "DAMAGED",
     "ENVIRONMENT",
     "LAST_OR_BEST",
     "METRICS",
+    "REPORT",
     "WEIGHTS",
     "Chosen",
     "FolderInUseError",

@@ -11,7 +11,9 @@ CONFIG, ENVIRONMENT, METRICS, WEIGHTS = "config.json", "environment.json", "metr
 BEST = "best.safetensors"
 FILES = (CONFIG, ENVIRONMENT, METRICS, WEIGHTS, BEST)
 CHECKPOINTS, DAMAGED = "checkpoints", "damaged"
-_TEMPORARY = re.compile(rf"\.({'|'.join(map(re.escape, FILES))})\.[0-9]+\Z")
+REPORT, CURVES_SVG, CURVES_PNG = "report.html", "curves.svg", "curves.png"
+REPORT_FILES = (REPORT, CURVES_SVG, CURVES_PNG)  # made from the others, at any time
+_TEMPORARY = re.compile(rf"\.({'|'.join(map(re.escape, (*FILES, *REPORT_FILES)))})\.[0-9]+\Z")
 
 
 def is_partial(name: str) -> bool:

@@ -16,6 +16,7 @@ from jaxd2l.run_folder.files import (
     DAMAGED,
     FILES,
     METRICS,
+    REPORT_FILES,
     WEIGHTS,
     is_partial,
     remove_partial_files,
@@ -24,7 +25,7 @@ from jaxd2l.run_folder.files import (
 from jaxd2l.run_folder.lock import LOCK, FolderInUseError, holder
 from jaxd2l.run_folder.metrics import whole_rows
 
-_ENTRIES = (*FILES, CHECKPOINTS, DAMAGED, LOCK)
+_ENTRIES = (*FILES, *REPORT_FILES, CHECKPOINTS, DAMAGED, LOCK)
 
 
 def default_path(recipe: str, seed: int) -> Path:
@@ -82,7 +83,7 @@ def create(path: Path, overwrite: bool = False) -> Path:
     for name in (CHECKPOINTS, DAMAGED):
         if (path / name).is_dir():
             shutil.rmtree(path / name)
-    for name in FILES:
+    for name in (*FILES, *REPORT_FILES):
         (path / name).unlink(missing_ok=True)
     write_atomically(path / METRICS, b"")  # shows at once whether the folder can be written
     return path

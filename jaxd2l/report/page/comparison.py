@@ -1,0 +1,120 @@
+"""Several runs on one page: their curves together, their figures and the settings in which they differ."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from jaxd2l.report.page import chart
+from jaxd2l.report.page.chart import Series
+from jaxd2l.report.page.drawing import Drawing
+from jaxd2l.report.page.figures import duration, loss, share
+from jaxd2l.report.page.html import Markup, document, element, figure, join, note, paragraph, table
+from jaxd2l.report.page.run import shown_or_said
+from jaxd2l.report.page.style import SERIES
+from jaxd2l.report.page.svg import svg
+from jaxd2l.report.record import Record
+
+_PANELS = (
+    ("train_loss", "Train loss"),
+    ("test_loss", "Test loss"),
+    ("train_accuracy", "Train accuracy"),
+    ("test_accuracy", "Test accuracy"),
+)
+
+
+def comparison_page(records: Sequence[Record]) -> tuple[str, list[Drawing]]:
+    """Compare runs.
+
+    Args:
+        records: at least two; more than there are colours repeat colours and markers.
+
+    Returns:
+        The page and its charts.
+
+    Raises:
+        ValueError: fewer than two runs.
+    """
+    if len(records) < 2:
+        raise ValueError(f"a comparison takes two different runs or more, got {len(records)}")
+    names = _names(records)
+    drawings = [drawn for key, title in _PANELS if (drawn := _panel(records, names, key, title)) is not None]
+    remarks = [note(f"{names[i]}: {text}") for i, record in enumerate(records) for text in record.remarks]
+    lead = join([paragraph(f"{len(records)} runs: {', '.join(names)}."), remarks])
+    parts = (
+        ("curves", "Curves", lambda: _curves(drawings)),
+        ("figures", "Figures", lambda: _figures(records, names)),
+        ("settings", "Settings in which they differ", lambda: _settings(records, names)),
+    )
+    page = document("Comparison of runs", lead, [(i, title, shown_or_said(title, make)) for i, title, make in parts])
+    return page, drawings
+
+
+def _names(records: Sequence[Record]) -> list[str]:
+    """Short names that tell the runs apart: of the folder, or of the whole path where folders are called alike."""
+    short = [f"{record.name} ({record.folder.name or record.folder.resolve().name})" for record in records]
+    return [
+        name if short.count(name) == 1 else f"{record.name} ({record.folder})"
+        for name, record in zip(short, records, strict=True)
+    ]
+
+
+def _panel(records: Sequence[Record], names: Sequence[str], key: str, title: str) -> Drawing | None:
+    series = [
+        Series(name, range(1, len(record.rows) + 1), record.column(key), i % SERIES)
+        for i, (record, name) in enumerate(zip(records, names, strict=True))
+        if any(row.get(key) is not None for row in record.rows)
+    ]
+    return chart.lines(title, series, share=key.endswith("accuracy")) if series else None
+
+
+def _curves(drawings: Sequence[Drawing]) -> list[Markup]:
+    if not drawings:
+        return [note("None of the runs has finished an epoch, so there are no curves.")]
+    return [element("div", [figure(svg(one), f"{one.title} of every run.") for one in drawings], class_="charts")]
+
+
+def _figures(records: Sequence[Record], names: Sequence[str]) -> list[Markup]:
+    rows = []
+    for record, name in zip(records, names, strict=True):
+        last, best = (record.rows[-1] if record.rows else {}), record.best or {}
+        values = (loss(last.get("train_loss")), share(last.get("train_accuracy")), loss(last.get("test_loss")))
+        accuracies = (
+            share(last.get("test_accuracy")),
+            share(best.get("test_accuracy")),
+            str(best.get("epoch", "\u2013")),
+        )
+        seconds = sum(row["seconds"] or 0.0 for row in record.rows)
+        rows.append((name, str(len(record.rows)), *values, *accuracies, duration(seconds)))
+    header = (
+        "run",
+        "epochs",
+        "train loss",
+        "train acc.",
+        "test loss",
+        "test acc.",
+        "best test acc.",
+        "in epoch",
+        "time",
+    )
+    return [table("After the last finished epoch", header, rows)]
+
+
+def _settings(records: Sequence[Record], names: Sequence[str]) -> list[Markup]:
+    keys = dict.fromkeys(key for record in records for key in record.config)
+    rows = []
+    for key in keys:
+        values = [record.config.get(key) for record in records]
+        if any(value != values[0] for value in values):
+            rows.append((key, *[_cell(value) for value in values]))
+    where = ("device", "jax", "commit")
+    for key in where:
+        values = [record.environment.get(key) for record in records]
+        if any(value != values[0] for value in values):
+            rows.append((key, *[_cell(value) for value in values]))
+    if not rows:
+        return [paragraph("They were asked for with the same settings.")]
+    return [table("Settings, device and versions that are not the same", ("setting", *names), rows)]
+
+
+def _cell(value: Any) -> Markup:
+    text = "\u2013" if value is None else " ".join(str(value).split())
+    return element("td", text if len(text) <= 200 else f"{text[:200]}\u2026", class_="words")

@@ -1,0 +1,74 @@
+"""A drawing as a list of marks: what both the SVG and the PNG of a chart are made from."""
+
+from typing import NamedTuple
+
+Point = tuple[float, float]
+
+CHARACTER = 7.2  # pixels a character of 13 px takes at most, in the mean, in the fonts that systems have
+
+
+class Words(NamedTuple):
+    """Text at a baseline point; `anchor` is "start", "middle" or "end"."""
+
+    at: Point
+    text: str
+    anchor: str = "start"
+    style: str = ""
+
+
+class Line(NamedTuple):
+    """Straight lines from point to point; `dash` alternates drawn and left out, in pixels."""
+
+    points: tuple[Point, ...]
+    style: str
+    dash: tuple[float, ...] = ()
+
+
+class Bar(NamedTuple):
+    """A filled rectangle from its upper left corner."""
+
+    at: Point
+    width: float
+    height: float
+    style: str = "bar"
+
+
+class Dot(NamedTuple):
+    """A marker: a circle, square, diamond or triangle of the series' number, so that colour is not needed."""
+
+    at: Point
+    series: int
+    radius: float = 3.5
+
+
+Mark = Words | Line | Bar | Dot
+
+
+class Drawing(NamedTuple):
+    """Marks on a ground of width x height pixels, back to front; `description` says in words what they show."""
+
+    width: float
+    height: float
+    title: str
+    description: str
+    marks: tuple[Mark, ...]
+
+
+def shortened(text: str, characters: int) -> str:
+    """The text, its end replaced by an ellipsis where it is longer."""
+    return text if len(text) <= characters else f"{text[: characters - 1]}\u2026"
+
+
+def corners(dot: Dot) -> tuple[Point, ...]:
+    """The outline of a marker; () for a circle."""
+    (x, y), r = dot.at, dot.radius
+    kind = dot.series % 4
+    if kind == 1:
+        return ((x - r, y - r), (x + r, y - r), (x + r, y + r), (x - r, y + r))
+    if kind == 2:
+        r *= 1.35
+        return ((x, y - r), (x + r, y), (x, y + r), (x - r, y))
+    if kind == 3:
+        r *= 1.25
+        return ((x, y - r), (x + r, y + 0.8 * r), (x - r, y + 0.8 * r))
+    return ()

@@ -1,0 +1,225 @@
+"""The page of one run: its curves, its mistakes, what is inside the network, and how it was made."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from jaxd2l.cost import Cost
+from jaxd2l.data import Dataset
+from jaxd2l.report.inspection import Inspection
+from jaxd2l.report.page import answers, curves, inside
+from jaxd2l.report.page.figures import amount, duration, key_figures, loss, share
+from jaxd2l.report.page.html import Markup, document, element, figure, join, note, paragraph, table
+from jaxd2l.report.page.svg import svg
+from jaxd2l.report.record import Record
+from jaxd2l.train import Recipe
+
+
+class Known(NamedTuple):
+    """What is known of a run beyond its record; None where it could not be found out.
+
+    Attributes:
+        recipe: of this version, with the run's settings.
+        data: that it was judged on.
+        inspection: of its weights.
+        weights: which weights, in words.
+        cost: of the network.
+        problems: why something is missing, a sentence each.
+    """
+
+    recipe: Recipe | None = None
+    data: Dataset | None = None
+    inspection: Inspection | None = None
+    weights: str = ""
+    cost: Cost | None = None
+    problems: tuple[str, ...] = ()
+
+
+def run_page(record: Record, known: Known) -> str:
+    """The whole page as HTML; a part that cannot be shown says so and takes no other along."""
+    title = f"{record.name}, seed {record.config.get('seed', '?')}"
+    parts: list[tuple[str, str, Callable[[], Sequence[Any]]]] = [
+        ("curves", "Curves", lambda: _curves(record, known.recipe)),
+        ("figures", "This run and the published ones", lambda: _figures(record, known.recipe)),
+    ]
+    found, data = known.inspection, known.data
+    if found is not None and data is not None:
+        judged = found.judgement
+        if judged is not None:
+            classes = names_of(data, judged.confusion.shape[0])
+            parts += [
+                ("confusion", "What is taken for what", lambda: [_scope(known), *answers.confusion(judged, classes)]),
+                ("classes", "Class by class", lambda: answers.by_class(judged, classes)),
+                (
+                    "mistakes",
+                    "The most confident mistakes",
+                    lambda: answers.wrong_pictures(judged, data.test.x, classes),
+                ),
+                ("calibration", "Is it as sure as it is right?", lambda: answers.confidence(judged)),
+            ]
+        if found.outputs is not None:
+            parts.append(("residuals", "Predicted and true", lambda: [_scope(known), *_regression(found, data)]))
+        parts.append(("inside", "Inside the network", lambda: _inside(found, data)))
+    if known.cost is not None:
+        cost = known.cost
+        parts.append(("cost", "What it costs", lambda: inside.cost_table(cost)))
+    parts.append(("made", "How it was made", lambda: _made(record)))
+    shown = [(name, heading, shown_or_said(heading, make)) for name, heading, make in parts]
+    remarks = [note(text) for text in (*record.remarks, *known.problems, *(found.problems if found else ()))]
+    return document(title, join([_lead(record), _key(record, known), remarks]), shown)
+
+
+def shown_or_said(what: str, make: Callable[[], Sequence[Any]]) -> Sequence[Any]:
+    """The content of a part, or a sentence where making it fails: a report never costs a run."""
+    try:
+        return make()
+    except Exception as error:
+        reason = " ".join(str(error).split())[:300]
+        return [note(f"{what}: this part could not be made ({type(error).__name__}: {reason}).")]
+
+
+def names_of(data: Dataset, count: int) -> tuple[str, ...]:
+    """Names of the classes, numbers where the data has none."""
+    return tuple(map(str, data.classes)) if len(data.classes) == count else tuple(map(str, range(count)))
+
+
+def _lead(record: Record) -> Markup:
+    done, asked = len(record.rows), record.config.get("epochs")
+    where = record.environment
+    words = [f"{record.name} on {record.config.get('dataset', where.get('dataset', 'unknown data'))}"]
+    words.append(f"{done} of {asked} epochs" if asked is not None else f"{done} epochs")
+    words += [str(where[name]) for name in ("device",) if where.get(name)]
+    if where.get("started"):
+        words.append(f"begun {where['started']}")
+    unfinished = isinstance(asked, int) and done < asked
+    state = " The run is not finished; jaxd2l train ... --resume goes on with it." if done and unfinished else ""
+    return paragraph(", ".join(words), ".", state)
+
+
+def _key(record: Record, known: Known) -> Markup:
+    entries = []
+    if record.rows:
+        last, best = record.rows[-1], record.best
+        entries.append(("train loss", loss(last["train_loss"]), f"epoch {last['epoch']}"))
+        if record.classified:
+            entries.append(("train accuracy", share(last["train_accuracy"]), f"epoch {last['epoch']}"))
+            entries.append(("test accuracy", share(last["test_accuracy"]), f"epoch {last['epoch']}, the last"))
+        else:
+            entries.append(("test loss", loss(last["test_loss"]), f"epoch {last['epoch']}, the last"))
+        if best is not None:
+            value = share(best["test_accuracy"]) if record.classified else loss(best["test_loss"])
+            entries.append(("best on test", value, f"epoch {best['epoch']}"))
+        seconds = sum(v for v in record.column("seconds") if math.isfinite(v))
+        entries.append(("training", duration(seconds), "updates alone"))
+    if known.cost is not None:
+        entries.append(("parameters", amount(known.cost.parameters), ""))
+    return key_figures(entries) if entries else note("No epoch is finished yet, so there are no figures.")
+
+
+def _curves(record: Record, recipe: Recipe | None) -> list[Markup]:
+    drawings = curves.of_run(record, recipe.published if recipe else ())
+    if not drawings:
+        return [note("No epoch is finished, so there are no curves.")]
+    compared = any("published" in drawing.description for drawing in drawings)
+    parts: list[Markup] = []
+    for drawing in drawings:
+        dashed = " Dashed: published figures after the last epoch, in the colour of the curve." if compared else ""
+        dashed = dashed if "published" in drawing.description else ""
+        what = {"Loss": "Mean loss of each epoch.", "Accuracy": "Share right in each epoch."}.get(drawing.title, "")
+        parts.append(figure(svg(drawing), what + dashed))
+    content = [element("div", parts, class_="charts")]
+    if len(record.rows) == 1:
+        content.append(paragraph("One epoch is a point, not a curve: more epochs show where training goes."))
+    return [*content, paragraph(_rate(record))]
+
+
+def _rate(record: Record) -> str:
+    rates = [rate for rate in record.column("learning_rate") if math.isfinite(rate)]
+    if rates and len(set(rates)) > 1:
+        return f"Learning rate in force: from {rates[0]:g} to {rates[-1]:g}, as drawn."
+    rate = rates[0] if rates else record.config.get("learning_rate")
+    return f"Learning rate in force: {rate} in every epoch." if rate is not None else "The learning rate is not known."
+
+
+def _figures(record: Record, recipe: Recipe | None) -> list[Markup]:
+    rows = []
+    last, best = (record.rows[-1] if record.rows else None), record.best
+    for name, row in (("this run, last epoch", last), ("this run, best epoch on test", best)):
+        if row is not None:
+            values = (loss(row["train_loss"]), share(row["train_accuracy"]))
+            rows.append((f"{name} ({row['epoch']})", *values, loss(row["test_loss"]), share(row["test_accuracy"])))
+    for p in recipe.published if recipe else ():
+        rows.append(
+            (f"published ({p.source})", loss(p.train_loss), share(p.train_accuracy), loss(None), share(p.test_accuracy))
+        )
+    if not rows:
+        return []
+    table_ = table("Figures", ("", "train loss", "train accuracy", "test loss", "test accuracy"), rows)
+    source = paragraph(f"Settings of the recipe: {recipe.source}.") if recipe and recipe.source else None
+    chosen = paragraph("The best epoch was chosen on the test set, so its figure flatters the run.") if best else None
+    smaller = record.config.get("limit_train")
+    limited = (
+        paragraph(f"This run saw {amount(smaller)} training examples; the published ones saw all.") if smaller else None
+    )
+    return [part for part in (table_, source, chosen, limited) if part is not None]
+
+
+def _scope(known: Known) -> Markup:
+    found = known.inspection
+    if found is None:
+        return paragraph()
+    all_or_first = "all" if found.examples == found.of else f"the first {amount(found.examples)} of"
+    return paragraph(
+        f"On {all_or_first} {amount(found.of)} test examples, with {known.weights or 'the weights of the run'}."
+    )
+
+
+def _regression(found: Inspection, data: Dataset) -> list[Markup]:
+    from jaxd2l.report.page import chart
+
+    predicted, true = found.outputs, data.test.y[: found.examples]
+    if predicted is None or predicted.reshape(len(predicted), -1).shape[1] != 1:
+        return [note("Outputs of more than one value are not drawn.")]
+    flat = [float(v) for v in predicted.reshape(-1)]
+    rest = [float(v) - p for v, p in zip(true.reshape(-1), flat, strict=True)]
+    drawn = chart.points("Residuals", flat, rest, x_label="predicted", y_label="true - predicted")
+    return [
+        element(
+            "div",
+            figure(svg(drawn), "What is left of each test example; a good fit leaves noise around 0."),
+            class_="charts",
+        )
+    ]
+
+
+def _inside(found: Inspection, data: Dataset) -> list[Markup]:
+    label = data.test.y[0]
+    name = names_of(data, len(data.classes))[int(label)] if len(data.classes) and label.ndim == 0 else "an example"
+    parts = [
+        *inside.first_layer(found),
+        *inside.maps_of_example(found, data.test.x[0], name),
+        *inside.silent_units(found),
+    ]
+    return parts or [paragraph("A network without convolution, ReLU and sigmoid: there is nothing inside to show.")]
+
+
+def _made(record: Record) -> list[Markup]:
+    parts = [_values("Configuration", {k: v for k, v in record.config.items() if k != "model"})]
+    where = {k: v for k, v in record.environment.items() if k not in ("sha256", "resumed")}
+    if where:
+        parts.append(_values("Versions and machine", where))
+    digests = record.environment.get("sha256")
+    if isinstance(digests, dict) and digests:
+        parts.append(_values("SHA-256 of the data", digests))
+    if record.config.get("model"):
+        code = element("pre", element("code", record.config["model"]), tabindex="0")
+        parts.append(element("details", element("summary", "The network as configured"), code))
+    return [*parts, paragraph(f"Run folder: {record.folder}")]
+
+
+def _values(caption: str, values: dict[str, Any]) -> Markup:
+    rows = [
+        (name, element("td", "\u2013" if value is None else str(value), class_="words"))
+        for name, value in values.items()
+    ]
+    return table(caption, ("name", "value"), rows)

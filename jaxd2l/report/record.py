@@ -1,0 +1,99 @@
+"""What a run's folder says about it, read generously: a report of a damaged or foreign run shows what is whole."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from jaxd2l import run_folder
+
+_SHARES = ("train_accuracy", "test_accuracy")
+_NUMBERS = ("train_loss", "test_loss", "seconds", "images_per_second", *_SHARES)
+
+
+class Record(NamedTuple):
+    """A run as its folder describes it.
+
+    Attributes:
+        folder: where it is.
+        config: what was asked, as `train` wrote it.
+        environment: where it ran; {} where that is not known.
+        rows: an epoch each, from epoch 1 on without a gap; figures are finite numbers or None.
+        remarks: what could not be read, a sentence each.
+    """
+
+    folder: Path
+    config: dict[str, Any]
+    environment: dict[str, Any]
+    rows: list[dict[str, Any]]
+    remarks: tuple[str, ...]
+
+    def column(self, name: str) -> list[float]:
+        """One figure of every epoch, NaN where it is missing."""
+        return [math.nan if row.get(name) is None else float(row[name]) for row in self.rows]
+
+    @property
+    def name(self) -> str:
+        """The recipe's, as the configuration has it."""
+        return str(self.config.get("recipe", "unknown recipe"))
+
+    @property
+    def classified(self) -> bool:
+        """Whether any epoch has an accuracy."""
+        return any(row.get("test_accuracy") is not None for row in self.rows)
+
+    @property
+    def best(self) -> dict[str, Any] | None:
+        """The first epoch of the highest test accuracy, or of the lowest test loss in a regression."""
+        name, sign = ("test_accuracy", -1) if self.classified else ("test_loss", 1)
+        judged = [row for row in self.rows if row.get(name) is not None]
+        return min(judged, key=lambda row: sign * row[name], default=None)
+
+
+def read_record(folder: Path) -> Record:
+    """Read what is whole.
+
+    Raises:
+        DataError: the folder is no run folder, or its configuration is damaged.
+        OSError: a file cannot be read.
+    """
+    config = run_folder.read_config(folder)
+    remarks: list[str] = []
+    environment: dict[str, Any] = {}
+    try:
+        found = json.loads((folder / run_folder.ENVIRONMENT).read_bytes())
+        environment = found if isinstance(found, dict) else {}
+    except FileNotFoundError:
+        remarks.append(f"{run_folder.ENVIRONMENT} is missing: where the run ran is not known.")
+    except (ValueError, RecursionError):
+        remarks.append(f"{run_folder.ENVIRONMENT} is damaged: where the run ran is not known.")
+    return Record(folder, config, environment, _rows(folder, remarks), tuple(remarks))
+
+
+def _rows(folder: Path, remarks: list[str]) -> list[dict[str, Any]]:
+    try:
+        lines = (folder / run_folder.METRICS).read_bytes().split(b"\n")
+    except FileNotFoundError:
+        remarks.append(f"{run_folder.METRICS} is missing: there are no curves.")
+        return []
+    rows: list[dict[str, Any]] = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+            whole = isinstance(row, dict) and row.get("epoch") == len(rows) + 1
+        except (ValueError, RecursionError):
+            whole = False
+        if not whole:
+            remarks.append(f"{run_folder.METRICS} is whole up to line {number - 1}; what follows is not shown.")
+            break
+        rows.append({**row, **{name: _number(row.get(name), name in _SHARES) for name in _NUMBERS}})
+    return rows
+
+
+def _number(value: Any, share: bool) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    number = float(value) if abs(value) < 1e300 else math.inf
+    return number if math.isfinite(number) and (not share or 0 <= number <= 1) else None
