@@ -222,4 +222,4 @@ def _values(caption: str, values: dict[str, Any]) -> Markup:
         (name, element("td", "\u2013" if value is None else str(value), class_="words"))
         for name, value in values.items()
     ]
-    return table(caption, ("name", "value"), rows)
+    return table(caption, ("name", "value"), rows, class_="list")

@@ -98,6 +98,8 @@ nav a{{display:inline-block;padding:.15rem 0}}
 figure{{margin:.5rem 0;min-width:0}}
 .charts figure{{max-width:600px}}
 figure svg{{width:100%;height:auto;display:block}}
+img{{height:auto}}
+.list th{{text-align:left}}
 figcaption{{font-size:.9rem;max-width:75ch}}
 .scroll{{overflow-x:auto;margin:.75rem 0;max-width:100%}}
 table{{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.92rem}}
