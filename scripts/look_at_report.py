@@ -145,7 +145,9 @@ def main() -> int:
         problems = [problem for page in args.pages for problem in look(browser, page, args.out)]
     finally:
         browser.close()
-    print("\n".join(problems) or f"{len(args.pages)} pages: nothing fetched, nothing said, nothing wider than the window")
+    print(
+        "\n".join(problems) or f"{len(args.pages)} pages: nothing fetched, nothing said, nothing wider than the window"
+    )
     return 1 if problems else 0
 
 

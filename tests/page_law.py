@@ -1,5 +1,6 @@
 """What every page of ours must be, read by a parser: complete in itself, in order, and without a name as markup."""
 
+import itertools
 import re
 from html.parser import HTMLParser
 
@@ -66,7 +67,7 @@ def broken(text):
     levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch("h[1-6]", tag)]
     if levels[:1] != [1] or levels.count(1) != 1:
         wrong.append(f"headings begin {levels[:3]}, expected one h1 first")
-    wrong += [f"h{b} after h{a}" for a, b in zip(levels, levels[1:], strict=False) if b > a + 1]
+    wrong += [f"h{b} after h{a}" for a, b in itertools.pairwise(levels) if b > a + 1]
     if page.named("html")[0].get("lang") is None or not page.named("title"):
         wrong.append("no language or no title")
     wrong += [f"{word} is shown" for word in ("nan", "None", "Traceback") if re.search(rf"\b{word}\b", page.text)]

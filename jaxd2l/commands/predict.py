@@ -13,7 +13,7 @@ from jaxd2l.commands import settings
 from jaxd2l.commands.evaluate import load_weights, recipe_of
 from jaxd2l.commands.exit_code import ExitCode
 from jaxd2l.data import DataError
-from jaxd2l.data.picture import INVERT, SUFFIXES, Conversion, convert_picture, dark_ground
+from jaxd2l.data.picture import INVERT, SUFFIXES, Conversion, Framing, convert_picture, framing
 from jaxd2l.recipes import load_data
 from jaxd2l.report.console import columns
 from jaxd2l.run_folder import device_name
@@ -37,8 +37,8 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     return parser
 
 
-def load_predictor(run_dir: Path) -> tuple[Predictor, bool]:
-    """A run's network, ready to answer, and whether its data have a dark ground.
+def load_predictor(run_dir: Path) -> tuple[Predictor, Framing]:
+    """A run's network, ready to answer, and how its data show their things.
 
     Raises:
         DataError: no run folder, or its configuration, weights or data are not what they claim.
@@ -52,7 +52,7 @@ def load_predictor(run_dir: Path) -> tuple[Predictor, bool]:
     params, batch_stats = load_weights(run_dir, recipe, data)
     shape = data.train.x.shape[1:]
     predictor = Predictor(recipe, params, batch_stats, data.classes, shape, data.train.x.dtype)
-    return predictor, dark_ground(data.train.x)
+    return predictor, framing(data.train.x)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -66,13 +66,13 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f"--top must be at least 1, got {args.top}")
     paths = picture_files(args.paths)
     settings.choose_device(args.device)
-    predictor, dark = load_predictor(args.run_dir)
+    predictor, frame = load_predictor(args.run_dir)
     height, width, channels = predictor.input_shape
-    invert = args.invert if args.invert != "auto" or dark else "no"
+    invert = args.invert if args.invert != "auto" or frame.dark else "no"
     images, records, failed = [], [], []
     for path in paths:
         try:
-            image, record = convert_picture(path, height, width, channels, invert)
+            image, record = convert_picture(path, height, width, channels, invert, frame.fill)
             images.append(image)
             records.append(record)
         except (DataError, OSError) as error:
@@ -92,7 +92,8 @@ def run(args: argparse.Namespace) -> int:
             "run_dir": str(args.run_dir),
             "recipe": predictor.recipe.name,
             "input_shape": list(predictor.input_shape),
-            "dark_ground": dark,
+            "dark_ground": frame.dark,
+            "fill": frame.fill,
             "device": device_name(),
             "pictures": answers,
             "failed": failed,

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-
 from jaxd2l import run_folder
 from jaxd2l.commands import settings
 from jaxd2l.commands.evaluate import load_weights, recipe_of

@@ -1,8 +1,9 @@
 """A picture file in the form of a data set's images, and a record of everything that was done to it.
 
 The networks here saw small pictures of one thing on an even ground. A photograph is turned as its EXIF says, put on a
-ground where it is transparent, made square by a border rather than stretched or cut, and resized; where the data have
-a dark ground (Fashion-MNIST, MNIST) one on a light ground is inverted. Nothing of it is done in silence.
+ground where it is transparent, and given the proportions by more of its own ground rather than stretched or cut. Where
+the data have a dark ground, it is treated as theirs was (Fashion-MNIST: arXiv:1708.07747, section 2): trimmed to the
+thing itself, which then fills as much of the frame, and inverted if its ground is light. Nothing is done in silence.
 """
 
 import io
@@ -17,6 +18,7 @@ from jaxd2l.data.error import DataError
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 INVERT = ("auto", "yes", "no")
 _MIDDLE = 128
+_DIFFERENT = 26  # of 255: nearer to the ground than a tenth is ground
 
 
 class Conversion(NamedTuple):
@@ -44,12 +46,34 @@ class Conversion(NamedTuple):
     steps: tuple[str, ...]
 
 
-def dark_ground(images: np.ndarray, rows: int = 1000) -> bool:
-    """Whether most images of a data set, uint8 (n, h, w, c), have a dark border: median below 64 in 0 to 255."""
+class Framing(NamedTuple):
+    """How a data set shows its things.
+
+    Attributes:
+        dark: whether most images have a dark border: median below 64 of 255.
+        fill: share of the frame that the longer side of a thing takes, the median over images; None without a dark
+            border, where what is thing and what is ground cannot be told.
+    """
+
+    dark: bool
+    fill: float | None
+
+
+def framing(images: np.ndarray, rows: int = 1000) -> Framing:
+    """Look at the first images of a data set, uint8 (n, h, w, c); `Framing(False, None)` for what is none."""
     some = np.asarray(images[:rows])
-    if some.ndim != 4 or not some.size:
-        return False
-    return bool(np.median(_border(some)) < 64)
+    if some.ndim != 4 or not some.size or np.median(_border(some)) >= 64:
+        return Framing(False, None)
+    seen = some.max(axis=-1) > _DIFFERENT
+    extents = [seen.any(axis=axis) for axis in (1, 2)]  # (n, w), (n, h)
+    sides = [_extent(extent) / extent.shape[1] for extent in extents]
+    return Framing(True, float(np.median(np.maximum(*sides))))
+
+
+def _extent(seen: np.ndarray) -> np.ndarray:
+    """From the first to the last of each row that is seen, at least 1."""
+    length = seen.shape[1] - seen.argmax(axis=1) - seen[:, ::-1].argmax(axis=1)
+    return np.where(seen.any(axis=1), length, 1)
 
 
 def _border(images: np.ndarray) -> np.ndarray:
@@ -59,15 +83,18 @@ def _border(images: np.ndarray) -> np.ndarray:
 
 
 def convert_picture(
-    path: str | Path, height: int, width: int, channels: int, invert: str = "auto"
+    path: str | Path, height: int, width: int, channels: int, invert: str = "auto", fill: float | None = None
 ) -> tuple[np.ndarray, Conversion]:
     """Read a picture file as one image of a data set.
 
     Args:
         path: PNG, JPEG, WebP, BMP, GIF or TIFF; of several frames the first.
-        height, width: of the result, in pixels.
+        height: of the result, in pixels.
+        width: likewise.
         channels: of the result: 1 is grey (ITU-R 601), 3 is RGB.
         invert: "yes", "no", or "auto": where the border is light. Give "no" for data without a dark ground.
+        fill: share of the frame that the longer side of the thing is to take, in (0, 1], from `framing`; None shows
+            the picture whole. A picture that has the result's size already is never trimmed.
 
     Returns:
         uint8 (height, width, channels) and the record.
@@ -83,6 +110,8 @@ def convert_picture(
         )
     if invert not in INVERT:
         raise ValueError(f"invert must be one of {', '.join(INVERT)}, got {invert!r}")
+    if fill is not None and not 0 < fill <= 1:
+        raise ValueError(f"fill must be a share in (0, 1], got {fill!r}")
     image, found, steps = _read(Path(path))
     image = _on_ground(image, steps)
     target = "L" if channels == 1 else "RGB"
@@ -95,7 +124,10 @@ def convert_picture(
     pixels = np.asarray(image, np.uint8).reshape(1, image.height, image.width, channels)
     ground = np.median(_border(pixels)[0], axis=0)
     border = int(np.median(ground))
-    array = _fitted(image, ground, height, width, steps).reshape(height, width, channels)
+    share = 1.0
+    if fill is not None and image.size != (width, height):
+        image, share = _trimmed(image, pixels[0], ground, fill, steps)
+    array = _fitted(image, ground, height, width, share, steps).reshape(height, width, channels)
     inverted = invert == "yes" or (invert == "auto" and border >= _MIDDLE)
     steps.append(_decision(invert, inverted, border, _border(pixels)[0]))
     if inverted:
@@ -128,7 +160,7 @@ def _read(path: Path) -> tuple[Any, tuple[str, str, int, int], list[str]]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # only the limit above it is refused
-            opened = Image.open(io.BytesIO(data))
+            opened: Any = Image.open(io.BytesIO(data))
             found = (str(opened.format), opened.mode, opened.width, opened.height)
             opened.load()
         if getattr(opened, "n_frames", 1) > 1:
@@ -178,11 +210,27 @@ def _on_ground(image: Any, steps: list[str]) -> Any:
     return Image.alpha_composite(Image.new("RGBA", image.size, ground), image).convert("RGB")
 
 
-def _fitted(image: Any, ground: np.ndarray, height: int, width: int, steps: list[str]) -> np.ndarray:
-    """Shrink or enlarge the picture as it is, and put it into the middle of its own ground where it is not as wide."""
+def _trimmed(image: Any, pixels: np.ndarray, ground: np.ndarray, fill: float, steps: list[str]) -> tuple[Any, float]:
+    """Cut off the ground around the thing; the share of the frame that is to be filled by what is left."""
+    different = np.abs(pixels.astype(np.int16) - ground.astype(np.int16)).max(axis=-1) > _DIFFERENT
+    even = 1 - float(np.concatenate([different[0], different[-1], different[:, 0], different[:, -1]]).mean())
+    if even < 0.75:
+        steps.append(f"shown whole, because only {even:.0%} of its border is of one tone")
+        return image, 1.0
+    rows, columns = np.flatnonzero(different.any(axis=1)), np.flatnonzero(different.any(axis=0))
+    if not rows.size:
+        return image, 1.0
+    box = (int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
+    if box != (0, 0, *image.size):
+        steps.append(f"trimmed to the {box[2] - box[0]}x{box[3] - box[1]} pixels that differ from its ground")
+    return image.crop(box), fill
+
+
+def _fitted(image: Any, ground: np.ndarray, height: int, width: int, share: float, steps: list[str]) -> np.ndarray:
+    """Shrink or enlarge the picture to `share` of the frame, and put it into the middle of its own ground."""
     from PIL import Image
 
-    scale = min(width / image.width, height / image.height)
+    scale = share * min(width / image.width, height / image.height)
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     if image.size != size:
         steps.append(f"resized from {image.width}x{image.height} to {size[0]}x{size[1]}")

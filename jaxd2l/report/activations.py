@@ -114,7 +114,8 @@ def _activations(
         if found is not None:
             kind, x = found
             scope = made_by[x].source_info.name_stack if x in made_by else eqn.source_info.name_stack
-            places.append(_Place(_without_network(str(scope)), kind, eqn.outvars[0].aval.shape[1:]))
+            aval: Any = eqn.outvars[0].aval
+            places.append(_Place(_without_network(str(scope)), kind, aval.shape[1:]))
             outputs.append(eqn.outvars[0])
     unnamed = jaxpr.debug_info._replace(result_paths=None)  # the names of the outputs that it had
     function = jaxpr_as_fun(ClosedJaxpr(jaxpr.replace(outvars=outputs, debug_info=unnamed), closed.consts))
@@ -143,9 +144,10 @@ def _kind(eqn: Any, made_by: Mapping[Any, Any]) -> tuple[str, Any] | None:
         return "relu", given[0]
     if name == "select_n" or eqn.params.get("name") == "_where":
         test = made_by.get(eqn.invars[0]) if eqn.invars[0] in given else None
-        compares = test is not None and test.primitive.name in ("le", "lt", "gt", "ge") and _is_zero(test.invars[1])
-        x = test.invars[0] if compares else None
-        return ("relu", x) if compares and _keeps(x, eqn, made_by) else None
+        if test is None or test.primitive.name not in ("le", "lt", "gt", "ge") or not _is_zero(test.invars[1]):
+            return None
+        x = test.invars[0]
+        return ("relu", x) if _keeps(x, eqn, made_by) else None
     if name in ("custom_jvp_call", "jit", "pjit") and len(given) == 1 and given[0].aval.shape == out.shape:
         inner = _kind_of_program(eqn.params["call_jaxpr" if name == "custom_jvp_call" else "jaxpr"].jaxpr)
         return None if inner is None else (inner, given[0])

@@ -112,9 +112,11 @@ def confidence(judgement: Judgement) -> list[Markup]:
     found = calibration(judgement.confidence, judgement.predicted == judgement.labels)
     drawn = chart.reliability("Reliability", list(found.edges), list(found.accuracy), [int(n) for n in found.counts])
     mean = float(judgement.confidence.mean())
-    lean = "surer than it is right" if mean > judgement.accuracy else "less sure than it is right"
+    lean = "as sure as it is right"
+    if abs(mean - judgement.accuracy) > 0.01:
+        lean = "surer than it is right" if mean > judgement.accuracy else "less sure than it is right"
     text = (
-        f"Expected calibration error {found.error:.4f}: the mean confidence is {mean:.3f}, the accuracy "
+        f"Expected calibration error {found.error:.4f}: the mean confidence is {mean:.3f} and the accuracy "
         f"{judgement.accuracy:.3f}; on the whole the network is {lean}."
     )
     rows = [

@@ -11,6 +11,7 @@ from jaxd2l.report.page.style import SERIES
 WIDTH = 460.0
 _LEFT, _RIGHT, _TOP, _PLOT = 56.0, 14.0, 34.0, 210.0
 _DASHES = ((7.0, 4.0), (2.0, 4.0), (10.0, 3.0, 2.0, 3.0), (4.0, 2.0), (1.0, 3.0), (12.0, 5.0))
+_Entry = tuple[str, int | None, tuple[float, ...]]
 _MARKED = 30  # points up to which each has a marker
 
 
@@ -70,7 +71,7 @@ def lines(
             marks.append(Line(((x.start, at), (x.stop, at)), f"line thin series-{level.colour % SERIES}", dash))
     for s in series:
         marks += _curve(s, x, y)
-    legend = [(s.name, s.colour % SERIES, ()) for s in series if s.name]
+    legend: list[_Entry] = [(s.name, s.colour % SERIES, ()) for s in series if s.name]
     legend += [(source, None, _DASHES[i % len(_DASHES)]) for i, source in enumerate(sources)]
     drawn, height = _legend(legend, _TOP + _PLOT + 46)
     return Drawing(WIDTH, height, title, _described(title, series, levels), (*marks, *drawn))
@@ -112,7 +113,7 @@ def _curve(series: Series, x: Scale, y: Scale) -> list[Mark]:
     return marks
 
 
-def _legend(entries: Sequence[tuple[str, int | None, tuple[float, ...]]], top: float) -> tuple[list[Mark], float]:
+def _legend(entries: Sequence[_Entry], top: float) -> tuple[list[Mark], float]:
     """Entries in rows below the plot, and the height with them."""
     marks: list[Mark] = []
     left, row = _LEFT - 20, top + 6

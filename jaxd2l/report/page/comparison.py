@@ -103,7 +103,8 @@ def _settings(records: Sequence[Record], names: Sequence[str]) -> list[Markup]:
     rows = []
     for key in keys:
         values = [record.config.get(key) for record in records]
-        if any(value != values[0] for value in values):
+        same_recipe = len({record.name for record in records}) == 1  # else the recipe's name says it shorter
+        if any(value != values[0] for value in values) and (key != "model" or same_recipe):
             rows.append((key, *[_cell(value) for value in values]))
     where = ("device", "jax", "commit")
     for key in where:
@@ -112,7 +113,7 @@ def _settings(records: Sequence[Record], names: Sequence[str]) -> list[Markup]:
             rows.append((key, *[_cell(value) for value in values]))
     if not rows:
         return [paragraph("They were asked for with the same settings.")]
-    return [table("Settings, device and versions that are not the same", ("setting", *names), rows)]
+    return [table("Settings, device and versions that are not the same", ("setting", *names), rows, class_="list")]
 
 
 def _cell(value: Any) -> Markup:

@@ -70,7 +70,7 @@ def _models(outcomes: Sequence[Outcome], chosen: Outcome) -> Markup:
 
 
 def _point(point: object) -> str:
-    fields = getattr(point, "_asdict", dict)()
+    fields: dict[str, float] = getattr(point, "_asdict", dict)()
     return ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in fields.items()) or str(point)
 
 

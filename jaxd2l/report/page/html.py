@@ -90,7 +90,7 @@ def table(caption: str, header: Sequence[Any], rows: Iterable[Sequence[Any]], *,
     body = [
         element("tr", element("th", row[0], scope="row"), [_cell(cell) for cell in row[1:]]) for row in rows if len(row)
     ]
-    whole = element("table", element("caption", caption), head, element("tbody", body), class_=class_)
+    whole = element("table", element("caption", element("span", caption)), head, element("tbody", body), class_=class_)
     return element("div", whole, class_="scroll", tabindex="0", role="region", aria_label=caption)
 
 

@@ -73,7 +73,7 @@ def tiles(images: Sequence[np.ndarray], columns: int) -> np.ndarray:
 
 
 def kernels(kernel: np.ndarray, most: int = 64) -> np.ndarray:
-    """First-layer kernels (kh, kw, channels, features) as tiles: grey is 0, white the largest weight, black -1 of it."""
+    """Kernels (kh, kw, channels, features) as tiles: grey is 0, white the largest weight, black its opposite."""
     pixels = stretched(kernel[..., :most], around_zero=True)
     one = [pixels[..., i] for i in range(pixels.shape[-1])]
     if kernel.shape[2] != 3:

@@ -4,6 +4,7 @@ The light palette on a light ground, drawn at three times the size and reduced, 
 """
 
 import io
+import itertools
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -79,7 +80,7 @@ def _role(mark: Mark) -> str:
 def dashed(points: tuple[Point, ...], dash: tuple[float, ...]) -> Iterator[tuple[Point, Point]]:
     """Cut a line into the pieces that its dashes draw; lengths in `dash` alternate drawn and left out."""
     index, left, drawn = 0, dash[0], True
-    for (x0, y0), (x1, y1) in zip(points[:-1], points[1:], strict=True):
+    for (x0, y0), (x1, y1) in itertools.pairwise(points):
         length, done = math.hypot(x1 - x0, y1 - y0), 0.0
         while length - done > 1e-9:
             piece = min(left, length - done)

@@ -54,11 +54,11 @@ def _table(results: Mapping[str, Runs]) -> Markup:
         published = ", ".join(f"{share(p.test_accuracy)} ({p.source})" for p in _published(name) if p.test_accuracy)
         losses = ", ".join(f"{loss(p.train_loss)} ({p.source})" for p in _published(name) if p.train_loss is not None)
         seconds = sum(epoch["seconds"] for run in runs for epoch in run["epochs"]) / len(runs)
-        cells = (*map(str, figures), element("td", losses or "\u2013", class_="words"))
-        cells = (*cells, element("td", published or "\u2013", class_="words"), duration(seconds))
+        cells = [*map(str, figures), element("td", losses or "\u2013", class_="words")]
+        cells += [element("td", published or "\u2013", class_="words"), duration(seconds)]
         rows.append((name, amount(runs[0]["parameters"]), str(len(runs)), *cells))
-    header = ("recipe", "parameters", "seeds", "train loss", "test accuracy", "best epoch")
-    header = (*header, "published train loss", "published test accuracy", "training a seed")
+    ours = ("recipe", "parameters", "seeds", "train loss", "test accuracy", "best epoch")
+    header = (*ours, "published train loss", "published test accuracy", "training a seed")
     caption = "Mean \u00b1 deviation [95% interval of the mean] over seeds, after the last epoch"
     return table(caption, header, rows, class_="wide")
 

@@ -90,7 +90,7 @@ def _lead(record: Record) -> Markup:
     words.append(f"{done} of {asked} epochs" if asked is not None else f"{done} epochs")
     words += [str(where[name]) for name in ("device",) if where.get(name)]
     if where.get("started"):
-        words.append(f"begun {where['started']}")
+        words.append(f"begun {str(where['started'])[:16].replace('T', ' at ')} UTC")
     unfinished = isinstance(asked, int) and done < asked
     state = " The run is not finished; jaxd2l train ... --resume goes on with it." if done and unfinished else ""
     return paragraph(", ".join(words), ".", state)
@@ -154,7 +154,11 @@ def _figures(record: Record, recipe: Recipe | None) -> list[Markup]:
         )
     if not rows:
         return []
-    table_ = table("Figures", ("", "train loss", "train accuracy", "test loss", "test accuracy"), rows)
+    table_ = table(
+        "After the last epoch, and after the best",
+        ("", "train loss", "train accuracy", "test loss", "test accuracy"),
+        rows,
+    )
     source = paragraph(f"Settings of the recipe: {recipe.source}.") if recipe and recipe.source else None
     chosen = paragraph("The best epoch was chosen on the test set, so its figure flatters the run.") if best else None
     smaller = record.config.get("limit_train")

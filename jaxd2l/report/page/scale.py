@@ -95,6 +95,5 @@ def label(value: float) -> str:
     if value == 0:
         return "0"
     if 1e-3 <= abs(value) < 1e5:
-        text = f"{value:,.4f}".rstrip("0").rstrip(".")
-        return text
+        return f"{value:,.4f}".rstrip("0").rstrip(".")
     return f"{value:.3g}".replace("e-0", "e-").replace("e+0", "e")

@@ -107,19 +107,22 @@ caption{{text-align:left;padding:.2rem 0 .4rem;font-size:.9rem}}
 th,td{{padding:.28rem .65rem;text-align:right;border-bottom:1px solid var(--rule);vertical-align:top}}
 th[scope=row],td.words{{text-align:left}}
 td.words{{overflow-wrap:anywhere;min-width:14rem}}
-th[scope=row]{{font-weight:500}}
+td{{white-space:nowrap}}
+td.words{{white-space:normal}}
+th[scope=row]{{font-weight:500;min-width:6.5rem}}
+caption span{{display:block;position:sticky;left:0;max-width:min(75ch,calc(100vw - 1.6rem))}}
 thead th{{color:var(--quiet);font-weight:600;border-bottom:2px solid var(--rule)}}
 thead th:first-child{{text-align:left}}
 .matrix th,.matrix td{{padding:.3rem .45rem;text-align:center}}
 .matrix th[scope=row]{{text-align:left;white-space:nowrap;max-width:9rem;overflow:hidden;text-overflow:ellipsis}}
-.matrix thead th{{vertical-align:bottom;max-width:5.5rem;overflow-wrap:anywhere;font-size:.85rem}}
+.matrix thead th{{vertical-align:bottom;max-width:7rem;overflow:hidden;text-overflow:ellipsis;font-size:.85rem}}
+.matrix td{{min-width:2.9rem}}
 .matrix td{{background:color-mix(in srgb,var(--accent) calc(var(--heat,0)*{HEAT * 100:g}%),var(--ground))}}
 .matrix td.hit{{font-weight:700}}
 .pictures{{display:grid;grid-template-columns:repeat(auto-fill,minmax(112px,1fr));gap:.9rem;padding:0;margin:1rem 0;
 list-style:none}}
 .pictures figure{{margin:0}}
-.pictures img,.maps img{{width:100%;image-rendering:pixelated;background:#000;border:1px solid var(--rule);
-display:block}}
+.pictures img,.maps img{{width:100%;image-rendering:pixelated;border:1px solid var(--rule);display:block}}
 .pictures figcaption{{font-size:.84rem;line-height:1.35;overflow-wrap:anywhere}}
 .maps img{{max-width:720px;height:auto}}
 .maps img.one{{max-width:160px}}
@@ -128,7 +131,8 @@ display:block}}
 details summary{{cursor:pointer;padding:.3rem 0}}
 footer{{margin-top:3rem;font-size:.88rem}}
 @media print{{body{{max-width:none;padding:0;font-size:11pt}}nav,.skip{{display:none}}
-.scroll{{overflow:visible}}figure,tr,.figures div{{break-inside:avoid}}h2,h3{{break-after:avoid}}
+.scroll{{overflow:visible}}td{{white-space:normal}}figure,tr,.figures div{{break-inside:avoid}}
+h2,h3{{break-after:avoid}}
 .matrix,.wide{{font-size:7pt}}*{{print-color-adjust:exact;-webkit-print-color-adjust:exact}}}}
 """
 )

@@ -8,7 +8,7 @@ from jaxd2l.report.page import chart
 from jaxd2l.report.page.chart import Series
 from jaxd2l.report.page.drawing import Drawing
 from jaxd2l.report.page.figures import duration
-from jaxd2l.report.page.html import Markup, document, element, figure, join, note, paragraph, table
+from jaxd2l.report.page.html import Markup, document, element, figure, note, paragraph, table
 from jaxd2l.report.page.run import shown_or_said
 from jaxd2l.report.page.style import SERIES
 from jaxd2l.report.page.svg import svg
@@ -19,17 +19,18 @@ def sweep_page(result: Mapping[str, Any]) -> str:
     """The page of what `jaxd2l sweep` wrote into sweep.json."""
     points, members = result["points"], result["members"]
     recipes = list(dict.fromkeys(point["recipe"] for point in points))
-    lead = paragraph(
-        f"{', '.join(map(str, recipes))}: {len(points)} points, {len(members)} trainings on {result.get('device', 'an unknown device')}"
-        f"{', ' + duration(result['seconds']) if isinstance(result.get('seconds'), int | float) else ''}."
-    )
+    seconds = result.get("seconds")
+    took = f", {duration(seconds)}" if isinstance(seconds, int | float) else ""
+    names = ", ".join(map(str, recipes))
+    device = result.get("device", "an unknown device")
+    lead = paragraph(f"{names}: {len(points)} points, {len(members)} trainings on {device}{took}.")
     parts = (
         ("means", "Means over seeds", lambda: _means(points)),
         ("map", "Where training failed", lambda: _map(points)),
         ("curves", "Curves of all members", lambda: _curves(result)),
     )
     shown = [(i, title, shown_or_said(title, make)) for i, title, make in parts]
-    return document(f"Sweep of {', '.join(map(str, recipes))}", join([lead]), shown)
+    return document(f"Sweep of {names}", lead, shown)
 
 
 def _means(points: list[Mapping[str, Any]]) -> list[Markup]:

@@ -121,7 +121,7 @@ def test_the_png_shows_what_the_svg_shows():
     assert image.height == 2 * math.ceil(drawing.height + 20)
     for mark in drawing.marks:
         if isinstance(mark, Dot):
-            red, green, blue = image.getpixel((round(2 * (mark.at[0] + 10)), round(2 * (mark.at[1] + 10))))
+            red, _, blue = image.getpixel((round(2 * (mark.at[0] + 10)), round(2 * (mark.at[1] + 10))))
             assert red > 150 > blue, mark  # the second colour is orange
 
 

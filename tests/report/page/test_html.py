@@ -12,12 +12,17 @@ def test_text_in_any_place_is_shown_and_never_markup(text):
         text, element("p", text), [("a", text, [table(text, (text, text), [(text, element("td", text, title=text))])])]
     )
     tags = [tag for tag, _ in Page(page).tags]
-    plain = [tag for tag, _ in Page(document("x", element("p", "x"), [("a", "x", [table("x", ("x", "x"), [("x", "x")])])])).tags]
+    plain = [
+        tag
+        for tag, _ in Page(document("x", element("p", "x"), [("a", "x", [table("x", ("x", "x"), [("x", "x")])])])).tags
+    ]
     assert tags == plain
     assert not [problem for problem in broken(page) if "is shown" not in problem]
 
 
-@pytest.mark.parametrize("name", ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "&lt;", "a&b", "é 靴 👢"])
+@pytest.mark.parametrize(
+    "name", ["<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "&lt;", "a&b", "é 靴 👢"]
+)
 def test_a_class_called_like_markup_shows_itself(name):
     page = Page(document("t", element("p", name), []))
     assert name in page.text
@@ -25,7 +30,10 @@ def test_a_class_called_like_markup_shows_itself(name):
 
 
 def test_attributes_are_escaped_and_absent_ones_left_out():
-    assert element("p", "x", title='"<', class_="a", hidden=None, data_n=3) == '<p title="&quot;&lt;" class="a" data-n="3">x</p>'
+    assert (
+        element("p", "x", title='"<', class_="a", hidden=None, data_n=3)
+        == '<p title="&quot;&lt;" class="a" data-n="3">x</p>'
+    )
 
 
 def test_markup_is_not_escaped_twice():
