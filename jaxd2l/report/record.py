@@ -35,7 +35,8 @@ class Record(NamedTuple):
     @property
     def name(self) -> str:
         """The recipe's, as the configuration has it."""
-        return str(self.config.get("recipe", "unknown recipe"))
+        name = self.config.get("recipe")
+        return name if isinstance(name, str) and name else "unknown recipe"
 
     @property
     def classified(self) -> bool:

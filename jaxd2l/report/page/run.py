@@ -89,8 +89,8 @@ def _lead(record: Record) -> Markup:
     words = [f"{record.name} on {record.config.get('dataset', where.get('dataset', 'unknown data'))}"]
     words.append(f"{done} of {asked} epochs" if asked is not None else f"{done} epochs")
     words += [str(where[name]) for name in ("device",) if where.get(name)]
-    if where.get("started"):
-        words.append(f"begun {str(where['started'])[:16].replace('T', ' at ')} UTC")
+    if isinstance(where.get("started"), str):
+        words.append(f"begun {where['started'][:16].replace('T', ' at ')} UTC")
     unfinished = isinstance(asked, int) and done < asked
     state = " The run is not finished; jaxd2l train ... --resume goes on with it." if done and unfinished else ""
     return paragraph(", ".join(words), ".", state)
@@ -113,7 +113,8 @@ def _key(record: Record, known: Known) -> Markup:
         entries.append(("training", duration(seconds), "updates alone"))
     if known.cost is not None:
         entries.append(("parameters", amount(known.cost.parameters), ""))
-    return key_figures(entries) if entries else note("No epoch is finished yet, so there are no figures.")
+    none = note("No epoch is finished yet, so there are no figures of training.") if not record.rows else None
+    return join([key_figures(entries) if entries else None, none])
 
 
 def _curves(record: Record, recipe: Recipe | None) -> list[Markup]:

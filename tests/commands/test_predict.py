@@ -1,0 +1,103 @@
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxd2l import run_folder
+from jaxd2l.cli import main
+from jaxd2l.data import load
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A softmax regression that knows a little of Fashion-MNIST."""
+    folder = tmp_path_factory.mktemp("predict") / "run"
+    limits = ("--epochs", "1", "--limit-train", "2000", "--limit-test", "100", "--quiet")
+    assert main(["train", "softmax", *limits, "--out", str(folder)]) == 0
+    return folder
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """Test images 0 to 2 as they are, and enlarged on white in a folder below."""
+    test = load("fashion_mnist").test.x
+    (tmp_path / "pictures" / "below").mkdir(parents=True)
+    for i in range(3):
+        Image.fromarray(test[i, ..., 0]).save(tmp_path / "pictures" / f"{i}.png")
+        big = Image.fromarray(255 - test[i, ..., 0]).resize((280, 280))
+        big.convert("RGB").save(tmp_path / "pictures" / "below" / f"{i}.JPG", quality=95)
+    (tmp_path / "pictures" / "notes.txt").write_text("no picture")
+    return tmp_path / "pictures"
+
+
+def answers(capsys, *arguments, code=0):
+    assert main(["predict", *map(str, arguments), "--json"]) == code
+    return json.loads(capsys.readouterr().out.splitlines()[-1])
+
+
+def test_a_test_image_gets_the_answer_it_got_in_evaluation(run, pictures, capsys):
+    from jaxd2l.commands.predict import load_predictor
+
+    predictor, frame = load_predictor(run)
+    expected = predictor.predict_proba(load("fashion_mnist").test.x[:3])
+    found = answers(capsys, run, *(pictures / f"{i}.png" for i in range(3)), "--top", "10")
+    assert frame.dark
+    assert found["dark_ground"]
+    for one, row in zip(found["pictures"], expected, strict=True):
+        named = {p["label"]: p["probability"] for p in one["predictions"]}
+        np.testing.assert_allclose([named[i] for i in range(10)], row, atol=1e-6)
+        assert one["predictions"][0]["probability"] == max(named.values())
+
+
+def test_a_folder_is_searched_and_a_light_ground_inverted(run, pictures, capsys):
+    found = answers(capsys, run, pictures)
+    paths = [one["path"] for one in found["pictures"]]
+    assert len(paths) == 6
+    assert paths == sorted(paths)
+    assert [one["inverted"] for one in found["pictures"]] == [".JPG" in path for path in paths]
+    assert all(len(one["predictions"]) == 3 for one in found["pictures"])
+    plain = answers(capsys, run, pictures / "below", "--invert", "no")
+    assert not any(one["inverted"] for one in plain["pictures"])
+
+
+def test_the_table_names_classes_and_says_what_was_done(run, pictures, capsys):
+    assert main(["predict", str(run), str(pictures / "below" / "0.JPG"), "--top", "1"]) == 0
+    out = capsys.readouterr().out
+    assert "inverted, because its border is light" in out
+    assert any(name in out for name in load("fashion_mnist").classes)
+
+
+def test_a_picture_that_cannot_be_read_is_named_and_the_others_are_answered(run, pictures, capsys):
+    (pictures / "bad.png").write_bytes(b"hello")
+    found = answers(capsys, run, pictures, code=65)
+    assert len(found["pictures"]) == 6
+    assert [one["path"] for one in found["failed"]] == [str(pictures / "bad.png")]
+    assert main(["predict", str(run), str(pictures / "bad.png")]) == 65
+    assert "none of 1 pictures" in capsys.readouterr().err
+
+
+def test_wrong_use_is_one_line(run, pictures, tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    image = pictures / "0.png"
+    for arguments, code, words in (
+        ((run, tmp_path / "none.png"), 74, "no such file"),
+        ((run, tmp_path / "empty"), 65, "no picture in this folder"),
+        ((run, image, "--top", "0"), 2, "--top"),
+        ((tmp_path / "none", image), 65, "no such run folder"),
+        ((pictures, image), 65, "no run folder"),
+    ):
+        assert main(["predict", *map(str, arguments)]) == code
+        error = capsys.readouterr().err
+        assert words in error
+        assert len(error.splitlines()) == 1
+
+
+def test_a_run_that_takes_no_pictures_says_so(run, pictures, tmp_path, capsys):
+    config = run_folder.read_config(run)
+    for recipe in ("linear", "conv3d"):
+        (tmp_path / recipe).mkdir()
+        changed = {**config, "recipe": recipe, "image_size": None, "dataset": None}
+        (tmp_path / recipe / "config.json").write_text(json.dumps(changed))
+        assert main(["predict", str(tmp_path / recipe), str(pictures / "0.png")]) == 2
+        assert "classifies no pictures" in capsys.readouterr().err
