@@ -8,8 +8,8 @@ from jaxd2l.report.page.drawing import CHARACTER, Bar, Dot, Drawing, Line, Mark,
 from jaxd2l.report.page.scale import Scale, label, linear_ticks, scale_of, wants_log, whole_ticks
 from jaxd2l.report.page.style import SERIES
 
-WIDTH = 460.0
-_LEFT, _RIGHT, _TOP, _PLOT = 56.0, 14.0, 34.0, 210.0
+WIDTH = 420.0
+_LEFT, _RIGHT, _TOP, _PLOT = 54.0, 12.0, 34.0, 200.0
 _DASHES = ((7.0, 4.0), (2.0, 4.0), (10.0, 3.0, 2.0, 3.0), (4.0, 2.0), (1.0, 3.0), (12.0, 5.0))
 _Entry = tuple[str, int | None, tuple[float, ...]]
 _MARKED = 30  # points up to which each has a marker
@@ -142,8 +142,8 @@ def _described(title: str, series: Sequence[Series], levels: Sequence[Level]) ->
 
 def bars(title: str, names: Sequence[str], values: Sequence[float], texts: Sequence[str]) -> Drawing:
     """Horizontal bars of shares in [0, 1], each with its name before and its text behind it."""
-    left, step = 128.0, 22.0
-    x = Scale(0.0, 1.0, left, WIDTH - 92)
+    left, step = 124.0, 22.0
+    x = Scale(0.0, 1.0, left, WIDTH - 70)
     marks: list[Mark] = [Words((0, 14), title, style="title")]
     for i, (name, value, text) in enumerate(zip(names, values, texts, strict=True)):
         top = _TOP + i * step

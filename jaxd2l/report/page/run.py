@@ -209,10 +209,10 @@ def _inside(found: Inspection, data: Dataset) -> list[Markup]:
 
 
 def _made(record: Record) -> list[Markup]:
-    parts = [_values("Configuration", {k: v for k, v in record.config.items() if k != "model"})]
     where = {k: v for k, v in record.environment.items() if k not in ("sha256", "resumed")}
-    if where:
-        parts.append(_values("Versions and machine", where))
+    tables = [_values("Configuration", {k: v for k, v in record.config.items() if k != "model"})]
+    tables += [_values("Versions and machine", where)] if where else []
+    parts = [element("div", tables, class_="charts")]
     digests = record.environment.get("sha256")
     if isinstance(digests, dict) and digests:
         parts.append(_values("SHA-256 of the data", digests))

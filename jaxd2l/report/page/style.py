@@ -96,7 +96,7 @@ nav a{{display:inline-block;padding:.15rem 0}}
 .figures dd small{{display:block;font-size:.8rem;color:var(--quiet)}}
 .charts{{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,400px),1fr));gap:1rem 2rem}}
 figure{{margin:.5rem 0;min-width:0}}
-.charts figure{{max-width:600px}}
+.charts figure{{max-width:580px}}
 figure svg{{width:100%;height:auto;display:block}}
 img{{height:auto}}
 .list th{{text-align:left}}
@@ -128,7 +128,9 @@ list-style:none}}
 .maps img.one{{max-width:160px}}
 .right{{color:var(--right)}}
 .wrong{{color:var(--wrong)}}
+pre{{overflow-x:auto;background:var(--raised);padding:.75rem;font-size:.85rem}}
 details summary{{cursor:pointer;padding:.3rem 0}}
+@media(max-width:600px){{table{{font-size:.84rem}}th,td{{padding:.25rem .4rem}}}}
 footer{{margin-top:3rem;font-size:.88rem}}
 @media print{{body{{max-width:none;padding:0;font-size:11pt}}nav,.skip{{display:none}}
 .scroll{{overflow:visible}}td{{white-space:normal}}figure,tr,.figures div{{break-inside:avoid}}
