@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from jaxd2l import run_folder
 from jaxd2l.commands import settings
-from jaxd2l.commands.evaluate import load_weights, recipe_of
+from jaxd2l.commands.evaluate import add_weights_option
 from jaxd2l.commands.exit_code import ExitCode
 from jaxd2l.data import DataError
 from jaxd2l.data.picture import INVERT, SUFFIXES, Conversion, Framing, convert_picture, framing
 from jaxd2l.recipes import load_data
 from jaxd2l.report.console import columns
-from jaxd2l.run_folder import device_name
 from jaxd2l.train.prediction import Predictor
 
 
@@ -33,26 +33,34 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     parser.add_argument("--top", type=settings.integer, default=3, metavar="K", help="classes shown (default: 3)")
     parser.add_argument("--invert", choices=INVERT, default="auto", help="exchange dark and light (default: auto)")
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
+    add_weights_option(parser)
     settings.add_device_option(parser)
     return parser
 
 
-def load_predictor(run_dir: Path) -> tuple[Predictor, Framing]:
+def load_predictor(run_dir: Path, weights: str = "last") -> tuple[Predictor, Framing]:
     """A run's network, ready to answer, and how its data show their things.
+
+    Args:
+        run_dir: a folder that `jaxd2l train` wrote.
+        weights: "last" or "best".
 
     Raises:
         DataError: no run folder, or its configuration, weights or data are not what they claim.
         ValueError: its recipe takes no pictures.
         OSError: a file cannot be read.
     """
-    recipe, _ = recipe_of(run_dir)
-    if recipe.image_size is None or recipe.hits is None:
-        raise ValueError(f"{run_dir} is a run of {recipe.name}, which classifies no pictures; give one that does")
-    data = load_data(recipe)
-    params, batch_stats = load_weights(run_dir, recipe, data)
+    run = run_folder.load_run(run_dir)
+    if run.recipe.image_size is None or run.recipe.hits is None:
+        raise ValueError(f"{run_dir} is a run of {run.recipe.name}, which classifies no pictures; give one that does")
+    try:
+        params, batch_stats = run.weights(weights)
+    except FileNotFoundError as error:
+        raise DataError(f"{run_dir} has no weights yet: no epoch is finished; train on with --resume") from error
+    data = load_data(run.recipe)
     shape = data.train.x.shape[1:]
-    predictor = Predictor(recipe, params, batch_stats, data.classes, shape, data.train.x.dtype)
-    return predictor, framing(data.train.x)
+    predictor = Predictor(run.recipe, params, batch_stats, run.classes or data.classes, shape, data.train.x.dtype)
+    return predictor, framing(np.asarray(data.train.x))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -66,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f"--top must be at least 1, got {args.top}")
     paths = picture_files(args.paths)
     settings.choose_device(args.device)
-    predictor, frame = load_predictor(args.run_dir)
+    predictor, frame = load_predictor(args.run_dir, args.weights)
     height, width, channels = predictor.input_shape
     invert = args.invert if args.invert != "auto" or frame.dark else "no"
     images, records, failed = [], [], []
@@ -90,11 +98,12 @@ def run(args: argparse.Namespace) -> int:
         ]
         summary = {
             "run_dir": str(args.run_dir),
+            "weights": args.weights,
             "recipe": predictor.recipe.name,
             "input_shape": list(predictor.input_shape),
             "dark_ground": frame.dark,
             "fill": frame.fill,
-            "device": device_name(),
+            "device": run_folder.device_name(),
             "pictures": answers,
             "failed": failed,
         }

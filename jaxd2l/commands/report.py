@@ -2,31 +2,22 @@
 
 import argparse
 import json
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from jaxd2l import run_folder
 from jaxd2l.commands import settings
-from jaxd2l.commands.evaluate import load_weights, recipe_of
+from jaxd2l.commands.evaluate import add_weights_option
 from jaxd2l.commands.exit_code import ExitCode
-from jaxd2l.cost import cost
 from jaxd2l.data import DataError
-from jaxd2l.experiments.houses import Outcome
-from jaxd2l.recipes import find, load_data
-from jaxd2l.report.inspection import inspect
-from jaxd2l.report.page.comparison import comparison_page
-from jaxd2l.report.page.curves import beside, of_run
-from jaxd2l.report.page.drawing import Drawing
-from jaxd2l.report.page.houses import houses_page
-from jaxd2l.report.page.png import png
-from jaxd2l.report.page.reproduce import reproduce_page
-from jaxd2l.report.page.run import Known, run_page
-from jaxd2l.report.page.svg import svg
-from jaxd2l.report.page.sweep import curves_of_sweep, sweep_page
-from jaxd2l.report.record import Record, read_record
-
-SWEEP, RESULTS = "sweep.json", "results.json"
+from jaxd2l.report.write import (
+    RESULTS,
+    SWEEP,
+    write_comparison,
+    write_reproduce_report,
+    write_run_report,
+    write_sweep_report,
+)
 
 
 def add_parser(subparsers: Any) -> argparse.ArgumentParser:
@@ -45,6 +36,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         help="where the page goes (default: DIR/report.html; several: comparison.html)",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
+    add_weights_option(parser)
     settings.add_device_option(parser)
     return parser
 
@@ -73,164 +65,8 @@ def run(args: argparse.Namespace) -> int:
         else:
             run_folder.read_config(folder)
             settings.choose_device(args.device)
-            path = write_run_report(folder, args.out)
+            path = write_run_report(folder, args.out, weights=args.weights)
     print(f"report: {path}")
     if args.json:
         print(json.dumps({"report": str(path), "bytes": path.stat().st_size}))
     return ExitCode.DONE
-
-
-def attempt(write: Callable[[], Path]) -> tuple[Path | None, str]:
-    """Write a report at the end of a run that succeeded: whatever goes wrong becomes words.
-
-    Returns:
-        The page and "", or None and a sentence for a warning.
-    """
-    try:
-        return write(), ""
-    except Exception as error:  # not KeyboardInterrupt: who presses Ctrl-C wants to be heard
-        reason = " ".join(str(error).split())[:300] or type(error).__name__
-        return None, f"the run is kept, but its report could not be written: {reason}"
-
-
-def write_run_report(run_dir: Path, path: Path | None = None) -> Path:
-    """Write the page of a run with its curves as SVG and PNG beside it.
-
-    Args:
-        run_dir: a folder that `jaxd2l train` wrote, finished or not.
-        path: of the page; `run_dir/report.html` by default.
-
-    Returns:
-        The page's path.
-
-    Raises:
-        DataError: the folder is no run folder, or its configuration is damaged; all other damage is shown in the page.
-        OSError: a file cannot be written.
-    """
-    record = read_record(run_dir)
-    known = _known(record)
-    drawings = of_run(record, known.recipe.published if known.recipe else ())
-    return _written(path or run_dir / run_folder.REPORT, run_page(record, known), drawings)
-
-
-def _known(record: Record) -> Known:
-    """Everything that takes the network and its data, each part if it can be had."""
-    folder, problems = record.folder, []
-    try:
-        recipe, config = recipe_of(folder)
-        data = load_data(recipe)
-        data = settings.checked(settings.limited(data, None, config.get("limit_test")), recipe)
-    except Exception as error:
-        problems.append(
-            f"Only what the folder itself says is shown, because its recipe or data cannot be had: {_why(error)}"
-        )
-        try:
-            return Known(recipe=find(record.name), problems=tuple(problems))
-        except ValueError:
-            return Known(problems=tuple(problems))
-    known = Known(recipe=recipe, data=data)
-    try:
-        known = known._replace(cost=cost(recipe, data))
-    except Exception as error:
-        problems.append(f"The cost could not be counted: {_why(error)}")
-    try:
-        params, batch_stats = load_weights(folder, recipe, data)
-        epoch = run_folder.weights_epoch(folder)
-        flops = known.cost.forward_flops if known.cost else None
-        found = inspect(recipe, params, batch_stats, data, flops)
-        known = known._replace(inspection=found, weights=_weights(epoch))
-    except FileNotFoundError:
-        problems.append("There are no weights yet, so nothing is predicted.")
-    except Exception as error:
-        problems.append(f"Nothing is predicted, because the weights cannot be used: {_why(error)}")
-    return known._replace(problems=tuple(problems))
-
-
-def _weights(epoch: int | None) -> str:
-    if epoch is None:
-        return "weights of an unknown epoch"
-    return f"the weights after epoch {epoch}" if epoch else "the weights before the first epoch"
-
-
-def _why(error: Exception) -> str:
-    return " ".join(str(error).split())[:400] or type(error).__name__
-
-
-def write_comparison(run_dirs: Sequence[Path], path: Path) -> Path:
-    """Write one page that compares runs, with their curves as SVG and PNG beside it.
-
-    Raises:
-        DataError: a folder is no run folder.
-        OSError: a file cannot be written.
-    """
-    page, drawings = comparison_page([read_record(folder) for folder in dict.fromkeys(run_dirs)])
-    return _written(path, page, drawings, stem=path.stem)
-
-
-def write_sweep_report(out_dir: Path, path: Path | None = None) -> Path:
-    """Write the page of a sweep from its sweep.json.
-
-    Raises:
-        DataError: sweep.json is damaged or not what `jaxd2l sweep` writes.
-        OSError: it cannot be read, or a file not be written.
-    """
-    result = _json(out_dir / SWEEP)
-    try:
-        page, drawings = sweep_page(result), curves_of_sweep(result)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise DataError(f"{out_dir / SWEEP}: not what jaxd2l sweep writes ({error!r}); run the sweep again") from error
-    return _written(path or out_dir / run_folder.REPORT, page, drawings)
-
-
-def write_reproduce_report(out_dir: Path, path: Path | None = None) -> Path:
-    """Write the page of a reproduction from its results.json.
-
-    Raises:
-        DataError: results.json is damaged or not what `jaxd2l reproduce` writes.
-        OSError: it cannot be read, or a file not be written.
-    """
-    results = _json(out_dir / RESULTS)
-    try:
-        page, drawings = reproduce_page(results)
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-        raise DataError(f"{out_dir / RESULTS}: not what jaxd2l reproduce writes ({error!r}); run it again") from error
-    return _written(path or out_dir / run_folder.REPORT, page, drawings)
-
-
-def write_houses_report(
-    path: Path, outcomes: Sequence[Outcome], chosen: Outcome, remarks: Sequence[str] = (), **truth: Any
-) -> Path:
-    """Write the page of a cross-validation of house prices; the command keeps no folder, so it takes its results.
-
-    Args:
-        path: of the page.
-        outcomes: of every family, and of scikit-learn's models.
-        chosen: the one of them that predicts.
-        remarks: what was said of the tables.
-        **truth: see `houses_page`.
-
-    Raises:
-        OSError: it cannot be written.
-    """
-    return _written(path, houses_page(outcomes, chosen, remarks, **truth), ())
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path}: not JSON ({error}); run the command that wrote it again") from error
-    if not isinstance(found, dict):
-        raise DataError(f"{path}: expected an object, got {type(found).__name__}")
-    return found
-
-
-def _written(path: Path, page: str, drawings: Sequence[Drawing], stem: str = "curves") -> Path:
-    """Write a page and, beside it, its charts as pictures; the page last, so that it is the sign of all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if drawings:
-        whole = beside(drawings)
-        run_folder.write_atomically(path.with_name(f"{stem}.svg"), svg(whole, standalone=True).encode())
-        run_folder.write_atomically(path.with_name(f"{stem}.png"), png(whole))
-    run_folder.write_atomically(path, page.encode())
-    return path

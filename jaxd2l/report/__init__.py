@@ -1,1 +1,7 @@
-"""Reports: a run on the terminal, and finished runs as tables."""
+"""Reports: a run on the terminal, finished runs as tables, and pages to look at.
+
+- `console`: a bar, a line an epoch, a closing table; `table`, `sweep`: Markdown over seeds and rates
+- `write`: one function for each kind of result, from its folder to `report.html`
+- `record`: what a run's folder says; `inspection`: what its network does, by `judgement` and `activations`
+- `page`: the HTML, the charts and the pictures
+"""

@@ -6,8 +6,11 @@ from page_law import Page, broken
 
 from jaxd2l import run_folder
 from jaxd2l.cli import main
-from jaxd2l.commands.report import attempt, write_comparison, write_houses_report, write_run_report, write_sweep_report
 from jaxd2l.data import DataError
+from jaxd2l.recipes import find, load_data
+from jaxd2l.report.write import attempt, write_comparison, write_houses_report, write_run_report, write_sweep_report
+
+pytestmark = pytest.mark.slow
 
 LIMITS = ("--limit-train", "40", "--limit-test", "24", "--batch-size", "8", "--quiet")
 
@@ -137,13 +140,13 @@ def test_a_configuration_of_another_version_still_gives_curves(copy, changes):
     assert "cannot be had" in page.text or "learning_rate" in page.text
 
 
-def test_a_class_called_like_markup_shows_itself(copy, monkeypatch):
-    from jaxd2l.commands import report
-
+def test_a_class_called_like_markup_shows_itself(copy):
     names = tuple(f"<script>alert({i})</script>" for i in range(10))
-    load = report.load_data
-    monkeypatch.setattr(report, "load_data", lambda recipe: load(recipe)._replace(classes=names))
-    assert "<script>alert(3)</script>" in page_of(copy("lenet_conv_relu")).text
+    folder = copy("lenet_conv_relu")
+    data = load_data(find("lenet"))._replace(classes=names)
+    text = write_run_report(folder, data=data).read_text()
+    assert broken(text) == []
+    assert "<script>alert(3)</script>" in Page(text).text
 
 
 def test_several_runs_are_compared(runs, tmp_path, capsys):

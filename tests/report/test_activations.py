@@ -29,6 +29,7 @@ class Own(nn.Module):
         return jnp.tanh(jnp.clip(x, -1, 1))
 
 
+@pytest.mark.slow
 def test_relus_and_sigmoids_are_found_in_order_and_nothing_else():
     x = np.random.default_rng(0).random((6, 8, 8, 1), np.float32)
     found = units(*started(Own(), (8, 8, 1)), x, 3)
@@ -52,6 +53,7 @@ def test_shares_are_those_of_the_network_computed_by_hand():
     assert found.active[4] == 1
 
 
+@pytest.mark.slow
 def test_a_sigmoid_is_silent_where_it_stays_flat():
     model = LeNet()
     apply, variables = started(model, (28, 28, 1))
@@ -65,6 +67,7 @@ def test_a_sigmoid_is_silent_where_it_stays_flat():
     assert found["Dense_0"].silent == 50
 
 
+@pytest.mark.slow
 def test_feature_maps_are_what_the_activation_puts_out():
     model = LeNet(conv_activation=relu)
     apply, variables = started(model, (28, 28, 1))

@@ -210,9 +210,12 @@ def _inside(found: Inspection, data: Dataset) -> list[Markup]:
 
 def _made(record: Record) -> list[Markup]:
     where = {k: v for k, v in record.environment.items() if k not in ("sha256", "resumed")}
-    tables = [_values("Configuration", {k: v for k, v in record.config.items() if k != "model"})]
+    tables = [_values("Configuration", {k: v for k, v in record.config.items() if k not in ("model", "data")})]
     tables += [_values("Versions and machine", where)] if where else []
     parts = [element("div", tables, class_="charts")]
+    described = record.config.get("data")
+    if isinstance(described, dict) and described:
+        parts.append(_values("Data", described))
     digests = record.environment.get("sha256")
     if isinstance(digests, dict) and digests:
         parts.append(_values("SHA-256 of the data", digests))
@@ -223,8 +226,22 @@ def _made(record: Record) -> list[Markup]:
 
 
 def _values(caption: str, values: dict[str, Any]) -> Markup:
-    rows = [
-        (name, element("td", "\u2013" if value is None else str(value), class_="words"))
-        for name, value in values.items()
-    ]
+    rows = [(name, element("td", value, class_="words")) for name, value in _flat(values)]
     return table(caption, ("name", "value"), rows, class_="list")
+
+
+def _flat(values: dict[str, Any], before: str = "") -> list[tuple[str, str]]:
+    """Entries in words, those of an object inside by `outer.inner`; three levels deep, as no run's files are."""
+    rows: list[tuple[str, str]] = []
+    for name, value in values.items():
+        if isinstance(value, dict) and value and before.count(".") < 3:
+            rows += _flat(value, f"{before}{name}.")
+        elif isinstance(value, list) and not any(isinstance(one, list | dict) for one in value):
+            rows.append((f"{before}{name}", ", ".join(map(_word, value)) or "\u2013"))
+        else:
+            rows.append((f"{before}{name}", _word(value)))
+    return rows
+
+
+def _word(value: Any) -> str:
+    return "\u2013" if value is None else str(value)
