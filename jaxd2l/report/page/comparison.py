@@ -113,7 +113,7 @@ def _settings(records: Sequence[Record], names: Sequence[str]) -> list[Markup]:
             rows.append((key, *[_cell(value) for value in values]))
     if not rows:
         return [paragraph("They were asked for with the same settings.")]
-    return [table("Settings, device and versions that are not the same", ("setting", *names), rows, class_="list")]
+    return [table("Settings, device and versions that are not the same", ("setting", *names), rows)]
 
 
 def _cell(value: Any) -> Markup:

@@ -7,6 +7,7 @@ from typing import Any
 from jaxd2l.report.page.style import STYLE
 
 _VOID = frozenset(("meta", "link", "img", "br", "path", "line", "rect", "circle", "polyline"))
+_WORDS = '<td class="words"'  # a cell of text: it and the head of its column stand to the left
 _RULES = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"  # a browser fetches and runs nothing
 
 
@@ -86,7 +87,12 @@ def table(caption: str, header: Sequence[Any], rows: Iterable[Sequence[Any]], *,
     Returns:
         The table in a region that the keyboard can scroll.
     """
-    head = element("thead", element("tr", [element("th", cell, scope="col") for cell in header]))
+    rows = list(rows)
+    words = {i for row in rows[:1] for i, cell in enumerate(row) if str(cell).startswith(_WORDS) and _is_cell(cell)}
+    columns = [
+        element("th", cell, scope="col", class_="words" if i in words else None) for i, cell in enumerate(header)
+    ]
+    head = element("thead", element("tr", columns))
     body = [
         element("tr", element("th", row[0], scope="row"), [_cell(cell) for cell in row[1:]]) for row in rows if len(row)
     ]
@@ -95,7 +101,11 @@ def table(caption: str, header: Sequence[Any], rows: Iterable[Sequence[Any]], *,
 
 
 def _cell(cell: Any) -> Markup:
-    return cell if isinstance(cell, Markup) and cell.startswith("<td") else element("td", cell)
+    return cell if _is_cell(cell) else element("td", cell)
+
+
+def _is_cell(cell: Any) -> bool:
+    return isinstance(cell, Markup) and cell.startswith("<td")
 
 
 def figure(content: Markup, caption: Any, **attributes: Any) -> Markup:

@@ -227,7 +227,7 @@ def _made(record: Record) -> list[Markup]:
 
 def _values(caption: str, values: dict[str, Any]) -> Markup:
     rows = [(name, element("td", value, class_="words")) for name, value in _flat(values)]
-    return table(caption, ("name", "value"), rows, class_="list")
+    return table(caption, ("name", "value"), rows)
 
 
 def _flat(values: dict[str, Any], before: str = "") -> list[tuple[str, str]]:

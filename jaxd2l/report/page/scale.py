@@ -94,6 +94,6 @@ def label(value: float) -> str:
     """A tick's value in few characters, such as 0.25, 1,200 or 1e-5."""
     if value == 0:
         return "0"
-    if 1e-3 <= abs(value) < 1e5:
+    if 1e-3 <= abs(value) < 1e6:
         return f"{value:,.4f}".rstrip("0").rstrip(".")
     return f"{value:.3g}".replace("e-0", "e-").replace("e+0", "e")

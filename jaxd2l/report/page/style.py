@@ -99,13 +99,12 @@ figure{{margin:.5rem 0;min-width:0}}
 .charts figure{{max-width:580px}}
 figure svg{{width:100%;height:auto;display:block}}
 img{{height:auto}}
-.list th{{text-align:left}}
 figcaption{{font-size:.9rem;max-width:75ch}}
 .scroll{{overflow-x:auto;margin:.75rem 0;max-width:100%}}
 table{{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.92rem}}
 caption{{text-align:left;padding:.2rem 0 .4rem;font-size:.9rem}}
 th,td{{padding:.28rem .65rem;text-align:right;border-bottom:1px solid var(--rule);vertical-align:top}}
-th[scope=row],td.words{{text-align:left}}
+th[scope=row],td.words,th.words{{text-align:left}}
 td.words{{overflow-wrap:anywhere;min-width:14rem}}
 td{{white-space:nowrap}}
 td.words{{white-space:normal}}

@@ -48,3 +48,10 @@ def test_a_section_without_content_is_left_out_with_its_link():
     page = document("t", "", [("a", "A", ["x"]), ("b", "B", []), ("c", "C", ["y"])])
     assert 'href="#b"' not in page
     assert 'href="#c"' in page
+
+
+def test_a_column_of_words_stands_to_the_left_with_its_head():
+    page = Page(
+        document("t", "", [("a", "A", [table("c", ("x", "y", "z"), [("1", element("td", "w", class_="words"), "3")])])])
+    )
+    assert [a.get("class") for a in page.named("th")] == [None, "words", None, None]
