@@ -7,7 +7,7 @@
     jaxd2l.evaluate, jaxd2l.sweep, jaxd2l.kfold                   judge weights; many trainings as one program
 
 `jaxd2l.Recipe` is an experiment of your own. The rooms: `nn` (layers, `nn.models`), `data`, `train`, `cost`,
-`selection`, `run_folder`, `interop`, `report`, `experiments`. A name is imported when it is first used.
+`selection`, `run_folder`, `interop`, `report`, `prediction`, `experiments`. A name is imported when it is first used.
 """
 
 import importlib
@@ -15,7 +15,19 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-_ROOMS = ("cost", "data", "experiments", "interop", "nn", "recipes", "report", "run_folder", "selection", "train")
+_ROOMS = (
+    "cost",
+    "data",
+    "experiments",
+    "interop",
+    "nn",
+    "prediction",
+    "recipes",
+    "report",
+    "run_folder",
+    "selection",
+    "train",
+)
 _NAMES = {
     "jaxd2l.data": ("DataError", "Dataset", "Examples"),
     "jaxd2l.recipes": ("RECIPES", "find", "load_data"),

@@ -11,7 +11,19 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "jaxd2l"
 
 # What each part may import of ours, besides itself.
-LIBRARY = {"book", "data", "nn", "train", "cost", "selection", "recipes", "run_folder", "interop", "report"}
+LIBRARY = {
+    "book",
+    "data",
+    "nn",
+    "train",
+    "cost",
+    "selection",
+    "recipes",
+    "run_folder",
+    "interop",
+    "report",
+    "prediction",
+}
 ALLOWED = {
     "book": set(),
     "data": set(),
@@ -22,7 +34,8 @@ ALLOWED = {
     "recipes": {"book", "data", "nn", "train"},
     "experiments": {"data", "nn", "train", "selection", "recipes"},
     "interop": {"data", "nn", "train", "recipes"},
-    "report": {"data", "nn", "train", "cost", "selection", "recipes", "experiments", "run_folder"},
+    "prediction": {"data", "nn", "train", "recipes", "run_folder"},
+    "report": {"data", "nn", "train", "cost", "selection", "recipes", "experiments", "run_folder", "prediction"},
     "run_folder": {"data", "nn", "train", "recipes", "interop"},
     "cli": {"book"},  # and the command that is to run, by its name: what can be typed is known before JAX is imported
     "commands": {*LIBRARY, "experiments", "cli"},
@@ -133,11 +146,13 @@ finally:
 def test_the_words_of_an_option_are_those_of_the_library():
     from jaxd2l.cli import arguments, options
     from jaxd2l.data import AUGMENTATIONS
+    from jaxd2l.prediction.picture import INVERT
     from jaxd2l.run_folder import LAST_OR_BEST
     from jaxd2l.selection.sweep import Method
     from jaxd2l.train.recipe import PRECISIONS
 
     assert tuple(AUGMENTATIONS) == options.AUGMENTATIONS
+    assert INVERT == options.INVERT
     assert tuple(PRECISIONS) == options.PRECISIONS
     assert options.WEIGHTS == LAST_OR_BEST
     assert tuple(method.value for method in Method) == options.METHODS

@@ -9,6 +9,7 @@ AUGMENTATIONS = ("flip", "crop", "crop_flip")
 PRECISIONS = ("float32", "bfloat16")
 WEIGHTS = ("last", "best")
 METHODS = ("measure", "vmap", "loop")
+INVERT = ("auto", "yes", "no")
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 

@@ -10,57 +10,12 @@ from typing import Any
 import numpy as np
 
 from jaxd2l import run_folder
+from jaxd2l.cli.exit_code import ExitCode
 from jaxd2l.commands import settings
-from jaxd2l.commands.evaluate import add_weights_option
-from jaxd2l.commands.exit_code import ExitCode
 from jaxd2l.data import DataError
-from jaxd2l.data.picture import INVERT, SUFFIXES, Conversion, Framing, convert_picture, framing
-from jaxd2l.recipes import load_data
+from jaxd2l.prediction import Conversion, convert_picture, load_predictor
+from jaxd2l.prediction.picture import SUFFIXES
 from jaxd2l.report.console import columns
-from jaxd2l.train.prediction import Predictor
-
-
-def add_parser(subparsers: Any) -> argparse.ArgumentParser:
-    """Describe the command."""
-    parser: argparse.ArgumentParser = subparsers.add_parser(
-        "predict",
-        help="name what is on pictures",
-        description="Convert pictures as a run's data are and print the most probable classes. A network of pictures "
-        "on a dark ground (Fashion-MNIST, MNIST) gets one on a light ground inverted, which is said.",
-    )
-    parser.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="a folder that jaxd2l train wrote")
-    parser.add_argument("paths", type=Path, nargs="+", metavar="PATH", help="picture files, and folders of them")
-    parser.add_argument("--top", type=settings.integer, default=3, metavar="K", help="classes shown (default: 3)")
-    parser.add_argument("--invert", choices=INVERT, default="auto", help="exchange dark and light (default: auto)")
-    parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
-    add_weights_option(parser)
-    settings.add_device_option(parser)
-    return parser
-
-
-def load_predictor(run_dir: Path, weights: str = "last") -> tuple[Predictor, Framing]:
-    """A run's network, ready to answer, and how its data show their things.
-
-    Args:
-        run_dir: a folder that `jaxd2l train` wrote.
-        weights: "last" or "best".
-
-    Raises:
-        DataError: no run folder, or its configuration, weights or data are not what they claim.
-        ValueError: its recipe takes no pictures.
-        OSError: a file cannot be read.
-    """
-    run = run_folder.load_run(run_dir)
-    if run.recipe.image_size is None or run.recipe.hits is None:
-        raise ValueError(f"{run_dir} is a run of {run.recipe.name}, which classifies no pictures; give one that does")
-    try:
-        params, batch_stats = run.weights(weights)
-    except FileNotFoundError as error:
-        raise DataError(f"{run_dir} has no weights yet: no epoch is finished; train on with --resume") from error
-    data = load_data(run.recipe)
-    shape = data.train.x.shape[1:]
-    predictor = Predictor(run.recipe, params, batch_stats, run.classes or data.classes, shape, data.train.x.dtype)
-    return predictor, framing(np.asarray(data.train.x))
 
 
 def run(args: argparse.Namespace) -> int:

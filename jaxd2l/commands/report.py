@@ -3,12 +3,10 @@
 import argparse
 import json
 from pathlib import Path
-from typing import Any
 
 from jaxd2l import run_folder
+from jaxd2l.cli.exit_code import ExitCode
 from jaxd2l.commands import settings
-from jaxd2l.commands.evaluate import add_weights_option
-from jaxd2l.commands.exit_code import ExitCode
 from jaxd2l.data import DataError
 from jaxd2l.report.write import (
     RESULTS,
@@ -18,27 +16,6 @@ from jaxd2l.report.write import (
     write_run_report,
     write_sweep_report,
 )
-
-
-def add_parser(subparsers: Any) -> argparse.ArgumentParser:
-    """Describe the command."""
-    parser: argparse.ArgumentParser = subparsers.add_parser(
-        "report",
-        help="write report.html: curves, mistakes, what is inside the network; or compare runs",
-        description="Write DIR/report.html with curves.svg and curves.png for a folder of train, sweep or reproduce. "
-        "Several runs become one page that compares them. A page is one file that opens without a network.",
-    )
-    parser.add_argument("run_dirs", type=Path, nargs="+", metavar="DIR", help="what train, sweep or reproduce wrote")
-    parser.add_argument(
-        "--out",
-        type=Path,
-        metavar="FILE",
-        help="where the page goes (default: DIR/report.html; several: comparison.html)",
-    )
-    parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
-    add_weights_option(parser)
-    settings.add_device_option(parser)
-    return parser
 
 
 def run(args: argparse.Namespace) -> int:

@@ -3,5 +3,5 @@
 - `console`: a bar, a line an epoch, a closing table; `table`, `sweep`: Markdown over seeds and rates
 - `write`: one function for each kind of result, from its folder to `report.html`
 - `record`: what a run's folder says; `inspection`: what its network does, by `judgement` and `activations`
-- `page`: the HTML, the charts and the pictures
+- `chart`: values as SVG and PNG; `page`: the HTML and the pictures in it
 """

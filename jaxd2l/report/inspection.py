@@ -11,10 +11,10 @@ import jax
 import numpy as np
 
 from jaxd2l.data import Dataset
+from jaxd2l.prediction.predictor import Predictor
 from jaxd2l.report.activations import Layer, maps, units
 from jaxd2l.report.judgement import Judgement, judge
 from jaxd2l.train import Recipe
-from jaxd2l.train.prediction import Predictor
 
 PyTree = Any
 

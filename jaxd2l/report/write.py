@@ -15,15 +15,15 @@ from jaxd2l.cost import cost
 from jaxd2l.data import DataError, Dataset, Examples
 from jaxd2l.experiments.houses import Outcome
 from jaxd2l.recipes import find, load_data
+from jaxd2l.report.chart.drawing import Drawing
+from jaxd2l.report.chart.png import png
+from jaxd2l.report.chart.svg import svg
 from jaxd2l.report.inspection import inspect
 from jaxd2l.report.page.comparison import comparison_page
 from jaxd2l.report.page.curves import beside, of_run
-from jaxd2l.report.page.drawing import Drawing
 from jaxd2l.report.page.houses import houses_page
-from jaxd2l.report.page.png import png
 from jaxd2l.report.page.reproduce import reproduce_page
 from jaxd2l.report.page.run import Known, run_page
-from jaxd2l.report.page.svg import svg
 from jaxd2l.report.page.sweep import curves_of_sweep, sweep_page
 from jaxd2l.report.record import Record, read_record
 from jaxd2l.train import Recipe

@@ -39,7 +39,7 @@ def answers(capsys, *arguments, code=0):
 
 
 def test_a_test_image_gets_the_answer_it_got_in_evaluation(run, pictures, capsys):
-    from jaxd2l.commands.predict import load_predictor
+    from jaxd2l.prediction import load_predictor
 
     predictor, frame = load_predictor(run)
     expected = predictor.predict_proba(load("fashion_mnist").test.x[:3])

@@ -3,4 +3,17 @@
 The command itself is the module of the same name in `jaxd2l.commands`, which is imported when it is to run.
 """
 
-NAMES = ("train", "evaluate", "list", "cost", "reproduce", "houses", "sweep", "check", "import_torch", "export_torch")
+NAMES = (
+    "train",
+    "evaluate",
+    "predict",
+    "report",
+    "list",
+    "cost",
+    "reproduce",
+    "houses",
+    "sweep",
+    "check",
+    "import_torch",
+    "export_torch",
+)

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from jaxd2l.report.chart import plot
+from jaxd2l.report.chart.svg import svg
 from jaxd2l.report.judgement import Judgement, calibration, confused_pairs, mistakes
-from jaxd2l.report.page import chart
 from jaxd2l.report.page.figures import amount, share
 from jaxd2l.report.page.html import Markup, element, figure, note, paragraph, table
 from jaxd2l.report.page.picture import image, viewable
-from jaxd2l.report.page.svg import svg
 
 MATRIX_CLASSES = 20  # a larger matrix cannot be read; its largest entries are listed instead
 BAR_CLASSES = 40
@@ -60,7 +60,7 @@ def by_class(judgement: Judgement, classes: Sequence[str]) -> list[Markup]:
     parts = []
     recall, precision = judgement.recall, judgement.precision
     if len(classes) <= BAR_CLASSES:
-        drawn = chart.bars("Share found of each class", classes, list(recall), [share(v) for v in recall])
+        drawn = plot.bars("Share found of each class", classes, list(recall), [share(v) for v in recall])
         parts.append(figure(svg(drawn), "Recall: of the examples of a class, the share that the network names so."))
     counts = judgement.confusion.sum(axis=1)
     rows = [
@@ -110,7 +110,7 @@ def _mistakes_in_words(judgement: Judgement, rows: list[int], classes: Sequence[
 def confidence(judgement: Judgement) -> list[Markup]:
     """Reliability diagram and expected calibration error."""
     found = calibration(judgement.confidence, judgement.predicted == judgement.labels)
-    drawn = chart.reliability("Reliability", list(found.edges), list(found.accuracy), [int(n) for n in found.counts])
+    drawn = plot.reliability("Reliability", list(found.edges), list(found.accuracy), [int(n) for n in found.counts])
     mean = float(judgement.confidence.mean())
     lean = "as sure as it is right"
     if abs(mean - judgement.accuracy) > 0.01:

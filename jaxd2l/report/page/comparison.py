@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from typing import Any
 
-from jaxd2l.report.page import chart
-from jaxd2l.report.page.chart import Series
-from jaxd2l.report.page.drawing import Drawing
+from jaxd2l.report.chart import plot
+from jaxd2l.report.chart.drawing import Drawing
+from jaxd2l.report.chart.plot import Series
+from jaxd2l.report.chart.svg import svg
 from jaxd2l.report.page.figures import duration, loss, share
 from jaxd2l.report.page.html import Markup, document, element, figure, join, note, paragraph, table
 from jaxd2l.report.page.run import shown_or_said
 from jaxd2l.report.page.style import SERIES
-from jaxd2l.report.page.svg import svg
 from jaxd2l.report.record import Record
 
 _PANELS = (
@@ -63,7 +63,7 @@ def _panel(records: Sequence[Record], names: Sequence[str], key: str, title: str
         for i, (record, name) in enumerate(zip(records, names, strict=True))
         if any(row.get(key) is not None for row in record.rows)
     ]
-    return chart.lines(title, series, share=key.endswith("accuracy")) if series else None
+    return plot.lines(title, series, share=key.endswith("accuracy")) if series else None
 
 
 def _curves(drawings: Sequence[Drawing]) -> list[Markup]:

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from jaxd2l.report.page import chart
-from jaxd2l.report.page.chart import Level, Series
-from jaxd2l.report.page.drawing import Bar, Dot, Drawing, Line, Mark, Words
+from jaxd2l.report.chart import plot
+from jaxd2l.report.chart.drawing import Bar, Dot, Drawing, Line, Mark, Words
+from jaxd2l.report.chart.plot import Level, Series
 from jaxd2l.report.record import Record
 from jaxd2l.train import Published
 
@@ -18,7 +18,7 @@ def of_run(record: Record, published: Sequence[Published] = ()) -> list[Drawing]
     epochs = range(1, len(record.rows) + 1)
     train, test = (Series(f"{part} loss", epochs, record.column(f"{part}_loss"), i) for i, part in enumerate(_PARTS))
     levels = [Level(f"published ({p.source})", p.train_loss, 0) for p in published if p.train_loss is not None]
-    drawings = [chart.lines("Loss", (train, test), levels=levels, y_label=_unit(record))]
+    drawings = [plot.lines("Loss", (train, test), levels=levels, y_label=_unit(record))]
     if record.classified:
         both = tuple(
             Series(f"{part} accuracy", epochs, record.column(f"{part}_accuracy"), i) for i, part in enumerate(_PARTS)
@@ -29,10 +29,10 @@ def of_run(record: Record, published: Sequence[Published] = ()) -> list[Drawing]
             for i, value in enumerate((p.train_accuracy, p.test_accuracy))
             if value is not None
         ]
-        drawings.append(chart.lines("Accuracy", both, levels=levels, share=True))
+        drawings.append(plot.lines("Accuracy", both, levels=levels, share=True))
     rates = record.column("learning_rate")
     if len({rate for rate in rates if rate == rate}) > 1:
-        drawings.append(chart.lines("Learning rate in force", (Series("learning rate", epochs, rates, 2),)))
+        drawings.append(plot.lines("Learning rate in force", (Series("learning rate", epochs, rates, 2),)))
     return drawings
 
 

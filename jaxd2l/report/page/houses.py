@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from jaxd2l.experiments.houses import Outcome
-from jaxd2l.report.page import chart
+from jaxd2l.report.chart import plot
+from jaxd2l.report.chart.svg import svg
 from jaxd2l.report.page.figures import amount, duration
 from jaxd2l.report.page.html import Markup, document, element, figure, join, note, paragraph, table
 from jaxd2l.report.page.run import shown_or_said
-from jaxd2l.report.page.svg import svg
 
 RANKED = 15
 
@@ -105,7 +105,7 @@ def _residuals(chosen: Outcome, price: np.ndarray | None) -> list[Markup]:
     if price is None:
         return [paragraph("The prices of the test rows are not known, so nothing can be said of them.")]
     rest = np.log(price) - np.log(chosen.test_price)
-    drawn = chart.points(
+    drawn = plot.points(
         "Residuals of the test rows",
         list(chosen.test_price),
         list(rest),

@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jaxd2l.recipes import RECIPES
-from jaxd2l.report.page import chart
-from jaxd2l.report.page.chart import Level, Series
-from jaxd2l.report.page.drawing import Drawing
+from jaxd2l.report.chart import plot
+from jaxd2l.report.chart.drawing import Drawing
+from jaxd2l.report.chart.plot import Level, Series
+from jaxd2l.report.chart.svg import svg
 from jaxd2l.report.page.figures import amount, duration, loss, share
 from jaxd2l.report.page.html import Markup, document, element, figure, paragraph, table
 from jaxd2l.report.page.run import shown_or_said
-from jaxd2l.report.page.svg import svg
 from jaxd2l.report.sweep import interval
 from jaxd2l.train import Published
 
@@ -75,7 +75,7 @@ def _chart(name: str, runs: Runs) -> Drawing:
         for p in _published(name)
         if classified and p.test_accuracy is not None
     ]
-    return chart.lines(f"{name}: {what}", series, levels=levels, share=classified)
+    return plot.lines(f"{name}: {what}", series, levels=levels, share=classified)
 
 
 def _figures(drawings: Sequence[Drawing]) -> Markup:

@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 
 from jaxd2l.cost import Cost
 from jaxd2l.data import Dataset
+from jaxd2l.report.chart.svg import svg
 from jaxd2l.report.inspection import Inspection
 from jaxd2l.report.page import answers, curves, inside
 from jaxd2l.report.page.figures import amount, duration, key_figures, loss, share
 from jaxd2l.report.page.html import Markup, document, element, figure, join, note, paragraph, table
-from jaxd2l.report.page.svg import svg
 from jaxd2l.report.record import Record
 from jaxd2l.train import Recipe
 
@@ -180,14 +180,14 @@ def _scope(known: Known) -> Markup:
 
 
 def _regression(found: Inspection, data: Dataset) -> list[Markup]:
-    from jaxd2l.report.page import chart
+    from jaxd2l.report.chart import plot
 
     predicted, true = found.outputs, data.test.y[: found.examples]
     if predicted is None or predicted.reshape(len(predicted), -1).shape[1] != 1:
         return [note("Outputs of more than one value are not drawn.")]
     flat = [float(v) for v in predicted.reshape(-1)]
     rest = [float(v) - p for v, p in zip(true.reshape(-1), flat, strict=True)]
-    drawn = chart.points("Residuals", flat, rest, x_label="predicted", y_label="true - predicted")
+    drawn = plot.points("Residuals", flat, rest, x_label="predicted", y_label="true - predicted")
     return [
         element(
             "div",

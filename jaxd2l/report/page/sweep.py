@@ -4,14 +4,14 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from jaxd2l.report.page import chart
-from jaxd2l.report.page.chart import Series
-from jaxd2l.report.page.drawing import Drawing
+from jaxd2l.report.chart import plot
+from jaxd2l.report.chart.drawing import Drawing
+from jaxd2l.report.chart.plot import Series
+from jaxd2l.report.chart.svg import svg
 from jaxd2l.report.page.figures import duration
 from jaxd2l.report.page.html import Markup, document, element, figure, note, paragraph, table
 from jaxd2l.report.page.run import shown_or_said
 from jaxd2l.report.page.style import SERIES
-from jaxd2l.report.page.svg import svg
 from jaxd2l.report.sweep import Interval
 
 
@@ -92,7 +92,7 @@ def curves_of_sweep(result: Mapping[str, Any]) -> list[Drawing]:
             values = [math.nan if value is None else float(value) for value in member[key]]
             series.append(Series(name, range(1, len(values) + 1), values, colour, thin=True))
         title = f"{recipe}: {'test accuracy' if classified else 'test loss'}"
-        drawings.append(chart.lines(title, series, share=classified))
+        drawings.append(plot.lines(title, series, share=classified))
     return drawings
 
 

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from jaxd2l.report.page.drawing import Bar, Dot, Drawing, Line, Mark, Point, Words, corners
+from jaxd2l.report.chart.drawing import Bar, Dot, Drawing, Line, Mark, Point, Words, corners
 from jaxd2l.report.page.style import LIGHT, SERIES
 
 _SMOOTH = 3

@@ -4,8 +4,8 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from jaxd2l.report.page.drawing import CHARACTER, Bar, Dot, Drawing, Line, Mark, Words, shortened
-from jaxd2l.report.page.scale import Scale, label, linear_ticks, scale_of, wants_log, whole_ticks
+from jaxd2l.report.chart.drawing import CHARACTER, Bar, Dot, Drawing, Line, Mark, Words, shortened
+from jaxd2l.report.chart.scale import Scale, label, linear_ticks, scale_of, wants_log, whole_ticks
 from jaxd2l.report.page.style import SERIES
 
 WIDTH = 420.0

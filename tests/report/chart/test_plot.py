@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from jaxd2l.report.page import chart
-from jaxd2l.report.page.chart import Level, Series
-from jaxd2l.report.page.drawing import Bar, Dot, Line, Words
-from jaxd2l.report.page.png import dashed, png
-from jaxd2l.report.page.scale import linear_ticks, log_ticks, scale_of, whole_ticks
-from jaxd2l.report.page.svg import svg
+from jaxd2l.report.chart import plot
+from jaxd2l.report.chart.drawing import Bar, Dot, Line, Words
+from jaxd2l.report.chart.plot import Level, Series
+from jaxd2l.report.chart.png import dashed, png
+from jaxd2l.report.chart.scale import linear_ticks, log_ticks, scale_of, whole_ticks
+from jaxd2l.report.chart.svg import svg
 
 ANY = st.floats(allow_nan=True, allow_infinity=True)
 
@@ -33,7 +33,7 @@ def coordinates(drawing):
 @given(st.lists(ANY, min_size=1, max_size=12), st.lists(ANY, max_size=3))
 def test_every_curve_of_any_values_stays_inside_its_drawing(values, published):
     levels = [Level(str(i), value, i) for i, value in enumerate(published)]
-    drawing = chart.lines("t", [Series("s", range(1, len(values) + 1), values, 0)], levels=levels)
+    drawing = plot.lines("t", [Series("s", range(1, len(values) + 1), values, 0)], levels=levels)
     for x, y in coordinates(drawing):
         assert 0 <= x <= drawing.width
         assert 0 <= y <= drawing.height
@@ -59,28 +59,28 @@ def test_ticks_are_round():
 
 
 def test_a_larger_value_is_drawn_higher_and_a_later_one_further_right():
-    drawing = chart.lines("t", [Series("s", range(1, 4), [1.0, 2.0, 3.0], 0)])
+    drawing = plot.lines("t", [Series("s", range(1, 4), [1.0, 2.0, 3.0], 0)])
     dots = [mark.at for mark in drawing.marks if isinstance(mark, Dot)][:3]
     assert [x for x, _ in dots] == sorted({x for x, _ in dots})
     assert [y for _, y in dots] == sorted({y for _, y in dots}, reverse=True)
 
 
 def test_a_missing_value_breaks_the_curve():
-    drawing = chart.lines("t", [Series("s", range(1, 6), [1.0, 2.0, math.nan, 3.0, 4.0], 0)])
+    drawing = plot.lines("t", [Series("s", range(1, 6), [1.0, 2.0, math.nan, 3.0, 4.0], 0)])
     pieces = [mark for mark in drawing.marks if isinstance(mark, Line) and mark.style == "line series-0"]
     assert [len(piece.points) for piece in pieces] == [2, 2, 2]  # the third is the legend's
 
 
 def test_values_far_apart_get_a_logarithmic_axis_and_its_name():
-    drawing = chart.lines("t", [Series("s", (1, 2), [1e-5, 1.0], 0)], y_label="loss")
+    drawing = plot.lines("t", [Series("s", (1, 2), [1e-5, 1.0], 0)], y_label="loss")
     assert "loss, logarithmic" in [mark.text for mark in drawing.marks if isinstance(mark, Words)]
-    linear = chart.lines("t", [Series("s", (1, 2), [-1.0, 1000.0], 0)], y_label="loss")
+    linear = plot.lines("t", [Series("s", (1, 2), [-1.0, 1000.0], 0)], y_label="loss")
     assert "loss" in [mark.text for mark in linear.marks if isinstance(mark, Words)]
 
 
 def test_published_figures_are_dashed_lines_across_the_plot_named_in_the_legend():
     levels = [Level("published (zh)", 0.5, 0), Level("published (en)", 0.7, 1)]
-    drawing = chart.lines("t", [Series("s", (1, 2), [0.4, 0.6], 0)], levels=levels)
+    drawing = plot.lines("t", [Series("s", (1, 2), [0.4, 0.6], 0)], levels=levels)
     drawn = [mark for mark in drawing.marks if isinstance(mark, Line) and mark.dash and "thin" in mark.style]
     assert len({mark.dash for mark in drawn}) == 2
     assert all(mark.points[1][0] - mark.points[0][0] > 300 for mark in drawn)
@@ -88,34 +88,34 @@ def test_published_figures_are_dashed_lines_across_the_plot_named_in_the_legend(
 
 
 def test_one_epoch_is_a_point():
-    drawing = chart.lines("t", [Series("s", (1,), [0.5], 0)])
+    drawing = plot.lines("t", [Series("s", (1,), [0.5], 0)])
     assert len([mark for mark in drawing.marks if isinstance(mark, Dot)]) == 2  # with the legend's
     svg(drawing)
 
 
 def test_bars_are_as_long_as_their_values():
-    drawing = chart.bars("t", ("a", "b", "c"), (0.25, 0.5, math.nan), ("1", "2", "3"))
+    drawing = plot.bars("t", ("a", "b", "c"), (0.25, 0.5, math.nan), ("1", "2", "3"))
     widths = [mark.width for mark in drawing.marks if isinstance(mark, Bar)]
     assert widths[1] == pytest.approx(2 * widths[0])
     assert widths[2] == 0
 
 
 def test_the_words_of_a_chart_say_its_values():
-    drawing = chart.lines("Loss", [Series("train", (1, 2), [2.0, 1.0], 0)], levels=[Level("zh", 0.469, 0)])
+    drawing = plot.lines("Loss", [Series("train", (1, 2), [2.0, 1.0], 0)], levels=[Level("zh", 0.469, 0)])
     root = ET.fromstring(svg(drawing))
     assert root.get("aria-label") == "Loss. train: 2 to 1; zh: 0.469."
     assert root[0].tag == "title"
 
 
 def test_names_in_an_svg_are_text():
-    drawing = chart.bars("</title><script>", ("<script>",), (1.0,), ("&",))
+    drawing = plot.bars("</title><script>", ("<script>",), (1.0,), ("&",))
     root = ET.fromstring(svg(drawing, standalone=True))
     assert not [e for e in root.iter() if e.tag.endswith("script")]
     assert "<script>" in [e.text for e in root.iter()]
 
 
 def test_the_png_shows_what_the_svg_shows():
-    drawing = chart.lines("t", [Series("s", range(1, 6), [1, 2, 3, 2, 1.0], 1)], levels=[Level("zh", 2.5, 0)])
+    drawing = plot.lines("t", [Series("s", range(1, 6), [1, 2, 3, 2, 1.0], 1)], levels=[Level("zh", 2.5, 0)])
     image = Image.open(io.BytesIO(png(drawing))).convert("RGB")
     assert image.width == 2 * (drawing.width + 20)
     assert image.height == 2 * math.ceil(drawing.height + 20)
@@ -144,5 +144,5 @@ def test_scales_hold_their_values_and_nothing_else_breaks_them():
 
 
 def test_numbers_in_the_svg_are_plain():
-    text = svg(chart.points("t", [1e5, 2e5], [0.1, -0.1], x_label="x", y_label="y"))
+    text = svg(plot.points("t", [1e5, 2e5], [0.1, -0.1], x_label="x", y_label="y"))
     assert not re.search(r'"(nan|inf|-?\d+(\.\d+)?e)', text)

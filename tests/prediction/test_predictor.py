@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from jaxd2l.data import Examples
+from jaxd2l.prediction.predictor import Predictor, stored_examples
 from jaxd2l.recipes import find
 from jaxd2l.train import evaluate, init_state, run_keys
-from jaxd2l.train.prediction import Predictor, stored_examples
 
 CLASSES = tuple("abcdefghij")
 

@@ -207,5 +207,5 @@ def _advice(found: tuple[int, ...], shape: tuple[int, ...]) -> str:
             return "; channels come last: images.transpose(0, 2, 3, 1)"
         if found[1:-1] == shape[:-1]:
             return f"; this network takes {shape[-1]} channels, not {found[-1]}"
-        return "; data.convert_picture resizes picture files"
+        return "; convert_picture resizes picture files"
     return ""

@@ -1,6 +1,6 @@
 """A drawing as SVG: inside a page, whose style it takes on, or as a file of its own."""
 
-from jaxd2l.report.page.drawing import Bar, Dot, Drawing, Line, Mark, Words, corners
+from jaxd2l.report.chart.drawing import Bar, Dot, Drawing, Line, Mark, Words, corners
 from jaxd2l.report.page.html import Markup, element
 from jaxd2l.report.page.style import CHART, variables
 

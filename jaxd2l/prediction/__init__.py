@@ -1,0 +1,20 @@
+"""Prediction: what a trained network says to examples that are none of its data set's.
+
+- `Predictor`: a network that answers any number of stored examples, compiled once
+- `convert_picture`, `Conversion`, `framing`, `Framing`: a picture file as one of them, and what was done to it
+- `load_predictor`: the network of a run's folder
+"""
+
+from jaxd2l.prediction.load import load_predictor
+from jaxd2l.prediction.picture import Conversion, Framing, convert_picture, framing
+from jaxd2l.prediction.predictor import Predictor, stored_examples
+
+__all__ = [
+    "Conversion",
+    "Framing",
+    "Predictor",
+    "convert_picture",
+    "framing",
+    "load_predictor",
+    "stored_examples",
+]

@@ -1,0 +1,1 @@
+"""Charts of our own: `plot` turns values into a `drawing` on a `scale`, which `svg` and `png` write."""
