@@ -131,7 +131,8 @@ pre{{overflow-x:auto;background:var(--raised);padding:.75rem;font-size:.85rem}}
 details summary{{cursor:pointer;padding:.3rem 0}}
 @media(max-width:600px){{table{{font-size:.84rem}}th,td{{padding:.25rem .4rem}}}}
 footer{{margin-top:3rem;font-size:.88rem}}
-@media print{{body{{max-width:none;padding:0;font-size:11pt}}nav,.skip{{display:none}}
+@media print{{body{{max-width:none;padding:0;font-size:11pt}}.charts{{grid-template-columns:1fr 1fr}}
+nav,.skip{{display:none}}
 .scroll{{overflow:visible}}td{{white-space:normal}}figure,tr,.figures div{{break-inside:avoid}}
 h2,h3{{break-after:avoid}}
 .matrix,.wide{{font-size:7pt}}*{{print-color-adjust:exact;-webkit-print-color-adjust:exact}}}}
