@@ -63,10 +63,10 @@ def wants_log(values: Sequence[float], ratio: float = 50.0) -> bool:
 def linear_ticks(low: float, high: float, count: int = 5) -> list[float]:
     """About `count` multiples of 1, 2 or 5 times a power of ten in [low, high]."""
     span = high - low
-    if not (math.isfinite(span) and span > 0):
-        return [low]
     raw = span / max(count, 1)
-    power = 10.0 ** math.floor(math.log10(raw)) if raw > 1e-300 else raw
+    if not (math.isfinite(span) and raw > max(1e-300, 1e-12 * abs(low))):  # nothing that floats could tell apart
+        return [low]
+    power = 10.0 ** math.floor(math.log10(raw))
     step = next((m * power for m in (1, 2, 5, 10) if m * power >= raw * 0.999), 10 * power)
     first = math.ceil(low / step - 1e-9)
     ticks = [round((first + i) * step, 12) if step > 1e-9 else (first + i) * step for i in range(4 * count + 4)]
