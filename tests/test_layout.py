@@ -76,7 +76,7 @@ import sys, jax
 before = dict(jax.config.values)
 import jaxd2l, jaxd2l.data, jaxd2l.nn, jaxd2l.nn.models, jaxd2l.train, jaxd2l.recipes
 assert dict(jax.config.values) == before
-heavy = ("tensorflow_datasets", "tensorflow", "matplotlib", "pandas", "safetensors", "orbax.checkpoint", "torch")
+heavy = ("tensorflow_datasets", "tensorflow", "matplotlib", "PIL", "pandas", "safetensors", "orbax.checkpoint", "torch")
 loaded = [name for name in heavy if name in sys.modules]
 assert not loaded, loaded
 """

@@ -5,14 +5,18 @@
 - `Rows`, `epoch_rows`, `ordered_rows`, `num_steps`: which rows make up each batch
 - `random_flip`, `random_crop`, `random_crop_and_flip`, `AUGMENTATIONS`: what training may change at random
 - `scale`, `resize`, `image_preparer`, `as_stored`: what happens to a batch inside the step
+- `open_data`, `from_folder`, `from_arrays`, `from_table`: a user's own; `UnreadableError`, `DataWarning`: what is wrong
+- `channel_statistics`: mean and deviation of each channel
 - `DataError`: data is not what it claims
 """
 
 from jaxd2l.data.augment import AUGMENTATIONS, Augment, random_crop, random_crop_and_flip, random_flip
 from jaxd2l.data.batches import Rows, epoch_rows, num_steps, ordered_rows
+from jaxd2l.data.channels import ChannelStatistics, channel_statistics
 from jaxd2l.data.datasets import load, shapes
 from jaxd2l.data.error import DataError
 from jaxd2l.data.examples import Dataset, Examples, check_examples, split
+from jaxd2l.data.own import DataWarning, UnreadableError, from_arrays, from_folder, from_table, open_data
 from jaxd2l.data.prepare import Prepare, as_stored, image_preparer, resize, scale
 from jaxd2l.data.sources import DATASETS
 
@@ -20,17 +24,25 @@ __all__ = [
     "AUGMENTATIONS",
     "DATASETS",
     "Augment",
+    "ChannelStatistics",
     "DataError",
+    "DataWarning",
     "Dataset",
     "Examples",
     "Prepare",
     "Rows",
+    "UnreadableError",
     "as_stored",
+    "channel_statistics",
     "check_examples",
     "epoch_rows",
+    "from_arrays",
+    "from_folder",
+    "from_table",
     "image_preparer",
     "load",
     "num_steps",
+    "open_data",
     "ordered_rows",
     "random_crop",
     "random_crop_and_flip",

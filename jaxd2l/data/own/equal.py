@@ -1,0 +1,52 @@
+"""Pictures that occur more than once, by the digest of their pixels."""
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from jaxd2l.data.own.pictures import shown
+
+
+def row_digests(images: np.ndarray) -> np.ndarray:
+    """SHA-256 of the pixels of each image, uint8 (n, 32)."""
+    digests = np.empty((len(images), 32), np.uint8)
+    for row, image in enumerate(images):
+        digests[row] = np.frombuffer(hashlib.sha256(np.ascontiguousarray(image)).digest(), np.uint8)
+    return digests
+
+
+def same_picture(digests: np.ndarray) -> np.ndarray:
+    """Number the different pictures: (n, 32) digests to (n,) integers that are equal where the digests are."""
+    return np.unique(np.ascontiguousarray(digests).view("V32").ravel(), return_inverse=True)[1]
+
+
+def equal_pictures(same: np.ndarray, labels: np.ndarray, in_test: np.ndarray, names: Sequence[str]) -> list[str]:
+    """Notes on pictures that make a result look better than it is, or contradict each other.
+
+    Args:
+        same: from `same_picture`.
+        labels: (n,).
+        in_test: bool (n,).
+        names: of the rows.
+
+    Returns:
+        At most one line for test pictures that the training part holds too, and one for pictures under two labels.
+    """
+    notes = []
+    leaked = np.flatnonzero(in_test & np.isin(same, same[~in_test]))
+    if leaked.size:
+        first = leaked[0]
+        twin = np.flatnonzero(~in_test & (same == same[first]))[0]
+        notes.append(
+            f"{leaked.size:,} of {int(in_test.sum()):,} test pictures are in the training part too, such as "
+            f"{shown(names[first])} = {shown(names[twin])}: the test accuracy is too high by them"
+        )
+    order = np.lexsort((labels, same))
+    two = np.flatnonzero((np.diff(same[order]) == 0) & (np.diff(labels[order]) != 0))
+    if two.size:
+        a, b = order[two[0]], order[two[0] + 1]
+        count = len(set(same[order[two]].tolist()))
+        pictures = "1 picture stands" if count == 1 else f"{count:,} pictures stand"
+        notes.append(f"{pictures} under two classes, such as {shown(names[a])} = {shown(names[b])}")
+    return notes

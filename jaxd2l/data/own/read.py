@@ -1,0 +1,164 @@
+"""A list of pictures to one array: in parallel, straight to the size asked for, kept for the next start."""
+
+import math
+import os
+import statistics
+import warnings
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import PIL
+
+from jaxd2l.data.error import DataError
+from jaxd2l.data.own import cache
+from jaxd2l.data.own.cache import Decoded
+from jaxd2l.data.own.decode import Header, UnreadablePictureError, decode, read_header
+from jaxd2l.data.own.equal import row_digests
+from jaxd2l.data.own.pictures import Pictures
+from jaxd2l.data.own.settings import Settings
+from jaxd2l.data.own.unreadable import UnreadableError, describe
+
+LARGEST_CHOSEN = 224  # pixels a side where the sizes differ: the largest input of the book's networks
+
+
+def read_pictures(pictures: Pictures, settings: Settings) -> Decoded:
+    """Decode every picture, or take them from the cache.
+
+    Args:
+        pictures: n of them, at least one.
+        settings: image size and channels are those of the pictures where they are None: the common size, or where
+            sizes differ a square with the median of the short sides, at most `LARGEST_CHOSEN`; grey where all are.
+
+    Returns:
+        The pictures that are readable, the same whatever the number of threads and whether the cache was used.
+
+    Raises:
+        DataError: the decoded pictures would not fit into half of this machine's memory.
+        UnreadableError: a picture cannot be read and `settings.skip_unreadable` is off, or none can be read.
+    """
+    asked = f"{settings.image_size} {settings.channels}"
+    file = cache.cache_file(pictures.root, asked) if settings.cache else None
+    states = (f"{name} {stamp}" for name, stamp in zip(pictures.names, pictures.stamps, strict=True))
+    valid_for = cache.fingerprint((pictures.root, asked, PIL.__version__, *states))
+    decoded = cache.load(file, valid_for) if file else None
+    fresh = decoded is None
+    if decoded is None:
+        with warnings.catch_warnings():  # Pillow's are about single files; this filter holds in the threads too
+            warnings.simplefilter("ignore")
+            decoded = _decode_all(pictures, settings)
+    elif settings.on_progress:
+        settings.on_progress(len(pictures.names), len(pictures.names))
+    _refuse_unreadable(pictures, decoded, settings)
+    if fresh and file:
+        cache.save(file, valid_for, decoded)
+    return decoded
+
+
+def in_threads[T](
+    function: Callable[[int], T], n: int, threads: int | None, on_progress: Callable[[int, int], None] | None = None
+) -> list[T]:
+    """`function(0), ..., function(n - 1)`; Pillow and hashlib let other threads run while they work."""
+    pool = ThreadPoolExecutor(threads or _cores())
+    results = []
+    try:
+        for result in pool.map(function, range(n)):
+            results.append(result)
+            if on_progress:
+                on_progress(len(results), n)
+    finally:
+        pool.shutdown(cancel_futures=True)  # an interrupt does not wait for the thousands that are left
+    return results
+
+
+def require_room(shape: tuple[int, int, int, int], where: str) -> None:
+    """Refuse what would not fit into half of the machine's memory: training keeps a copy on its device.
+
+    Raises:
+        DataError: naming the size and one that fits.
+    """
+    count, height, width, channels = shape
+    needed, room = math.prod(shape), _memory() // 2
+    if needed > room:
+        side = int((room / (count * channels)) ** 0.5)
+        raise DataError(
+            f"{where}: {count:,} pictures of {height} x {width} x {channels} bytes take {needed / 1e9:,.1f} GB, more "
+            f"than half of the memory; choose image_size={max(1, min(side, LARGEST_CHOSEN))} or less"
+        )
+
+
+def _decode_all(pictures: Pictures, settings: Settings) -> Decoded:
+    n = len(pictures.names)
+    height, width, channels = _shape(pictures, settings)
+    require_room((n, height, width, channels), pictures.name)
+    images = np.empty((n, height, width, channels), np.uint8)
+
+    def one(row: int) -> tuple[str, int | None]:
+        try:
+            with pictures.open(row) as file:
+                images[row], peak = decode(file, height, width, channels)
+            return "", peak
+        except (OSError, UnreadablePictureError) as error:
+            return _why(error), None
+
+    results = in_threads(one, n, settings.threads, settings.on_progress)
+    rows = np.flatnonzero([not reason for reason, _ in results])
+    unreadable = sorted((name, reason) for name, (reason, _) in zip(pictures.names, results, strict=True) if reason)
+    images = images if len(rows) == n else images[rows]
+    peaks = [peak for _, peak in results if peak is not None]
+    return Decoded(images, row_digests(images), rows, tuple(unreadable), max(peaks, default=None))
+
+
+def _shape(pictures: Pictures, settings: Settings) -> tuple[int, int, int]:
+    """Height, width and channels of the array; files are only looked at where they decide."""
+    if settings.image_size is not None and settings.channels is not None:
+        return settings.image_size, settings.image_size, settings.channels
+
+    def one(row: int) -> Header | None:
+        try:
+            with pictures.open(row) as file:
+                return read_header(file)
+        except (OSError, UnreadablePictureError):
+            return None  # decoding names it
+
+    headers = [header for header in in_threads(one, len(pictures.names), settings.threads) if header]
+    channels = settings.channels or (3 if any(header.colour for header in headers) else 1)
+    if settings.image_size is not None:
+        return settings.image_size, settings.image_size, channels
+    return (*_common_size(headers), channels)
+
+
+def _common_size(headers: Iterable[Header]) -> tuple[int, int]:
+    sizes = [(header.height, header.width) for header in headers]
+    if len(set(sizes)) == 1:
+        return sizes[0]
+    side = min(statistics.median_low([min(size) for size in sizes] or [1]), LARGEST_CHOSEN)
+    return side, side
+
+
+def _refuse_unreadable(pictures: Pictures, decoded: Decoded, settings: Settings) -> None:
+    found, n = decoded.unreadable, len(pictures.names)
+    if not found:
+        return
+    count = f"{pictures.name}: {len(found):,} of {n:,} pictures cannot be read"
+    if len(found) == n:
+        raise UnreadableError(f"{count}: {describe(found)}", found)
+    if not settings.skip_unreadable:
+        advice = "repair or remove them, or go on without them (skip_unreadable)"
+        raise UnreadableError(f"{count}: {describe(found)}; {advice}", found)
+
+
+def _why(error: Exception) -> str:
+    return error.strerror.lower() if isinstance(error, OSError) and error.strerror else str(error)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _memory() -> int:
+    """Bytes of memory of this machine; no bound where it does not say."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return 1 << 62

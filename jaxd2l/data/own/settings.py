@@ -1,0 +1,62 @@
+"""How a user's own data is read: one value for every source, checked once."""
+
+import dataclasses
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypedDict
+
+from jaxd2l.data.synthetic import LARGEST_SEED
+
+
+class DataWarning(UserWarning):
+    """What was found in a user's data and need not stop a run, in one line."""
+
+
+def warn(note: str) -> None:
+    """Say `note` as a Python warning, which a notebook shows and a test can turn into an error."""
+    warnings.warn(note, DataWarning, skip_file_prefixes=(str(Path(__file__).parent),))
+
+
+class Options(TypedDict, total=False):
+    """The keywords of `open_data`, for the functions that hand them on."""
+
+    image_size: int | None
+    channels: int | None
+    test_fraction: float
+    seed: int
+    skip_unreadable: bool
+    cache: bool
+    on_progress: Callable[[int, int], None] | None
+    on_note: Callable[[str], None]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Settings:
+    """See `open_data`; `threads` decode, None for one a core."""
+
+    image_size: int | None = None
+    channels: int | None = None
+    test_fraction: float = 0.2
+    seed: int = 0
+    skip_unreadable: bool = False
+    cache: bool = True
+    on_progress: Callable[[int, int], None] | None = None
+    on_note: Callable[[str], None] = warn
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what no data can be read with.
+
+        Raises:
+            ValueError: naming the setting, what it holds and what it may hold.
+        """
+        size = self.image_size
+        if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 1):
+            raise ValueError(f"image_size is a whole number of pixels a side, at least 1, got {size!r}")
+        if self.channels not in (None, 1, 3) or isinstance(self.channels, bool):
+            raise ValueError(f"channels must be 1 (grey) or 3 (colour), got {self.channels!r}")
+        if not isinstance(self.test_fraction, int | float) or not 0 < self.test_fraction < 1:
+            raise ValueError(f"test_fraction is the share held out, between 0 and 1, got {self.test_fraction!r}")
+        if isinstance(self.seed, bool) or not isinstance(self.seed, int) or not 0 <= self.seed <= LARGEST_SEED:
+            raise ValueError(f"seed must be in [0, {LARGEST_SEED}], got {self.seed!r}")

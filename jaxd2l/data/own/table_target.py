@@ -1,0 +1,177 @@
+"""A table with a target column to a data set: classes or numbers, the transform fitted on the training rows alone."""
+
+from collections.abc import Callable, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import numpy as np
+
+from jaxd2l.data.error import DataError
+from jaxd2l.data.examples import Dataset, Examples, check_examples
+from jaxd2l.data.own.assemble import digests_of
+from jaxd2l.data.own.divide import draw_test_rows
+from jaxd2l.data.own.pictures import check_class_name, check_classes, rank, some
+from jaxd2l.data.own.settings import Settings, warn
+from jaxd2l.data.table import Table, apply_table, fit_table, read_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MOST_NUMBERED_CLASSES = 20
+Task = Literal["classification", "regression"]
+
+
+class TableDataset(NamedTuple):
+    """A data set made of a table, and how further rows are turned into inputs.
+
+    Attributes:
+        dataset: x float32 (n, d); y int32 labels (n,), or float32 (n, 1) and no classes for regression.
+        table: fitted on the training rows; `apply_table(table, frame).x` are the inputs of other rows.
+        target: the column to predict.
+    """
+
+    dataset: Dataset
+    table: Table
+    target: str
+
+
+def from_table(
+    table: "str | PathLike[str] | pd.DataFrame",
+    target: str,
+    *,
+    task: Task | None = None,
+    test: "str | PathLike[str] | pd.DataFrame | None" = None,
+    test_fraction: float = 0.2,
+    seed: int = 0,
+    limit: float = float("inf"),
+    on_note: Callable[[str], None] = warn,
+) -> TableDataset:
+    """Make a data set of a table.
+
+    Args:
+        table: a CSV (see `read_table`) or a frame.
+        target: the column to predict; the others are features.
+        task: None reads it off the target: text, truth values and whole numbers of at most `MOST_NUMBERED_CLASSES`
+            different values are classes, other numbers are a regression.
+        test: the rows to judge by; None holds a share of the rows out, of each class for classes.
+        test_fraction: that share.
+        seed: decides which rows those are.
+        limit: see `fit_table`.
+        on_note: called with each line that a user should know; by default a `DataWarning`.
+
+    Raises:
+        ValueError: a setting out of range.
+        DataError: no such column, a missing target, text for a regression, nearly as many classes as rows, and what
+            `read_table`, `fit_table` and `apply_table` refuse.
+        OSError: the file cannot be read.
+    """
+    settings = Settings(test_fraction=test_fraction, seed=seed, on_note=on_note)
+    if task not in (None, "classification", "regression"):
+        raise ValueError(f"task must be 'classification', 'regression' or None, got {task!r}")
+    name = "table" if _is_frame(table) else Path(table).stem  # type: ignore[arg-type]
+    frames = [_frame(part) for part in (table, *([] if test is None else [test]))]
+    values = [_target(frame, target, name) for frame in frames]
+    classify = _is_classes(values[0]) if task is None else task == "classification"
+    if classify:
+        ys, classes = _labels(values, f"{name}: target {target}")
+    else:
+        ys, classes = [_numbers(part, f"{name}: target {target}") for part in values], ()
+    if len(frames) == 1:
+        frames, ys = _drawn(frames[0], ys[0], classes, settings)
+    elif classify:
+        in_test = np.repeat([False, True], [len(y) for y in ys])
+        for note in check_classes(classes, np.concatenate(ys), in_test, name):
+            on_note(f"{name}: {note}")
+    features = [frame.drop(columns=[target]) for frame in frames]
+    fitted = fit_table(features[0], limit=limit)
+    parts = []
+    for frame, y, what in zip(features, ys, ("training", "test"), strict=True):
+        rows = apply_table(fitted, frame)
+        parts.append(check_examples(Examples(rows.x, y), len(classes) or None, f"{name} {what} part"))
+        if rows.unseen:
+            counts = some(f"{column} ({n:,} rows)" for column, n in rows.unseen.items())
+            on_note(f"{name}: the {what} part has categories that no training row has, in {counts}")
+    for note in fitted.notes:
+        on_note(f"{name}: {note}")
+    dataset = Dataset(name, parts[0], parts[1], classes, digests_of(parts, classes))
+    return TableDataset(dataset, fitted, target)
+
+
+def _is_frame(table: object) -> bool:
+    return hasattr(table, "columns")
+
+
+def _frame(table: "str | PathLike[str] | pd.DataFrame") -> "pd.DataFrame":
+    return table if _is_frame(table) else read_table(Path(table))  # type: ignore[arg-type,return-value]
+
+
+def _target(frame: "pd.DataFrame", target: str, name: str) -> np.ndarray:
+    """The target as objects, none of them missing."""
+    if target not in frame.columns:
+        raise DataError(f"{name}: no column {target!r} to predict; the columns are {some(map(str, frame.columns))}")
+    gone = np.flatnonzero(frame[target].isna().to_numpy(bool))
+    if gone.size:
+        raise DataError(f"{name}: target {target} is missing at row {gone[0] + 1} ({gone.size} such rows); remove them")
+    return frame[target].to_numpy(object)
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, bool | np.bool_):
+        return None
+    try:
+        return float(str(value))
+    except ValueError:
+        return None
+
+
+def _is_classes(values: np.ndarray) -> bool:
+    numbers = [_number(value) for value in values]
+    if any(number is None for number in numbers):
+        return True
+    return all(number == round(number) for number in numbers if number is not None and np.isfinite(number)) and (
+        len(set(numbers)) <= MOST_NUMBERED_CLASSES
+    )
+
+
+def _labels(values: Sequence[np.ndarray], what: str) -> tuple[list[np.ndarray], tuple[str, ...]]:
+    """int32 labels and the classes of all parts: sorted as numbers where all are, else as text."""
+    texts = [[str(value).strip() for value in part] for part in values]
+    different = set().union(*texts)
+    if len(different) > max(2, len(texts[0]) // 2):
+        raise DataError(
+            f"{what} has {len(different):,} different values in {len(texts[0]):,} rows; those are no classes"
+        )
+    if len(different) < 2:
+        raise DataError(f"{what} is {min(different)} in every row; at least two classes are needed to tell apart")
+    for text in different:
+        check_class_name(text, what)
+    numbered = all(_number(text) is not None for text in different)
+    classes = tuple(sorted(different, key=lambda text: (_number(text) if numbered else 0.0, text)))
+    place = {text: label for label, text in enumerate(classes)}
+    return [np.array([place[text] for text in part], np.int32) for part in texts], classes
+
+
+def _numbers(values: np.ndarray, what: str) -> np.ndarray:
+    """float32 (n, 1)."""
+    numbers = [_number(value) for value in values]
+    for row, (value, number) in enumerate(zip(values, numbers, strict=True), 1):
+        if number is None or not abs(number) <= float(np.finfo(np.float32).max):
+            raise DataError(f"{what} is {str(value)!r} at row {row}, expected a finite number")
+    return np.array(numbers, np.float32)[:, np.newaxis]
+
+
+def _drawn(
+    frame: "pd.DataFrame", y: np.ndarray, classes: tuple[str, ...], settings: Settings
+) -> tuple[list["pd.DataFrame"], list[np.ndarray]]:
+    """Training and test rows in file order."""
+    names = [f"row {row}" for row in range(len(y))]
+    if classes:
+        in_test = draw_test_rows(y, names, classes, settings.test_fraction, settings.seed, np.arange(len(y)))
+    elif len(y) < 2:
+        raise DataError("the table has one row; at least two are needed, one for each part")
+    else:
+        held = max(1, min(round(settings.test_fraction * len(y)), len(y) - 1))
+        in_test = np.zeros(len(y), bool)
+        in_test[sorted(range(len(y)), key=lambda row: rank(names[row], settings.seed))[:held]] = True
+    return [frame[~in_test], frame[in_test]], [y[~in_test], y[in_test]]

@@ -1,0 +1,25 @@
+"""Pictures that cannot be read: all of them for a program, the first ten for a reader."""
+
+from jaxd2l.data.error import DataError
+from jaxd2l.data.own.pictures import shown
+
+_LISTED = 10
+
+
+class UnreadableError(DataError):
+    """Pictures that cannot be read.
+
+    Attributes:
+        files: name and reason of each; the message lists ten.
+    """
+
+    def __init__(self, message: str, files: tuple[tuple[str, str], ...]) -> None:
+        super().__init__(message)
+        self.files = files
+
+
+def describe(unreadable: tuple[tuple[str, str], ...]) -> str:
+    """The first ten of them with their reasons, and how many more."""
+    listed = "; ".join(f"{shown(name)} ({reason})" for name, reason in unreadable[:_LISTED])
+    more = len(unreadable) - _LISTED
+    return listed + (f" and {more} more" if more > 0 else "")
