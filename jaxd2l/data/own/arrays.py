@@ -47,6 +47,8 @@ def from_arrays(
     if (x_test is None) != (y_test is None):
         raise DataError(f"{name}: one of x_test and y_test is missing; give both, or neither to have a part drawn")
     given = [("x_train", x_train), ("y_train", y_train), ("x_test", x_test), ("y_test", y_test)]
+    if missing := [what for what, value in given[:2] if value is None]:
+        raise DataError(f"{name}: {some(missing)} is missing; give pictures and their labels")
     return dataset_of([(what, value) for what, value in given if value is not None], classes, name, settings)
 
 
@@ -82,7 +84,8 @@ def _labels(y: np.ndarray, n: int, what: str) -> np.ndarray:
     if y.dtype.kind == "O" and all(isinstance(label, str) for label in y):
         return y.astype(str)
     if y.dtype.kind not in "biuU":
-        raise DataError(f"{what} is {y.dtype}, expected class labels: whole numbers of an integer type, or text")
+        hint = "; y.astype(int) where they are whole numbers" if y.dtype.kind == "f" else ""
+        raise DataError(f"{what} is {y.dtype}, expected class labels of an integer type, or text{hint}")
     return y
 
 
@@ -92,6 +95,8 @@ def _numbered(
     """Labels as int32, and the name of each."""
     if len({y.dtype.kind == "U" for y in labels}) > 1:
         raise DataError(f"{name}: labels are text in one part and numbers in the other; make them alike")
+    if isinstance(classes, str) or any(not isinstance(label, str) for label in classes or ()):
+        raise DataError(f"{name}: classes is {classes!r:.60}, expected a list of text, one for each label")
     every = np.concatenate(labels)
     if every.dtype.kind == "U":
         names = sorted(set(every.tolist())) if classes is None else list(classes)
@@ -103,17 +108,18 @@ def _numbered(
         lowest, highest = int(every.min()), int(every.max())
         count = highest + 1 if classes is None else len(classes)
         if lowest < 0 or highest >= count or highest >= np.iinfo(np.int32).max:
-            raise DataError(f"{name}: labels run from {lowest} to {highest}, expected 0 to {count - 1}")
+            last = "0 and up" if classes is None else f"0 to {count - 1}"
+            raise DataError(f"{name}: labels run from {lowest} to {highest}, expected {last}")
         present = len(np.unique(every))
         if classes is None and 2 * present < count:
             raise DataError(
                 f"{name}: {present} different labels run up to {highest}; number the classes from 0, as "
                 "np.unique(y, return_inverse=True)[1] does"
             )
-        names = [str(k) for k in range(count)] if classes is None else [str(label) for label in classes]
-        if absent := sorted(set(range(count)) - set(every.tolist())):
-            settings.on_note(f"{name}: no example of class {some(names[k] for k in absent)}")
+        names = [str(k) for k in range(count)] if classes is None else list(classes)
         labels = [y.astype(np.int32) for y in labels]
+    if absent := sorted(set(range(len(names))) - set(np.concatenate(labels).tolist())):
+        settings.on_note(f"{name}: no example of class {some(names[k] for k in absent)}")
     for label in names:
         check_class_name(label, name)
     if len(set(names)) < len(names):

@@ -45,7 +45,7 @@ def assemble(
     notes = check_classes(present_names, dense, in_test, name)
     same = same_picture(digests)
     if in_test is None:
-        in_test = draw_test_rows(dense, row_names, present_names, settings.test_fraction, settings.seed, same)
+        in_test = draw_test_rows(dense, row_names, present_names, settings.test_fraction, settings.seed, same, name)
         parts = [Examples(parts[0].x[rows], parts[0].y[rows]) for rows in (~in_test, in_test)]
     for note in (*notes, *equal_pictures(same, labels, in_test, row_names)):
         settings.on_note(f"{name}: {note}")

@@ -157,7 +157,7 @@ def _reason(error: Exception) -> UnreadablePictureError:
         return error
     if isinstance(error, Image.UnidentifiedImageError):
         return UnreadablePictureError("not a picture")
-    if isinstance(error, Image.DecompressionBombError):
+    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
         return UnreadablePictureError(f"more than {MOST_PIXELS / 1e6:.0f} million pixels")
     if isinstance(error, OSError) and error.strerror:
         return UnreadablePictureError(error.strerror.lower())

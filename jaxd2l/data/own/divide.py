@@ -9,7 +9,13 @@ from jaxd2l.data.own.pictures import rank, some
 
 
 def draw_test_rows(
-    labels: np.ndarray, names: Sequence[str], classes: Sequence[str], fraction: float, seed: int, same: np.ndarray
+    labels: np.ndarray,
+    names: Sequence[str],
+    classes: Sequence[str],
+    fraction: float,
+    seed: int,
+    same: np.ndarray,
+    where: str,
 ) -> np.ndarray:
     """Draw a share of each class for the test part, at least one row of each class in each part.
 
@@ -21,6 +27,8 @@ def draw_test_rows(
         seed: another seed, another draw.
         same: (n,) integers, equal for rows that must stay on one side because they are the same picture. Where that
             does not come out even, fewer are held out.
+
+        where: names the data in messages.
 
     Returns:
         bool (n,), True in the test part.
@@ -47,7 +55,7 @@ def draw_test_rows(
     held, kept = np.bincount(labels[in_test], minlength=k), np.bincount(labels[~in_test], minlength=k)
     if lacking := [name for name, a, b in zip(classes, held, kept, strict=True) if not (a and b)]:
         raise DataError(
-            f"class {some(lacking)} has fewer than two different examples, one for each part; add some, or give a "
-            "training and a test part yourself"
+            f"{where}: fewer than two different examples of class {some(lacking)}, one for each part; add some, or "
+            "give a training and a test part yourself"
         )
     return in_test

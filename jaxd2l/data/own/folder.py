@@ -15,7 +15,7 @@ from typing import BinaryIO
 import numpy as np
 
 from jaxd2l.data.error import DataError
-from jaxd2l.data.own.pictures import Pictures, check_class_name, rank, shown, some
+from jaxd2l.data.own.pictures import Pictures, check_class_name, counted, rank, shown, some
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".dib", ".webp", ".gif")
 KINDS = "PNG, JPEG, BMP, WebP, GIF"
@@ -150,7 +150,7 @@ def _parts(folder: Path, folders: list[str], pictures: int) -> tuple[list[tuple[
     named = [name for name in (train, test, validation) if name is not None]
     rest = [name for name in folders if name not in named]
     labelled = [name for name in named if _inside(folder / name)[0]]
-    notes = [f"{pictures} pictures beside the class folders are not read"] if pictures and folders else []
+    notes = [f"{counted(pictures, 'picture')} beside the class folders not read"] if pictures and folders else []
     if train not in labelled or (rest and len(labelled) < 2):
         if named and not rest:  # never two classes called train and test
             missing = "no train/ beside it" if train is None else f"no class folder in {train}/"
@@ -180,5 +180,5 @@ def _no_class(folder: Path, pictures: int) -> DataError:
         return DataError(f"{folder}: prepared by tensorflow-datasets; write tfds:{folder}")
     if pictures:
         advice = "put those of each class into a folder of its own, or list them in a CSV of file,label"
-        return DataError(f"{folder}: {pictures} pictures but no class folder; {advice}")
+        return DataError(f"{folder}: {counted(pictures, 'picture')} but no class folder; {advice}")
     return DataError(f"{folder}: no class folder with pictures ({KINDS}); see docs/own_data.md for the layouts")

@@ -1,7 +1,6 @@
 """A `.npz` of arrays, in the layout of Keras' `mnist.npz` or of MedMNIST."""
 
 import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -30,25 +29,33 @@ def from_npz(path: Path, settings: Settings) -> Dataset:
         DataError: no such archive, damaged, arrays missing or of pickled objects, and what `from_arrays` refuses.
         OSError: the file cannot be read.
     """
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise DataError(f"{path}: a single array; write x_train, y_train, x_test and y_test with np.savez")
-            names = archive.files
-            wanted = _layout(path, names)
-            arrays = {name: archive[name] for name in (*wanted, *(["classes"] if "classes" in names else []))}
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise DataError(f"{path}: a damaged .npz ({error}); copy or write it again") from None
-    except ValueError as error:
-        if isinstance(error, DataError):
+    with path.open("rb") as file:
+        if not zipfile.is_zipfile(file):
+            file.seek(0)
+            single = file.read(6) == b"\x93NUMPY"
+            what = "a single array" if single else "not a .npz, or a damaged one"
+            raise DataError(f"{path}: {what}; write x_train, y_train, x_test and y_test with np.savez")
+        file.seek(0)
+        try:
+            with np.load(file, allow_pickle=False) as archive:
+                names = archive.files
+                wanted = _layout(path, names)
+                arrays = {name: archive[name] for name in (*wanted, *(["classes"] if "classes" in names else []))}
+        except DataError:
             raise
-        what = "arrays of Python objects, which are never read" if "allow_pickle" in str(error) else str(error)
-        raise DataError(f"{path}: {what}; write plain arrays with np.savez") from None
+        except MemoryError:
+            raise DataError(f"{path}: the arrays do not fit into memory") from None
+        except Exception as error:  # damage makes zipfile, zlib and NumPy raise nearly everything
+            objects = "allow_pickle" in str(error)
+            what = "arrays of Python objects, which are never read" if objects else f"damaged ({error})"
+            raise DataError(f"{path}: {what}; write plain arrays with np.savez") from None
     if unread := [name for name in names if name not in arrays]:
         settings.on_note(f"{path.stem}: {some(unread)} is not read")
     classes = arrays.pop("classes", None)
-    if classes is not None and (classes.ndim != 1 or classes.dtype.kind != "U"):
-        raise DataError(f"{path}: classes is {classes.dtype} {classes.shape}, expected one text a class")
+    if classes is not None and not (
+        isinstance(classes, np.ndarray) and classes.ndim == 1 and classes.dtype.kind == "U"
+    ):
+        raise DataError(f"{path}: classes is {classes!r:.60}, expected one text a class")
     return dataset_of(
         [(name, arrays[name]) for name in wanted], None if classes is None else classes.tolist(), path.stem, settings
     )

@@ -57,6 +57,11 @@ def some(items: Iterable[str], most: int = 5) -> str:
     return ", ".join(found[:most]) + (f" and {len(found) - most} more" if len(found) > most else "")
 
 
+def counted(n: int, noun: str) -> str:
+    """`1 picture`, `2,000 pictures`."""
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
 def check_class_name(name: str, where: str) -> None:
     """Refuse a class whose name cannot travel with the run.
 

@@ -78,7 +78,7 @@ def from_table(
     else:
         ys, classes = [_numbers(part, f"{name}: target {target}") for part in values], ()
     if len(frames) == 1:
-        frames, ys = _drawn(frames[0], ys[0], classes, settings)
+        frames, ys = _drawn(frames[0], ys[0], classes, settings, name)
     elif classify:
         in_test = np.repeat([False, True], [len(y) for y in ys])
         for note in check_classes(classes, np.concatenate(ys), in_test, name):
@@ -126,12 +126,11 @@ def _number(value: object) -> float | None:
 
 
 def _is_classes(values: np.ndarray) -> bool:
-    numbers = [_number(value) for value in values]
-    if any(number is None for number in numbers):
+    numbers = {_number(value) for value in values}
+    if None in numbers:
         return True
-    return all(number == round(number) for number in numbers if number is not None and np.isfinite(number)) and (
-        len(set(numbers)) <= MOST_NUMBERED_CLASSES
-    )
+    whole = all(number.is_integer() for number in numbers if number is not None)
+    return whole and len(numbers) <= MOST_NUMBERED_CLASSES
 
 
 def _labels(values: Sequence[np.ndarray], what: str) -> tuple[list[np.ndarray], tuple[str, ...]]:
@@ -162,14 +161,14 @@ def _numbers(values: np.ndarray, what: str) -> np.ndarray:
 
 
 def _drawn(
-    frame: "pd.DataFrame", y: np.ndarray, classes: tuple[str, ...], settings: Settings
+    frame: "pd.DataFrame", y: np.ndarray, classes: tuple[str, ...], settings: Settings, name: str
 ) -> tuple[list["pd.DataFrame"], list[np.ndarray]]:
     """Training and test rows in file order."""
     names = [f"row {row}" for row in range(len(y))]
     if classes:
-        in_test = draw_test_rows(y, names, classes, settings.test_fraction, settings.seed, np.arange(len(y)))
+        in_test = draw_test_rows(y, names, classes, settings.test_fraction, settings.seed, np.arange(len(y)), name)
     elif len(y) < 2:
-        raise DataError("the table has one row; at least two are needed, one for each part")
+        raise DataError(f"{name}: the table has one row; at least two are needed, one for each part")
     else:
         held = max(1, min(round(settings.test_fraction * len(y)), len(y) - 1))
         in_test = np.zeros(len(y), bool)

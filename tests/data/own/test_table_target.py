@@ -1,0 +1,113 @@
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.datasets import load_iris
+
+from jaxd2l import data
+from jaxd2l.data import DataError
+from jaxd2l.data.table import apply_table, fit_table
+
+BUNCH = load_iris(as_frame=True)
+IRIS = BUNCH.frame.drop(columns="target").assign(kind=BUNCH.target_names[BUNCH.target])
+WIDTH = "petal width (cm)"
+
+
+def test_text_is_classified_and_numbers_are_a_regression():
+    found, table, target = data.from_table(IRIS, "kind")
+    assert target == "kind"
+    assert found.classes == ("setosa", "versicolor", "virginica")
+    assert np.bincount(found.train.y).tolist() == [40, 40, 40]
+    assert np.bincount(found.test.y).tolist() == [10, 10, 10]
+    assert found.train.x.shape == (120, len(table.names)) == (120, 4)
+    found, _, _ = data.from_table(IRIS, WIDTH)
+    assert found.classes == ()
+    assert found.train.y.shape == (120, 1)
+    assert found.train.y.dtype == np.float32
+
+
+@pytest.mark.parametrize("different", [2, 20, 21])
+def test_few_whole_numbers_are_classes(different):
+    frame = pd.DataFrame({"x": np.arange(100.0), "t": 5 * (np.arange(100) % different)})
+    found = data.from_table(frame, "t").dataset
+    assert len(found.classes) == (different if different <= 20 else 0)
+    if found.classes:
+        assert found.classes == tuple(str(5 * k) for k in range(different))  # 5 before 10
+    assert data.from_table(frame, "t", task="regression").dataset.classes == ()
+
+
+def test_truth_values_are_classes():
+    frame = pd.DataFrame({"x": np.arange(10.0), "t": np.arange(10) > 4})
+    assert data.from_table(frame, "t").dataset.classes == ("False", "True")
+
+
+def test_nothing_of_the_test_rows_reaches_the_transform():
+    frame = IRIS.assign(row=np.arange(150.0))
+    first = data.from_table(frame, "kind", seed=3)
+    rows = apply_table(first.table, frame.drop(columns="kind")).x
+    is_test = np.array([(rows[i] == first.dataset.test.x).all(1).any() for i in range(150)])
+    assert is_test.sum() == 30
+    assert first.table == fit_table(frame[~is_test].drop(columns="kind"))
+    spoiled = frame.copy()
+    spoiled.loc[is_test, ["row", WIDTH]] = 1e6
+    second = data.from_table(spoiled, "kind", seed=3)
+    assert second.table == first.table
+    np.testing.assert_array_equal(second.dataset.train.x, first.dataset.train.x)
+
+
+def test_rows_and_targets_stay_together():
+    frame = pd.DataFrame({"x": np.arange(100.0), "t": np.arange(100) * 0.5})
+    found, table, _ = data.from_table(frame, "t", test_fraction=0.3)
+    (number,) = table.numeric
+    for part, n in ((found.train, 70), (found.test, 30)):
+        assert part.x.shape == (n, 1)
+        np.testing.assert_allclose(number.mean + part.x * number.scale, 2 * part.y, atol=1e-4)
+
+
+def test_a_csv_and_its_frame_are_the_same(tmp_path):
+    IRIS.to_csv(tmp_path / "iris.csv", index=False)
+    found = data.from_table(tmp_path / "iris.csv", "kind").dataset
+    assert found.name == "iris"
+    assert found.sha256 == data.from_table(IRIS, "kind").dataset.sha256
+
+
+def test_a_test_table_is_judged_by():
+    notes = []
+    train, test = IRIS[::2].assign(place="garden"), IRIS[1::2].assign(place="meadow")
+    train.loc[train.index[::3], "place"] = "wood"
+    found = data.from_table(train, "kind", test=test, on_note=notes.append).dataset
+    assert (len(found.train.x), len(found.test.x)) == (75, 75)
+    assert notes == ["table: the test part has categories that no training row has, in place (75 rows)"]
+    with pytest.raises(DataError, match="class rose has examples in the test part but none in the training part"):
+        data.from_table(train, "kind", test=test.assign(kind="rose"))
+
+
+@pytest.mark.parametrize(
+    ("frame", "options", "message"),
+    [
+        (IRIS, {"target": "nothing"}, "no column 'nothing' to predict; the columns are sepal length"),
+        (IRIS.assign(kind=IRIS.kind.where(IRIS.index != 4)), {}, "target kind is missing at row 5"),
+        (IRIS, {"task": "regression"}, "target kind is 'setosa' at row 1, expected a finite number"),
+        (IRIS.assign(kind=range(150)), {"task": "classification"}, "150 different values in 150 rows"),
+        (
+            IRIS.assign(kind=[f"id{i}" for i in range(150)]),
+            {},
+            "150 different values in 150 rows; those are no classes",
+        ),
+        (IRIS.assign(kind="a"), {}, "is a in every row"),
+        (IRIS.assign(kind=[1e39, *range(149)]), {}, r"is '1e\+39' at row 1, expected a finite number"),
+        (IRIS.assign(kind=[float("inf"), *range(149)]), {}, "is 'inf' at row 1"),
+        (IRIS[["kind"]], {}, "no usable column"),
+        (IRIS[:1].assign(kind=0.5), {}, "one row; at least two are needed"),
+        (IRIS.assign(kind=["a", *"b" * 149]), {}, "fewer than two different examples of class a"),
+    ],
+)
+def test_a_table_that_cannot_be_learned_from_is_refused(frame, options, message):
+    with pytest.raises(DataError, match=message):
+        data.from_table(frame, **{"target": "kind", **options})
+
+
+def test_a_setting_out_of_range_is_named():
+    with pytest.raises(ValueError, match="task must be"):
+        data.from_table(IRIS, "kind", task="ranking")
+    with pytest.raises(ValueError, match="test_fraction"):
+        data.from_table(IRIS, "kind", test_fraction=1.5)
