@@ -34,7 +34,7 @@ def list_tfds(folder: Path) -> Pictures:
         raise DataError(f"{folder}: no dataset_info.json in it{hint}")
     try:
         builder = tfds.builder_from_directory(folder)
-        features = dict(builder.info.features)
+        features = dict(sorted(builder.info.features.items()))
         splits = list(builder.info.splits)
     except Exception as error:
         raise DataError(f"{folder}: not a prepared data set ({_first_line(error)}); prepare it again") from error
