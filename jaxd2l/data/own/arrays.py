@@ -59,7 +59,7 @@ def dataset_of(
     arrays = [(what, _array(value, f"{name}: {what}")) for what, value in named]
     images = image_bytes(arrays[::2], name, settings)
     labels = [_labels(y, len(x), f"{name}: {what}") for (what, y), x in zip(arrays[1::2], images, strict=True)]
-    labels, names = _numbered(labels, classes, name, settings)
+    labels, names = _numbered(labels, classes, name)
     parts = [Examples(x, y) for x, y in zip(images, labels, strict=True)]
     rows = [f"{part} row {i}" for part, x in zip(("training", "test"), images, strict=False) for i in range(len(x))]
     return assemble(name, parts, names, rows, settings)
@@ -90,7 +90,7 @@ def _labels(y: np.ndarray, n: int, what: str) -> np.ndarray:
 
 
 def _numbered(
-    labels: list[np.ndarray], classes: Sequence[str] | None, name: str, settings: Settings
+    labels: list[np.ndarray], classes: Sequence[str] | None, name: str
 ) -> tuple[list[np.ndarray], tuple[str, ...]]:
     """Labels as int32, and the name of each."""
     if len({y.dtype.kind == "U" for y in labels}) > 1:
@@ -118,8 +118,6 @@ def _numbered(
             )
         names = [str(k) for k in range(count)] if classes is None else list(classes)
         labels = [y.astype(np.int32) for y in labels]
-    if absent := sorted(set(range(len(names))) - set(np.concatenate(labels).tolist())):
-        settings.on_note(f"{name}: no example of class {some(names[k] for k in absent)}")
     for label in names:
         check_class_name(label, name)
     if len(set(names)) < len(names):

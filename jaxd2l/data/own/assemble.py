@@ -8,7 +8,7 @@ import numpy as np
 from jaxd2l.data.examples import Dataset, Examples, check_examples
 from jaxd2l.data.own.divide import draw_test_rows
 from jaxd2l.data.own.equal import equal_pictures, row_digests, same_picture
-from jaxd2l.data.own.pictures import check_classes
+from jaxd2l.data.own.pictures import check_classes, some
 from jaxd2l.data.own.settings import Settings
 
 
@@ -43,6 +43,8 @@ def assemble(
     present_names = [classes[label] for label in present]
     in_test = np.repeat([False, True], [len(part.y) for part in parts]) if len(parts) == 2 else None
     notes = check_classes(present_names, dense, in_test, name)
+    if absent := [classes[label] for label in np.setdiff1d(np.arange(len(classes)), present)]:
+        notes.append(f"no example of class {some(absent)}")
     same = same_picture(digests)
     if in_test is None:
         in_test = draw_test_rows(dense, row_names, present_names, settings.test_fraction, settings.seed, same, name)

@@ -119,6 +119,19 @@ def test_of_16_bits_the_upper_8_remain():
     assert decode(encoded(GREY, "PNG"), 5, 7, 1)[1] is None
 
 
+@pytest.mark.parametrize(("colour_type", "bands"), [(2, 3), (4, 2), (6, 4)])
+def test_of_16_bits_a_band_the_upper_8_remain(colour_type, bands):
+    deep = (np.arange(35 * bands, dtype=np.uint32) * 1871 % 65536).astype(">u2").reshape(5, 7, bands)
+    if bands % 2 == 0:
+        deep[..., -1] = 65535  # opaque
+    rows = b"".join(b"\0" + row.tobytes() for row in deep)
+    parts = [b"IHDR" + (7).to_bytes(4) + (5).to_bytes(4) + bytes([16, colour_type, 0, 0, 0])]
+    parts += [b"IDAT" + zlib.compress(rows), b"IEND"]
+    chunks = [(len(part) - 4).to_bytes(4) + part + zlib.crc32(part).to_bytes(4) for part in parts]
+    found = pixels(io.BytesIO(b"\x89PNG\r\n\x1a\n" + b"".join(chunks)), channels=3 if bands > 2 else 1)
+    np.testing.assert_array_equal(found, (deep >> 8)[..., : found.shape[-1]])
+
+
 def test_one_bit_is_black_and_white():
     bits = GREY > 100
     np.testing.assert_array_equal(pixels(encoded(Image.fromarray(bits), "PNG"), channels=1)[..., 0], 255 * bits)

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jaxd2l.data import DataError
@@ -16,6 +16,7 @@ def draw(labels, fraction=0.2, seed=0, same=None, names=None):
     return draw_test_rows(labels, names, classes, fraction, seed, same, "set")
 
 
+@settings(deadline=None, derandomize=True, max_examples=50)
 @given(
     st.lists(st.integers(2, 40), min_size=2, max_size=6), st.floats(0.01, 0.99), st.integers(0, 2**32 - 1), st.randoms()
 )
@@ -28,6 +29,7 @@ def test_each_class_gives_its_share_and_the_order_does_not_matter(sizes, fractio
     assert draw(labels[order], fraction, seed, names=[f"{row}.png" for row in order]).tolist() == drawn[order].tolist()
 
 
+@settings(deadline=None, derandomize=True, max_examples=50)
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 12)), min_size=6, max_size=60), st.integers(0, 9))
 def test_the_same_picture_is_on_one_side(rows, seed):
     labels, same = (np.array(column) for column in zip(*rows, strict=True))
