@@ -48,7 +48,7 @@ def list_folder(folder: Path) -> Pictures:
         found: dict[str, str] = {}
         for name in _inside(part)[0]:
             label = unicodedata.normalize("NFC", name)  # macOS writes é as two signs, others as one
-            check_class_name(label, str(folder))
+            check_class_name(label, shown(str(folder)))
             if label in found:
                 raise DataError(f"{shown(str(part))}: two folders are called {label}; rename one")
             found[label] = name
@@ -58,8 +58,8 @@ def list_folder(folder: Path) -> Pictures:
     if classes and (empty := sorted(classes - {row[1] for row in rows})):
         kinds = f" ({some(f'{n} {kind}' for kind, n in others.most_common())} in all)" if others else ""
         raise DataError(
-            f"{folder}: no picture in the folder of class {some(empty)}{kinds}; {KINDS} are read: add some, or remove "
-            "the folder"
+            f"{shown(str(folder))}: no picture in the folder of class {some(empty)}{kinds}; {KINDS} are read: add some, "
+            "or remove the folder"
         )
     if others:
         kinds = some((f"{n} {kind}" for kind, n in others.most_common()), 3)
@@ -114,8 +114,15 @@ def _inside(folder: Path) -> tuple[list[str], int]:
     """The sorted names of the folders in `folder`, and how many pictures lie beside them."""
     with os.scandir(folder) as entries:
         kept = [entry for entry in entries if not _passed_over(entry.name)]
-    folders = sorted((entry.name for entry in kept if entry.is_dir()), key=os.fsencode)
-    return folders, sum(_is_picture(entry.name) and not entry.is_dir() for entry in kept)
+    folders = sorted((entry.name for entry in kept if _is_folder(entry)), key=os.fsencode)
+    return folders, sum(_is_picture(entry.name) and not _is_folder(entry) for entry in kept)
+
+
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
 
 
 def _is_picture(name: str) -> bool:
@@ -136,7 +143,7 @@ def _pictures(folder: Path, above: tuple[tuple[int, int], ...], others: Counter[
         for entry in entries:
             if _passed_over(entry.name):
                 continue
-            if entry.is_dir():
+            if _is_folder(entry):
                 yield from _pictures(folder / entry.name, (*above, here), others)
             elif _is_picture(entry.name):
                 yield folder / entry.name
@@ -154,11 +161,13 @@ def _parts(folder: Path, folders: list[str], pictures: int) -> tuple[list[tuple[
     if train not in labelled or (rest and len(labelled) < 2):
         if named and not rest:  # never two classes called train and test
             missing = "no train/ beside it" if train is None else f"no class folder in {train}/"
-            raise DataError(f"{folder}: {some(f'{name}/' for name in named)} but {missing}; see docs/own_data.md")
+            raise DataError(
+                f"{shown(str(folder))}: {some(f'{name}/' for name in named)} but {missing}; see docs/own_data.md"
+            )
         return [(False, folder)], notes
     assert train is not None
     judge = next((name for name in (test, validation) if name in labelled), None)
-    unread = [f"{name}/" for name in (*named, *rest) if name not in (train, judge)]
+    unread = [f"{shown(name)}/" for name in (*named, *rest) if name not in (train, judge)]
     if unread:
         why = f"{judge}/ is what is judged by" if judge else "it has no class folder; a share of train/ is held out"
         notes.append(f"{some(unread)} is not read: {why}")
@@ -171,14 +180,17 @@ def _only(folder: Path, folders: list[str], names: tuple[str, ...]) -> str | Non
     """The folder called one of `names`, in whatever case."""
     found = [name for name in folders if name.casefold() in names]
     if len(found) > 1:
-        raise DataError(f"{folder}: {found[0]}/ and {found[1]}/ could both be the {names[0]} part; keep one")
+        raise DataError(
+            f"{shown(str(folder))}: {found[0]}/ and {found[1]}/ could both be the {names[0]} part; keep one"
+        )
     return found[0] if found else None
 
 
 def _no_class(folder: Path, pictures: int) -> DataError:
+    where = shown(str(folder))
     if (folder / "dataset_info.json").is_file():
-        return DataError(f"{folder}: prepared by tensorflow-datasets; write tfds:{folder}")
+        return DataError(f"{where}: prepared by tensorflow-datasets; write tfds:{where}")
     if pictures:
         advice = "put those of each class into a folder of its own, or list them in a CSV of file,label"
-        return DataError(f"{folder}: {counted(pictures, 'picture')} but no class folder; {advice}")
-    return DataError(f"{folder}: no class folder with pictures ({KINDS}); see docs/own_data.md for the layouts")
+        return DataError(f"{where}: {counted(pictures, 'picture')} but no class folder; {advice}")
+    return DataError(f"{where}: no class folder with pictures ({KINDS}); see docs/own_data.md for the layouts")

@@ -8,7 +8,7 @@ import numpy as np
 from jaxd2l.data.error import DataError
 from jaxd2l.data.examples import Dataset
 from jaxd2l.data.own.arrays import dataset_of
-from jaxd2l.data.own.pictures import some
+from jaxd2l.data.own.pictures import shown, some
 from jaxd2l.data.own.settings import Settings
 
 _LAYOUTS = (
@@ -50,14 +50,17 @@ def from_npz(path: Path, settings: Settings) -> Dataset:
             what = "arrays of Python objects, which are never read" if objects else f"damaged ({error})"
             raise DataError(f"{path}: {what}; write plain arrays with np.savez") from None
     if unread := [name for name in names if name not in arrays]:
-        settings.on_note(f"{path.stem}: {some(unread)} is not read")
+        settings.on_note(f"{shown(path.stem)}: {some(unread)} is not read")
     classes = arrays.pop("classes", None)
     if classes is not None and not (
         isinstance(classes, np.ndarray) and classes.ndim == 1 and classes.dtype.kind == "U"
     ):
         raise DataError(f"{path}: classes is {classes!r:.60}, expected one text a class")
     return dataset_of(
-        [(name, arrays[name]) for name in wanted], None if classes is None else classes.tolist(), path.stem, settings
+        [(name, arrays[name]) for name in wanted],
+        None if classes is None else classes.tolist(),
+        shown(path.stem),
+        settings,
     )
 
 

@@ -12,7 +12,7 @@ from jaxd2l.data.own.assemble import assemble
 from jaxd2l.data.own.csv_list import list_csv
 from jaxd2l.data.own.folder import list_folder
 from jaxd2l.data.own.npz import from_npz
-from jaxd2l.data.own.pictures import Pictures, check_classes, some
+from jaxd2l.data.own.pictures import Pictures, check_classes, shown, some
 from jaxd2l.data.own.settings import Options, Settings, warn
 from jaxd2l.data.own.tfds import list_tfds
 from jaxd2l.data.own.unreadable import describe
@@ -78,14 +78,14 @@ def open_data(
         return read(list_csv(path), settings)
     archive = kind in (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar", ".xz", ".bz2")
     hint = "an archive: unpack it and give the folder" if archive else "expected a folder, .npz, .csv or tfds:DIR"
-    raise DataError(f"{path}: {hint}")
+    raise DataError(f"{shown(text)}: {hint}")
 
 
 def from_folder(folder: str | PathLike[str], **options: Unpack[Options]) -> Dataset:
     """Read a folder of class folders; see `open_data`."""
     path = _existing(str(folder))
     if not path.is_dir():
-        raise DataError(f"{path}: not a folder; open_data reads .npz and .csv")
+        raise DataError(f"{shown(str(path))}: not a folder; open_data reads .npz and .csv")
     return read(list_folder(path), Settings(**options))
 
 
@@ -122,8 +122,8 @@ def read(pictures: Pictures, settings: Settings) -> Dataset:
 
 
 def _existing(text: str) -> Path:
-    path = Path(text).expanduser()
+    path = Path(os.path.expanduser(text))
     if not text or not os.path.exists(path):
         kinds = "a folder, .npz, .csv or tfds:DIR"
-        raise FileNotFoundError(f"{text or 'an empty name'}: no such folder or file; expected {kinds}")
+        raise FileNotFoundError(f"{shown(text) or 'an empty name'}: no such folder or file; expected {kinds}")
     return path

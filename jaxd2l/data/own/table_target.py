@@ -11,7 +11,7 @@ from jaxd2l.data.error import DataError
 from jaxd2l.data.examples import Dataset, Examples, check_examples
 from jaxd2l.data.own.assemble import digests_of
 from jaxd2l.data.own.divide import draw_test_rows
-from jaxd2l.data.own.pictures import check_class_name, check_classes, rank, some
+from jaxd2l.data.own.pictures import check_class_name, check_classes, rank, shown, some
 from jaxd2l.data.own.settings import Settings, warn
 from jaxd2l.data.table import Table, apply_table, fit_table, read_table
 
@@ -69,7 +69,7 @@ def from_table(
     settings = Settings(test_fraction=test_fraction, seed=seed, on_note=on_note)
     if task not in (None, "classification", "regression"):
         raise ValueError(f"task must be 'classification', 'regression' or None, got {task!r}")
-    name = "table" if _is_frame(table) else Path(table).stem  # type: ignore[arg-type]
+    name = "table" if _is_frame(table) else shown(Path(table).stem)  # type: ignore[arg-type]
     frames = [_frame(part) for part in (table, *([] if test is None else [test]))]
     values = [_target(frame, target, name) for frame in frames]
     classify = _is_classes(values[0]) if task is None else task == "classification"

@@ -150,9 +150,14 @@ def test_a_pipe_and_a_link_to_nowhere_are_unreadable(tmp_path, notes):
     folder = digit_folder(tmp_path / "set")
     os.mkfifo(folder / "0" / "pipe.png")
     os.symlink("nowhere", folder / "1" / "link.png")
+    os.symlink("self.png", folder / "2" / "self.png")
     with pytest.raises(UnreadableError) as caught:
         opened(folder, notes)
-    assert caught.value.files == (("0/pipe.png", "no regular file"), ("1/link.png", "no such file or directory"))
+    assert caught.value.files == (
+        ("0/pipe.png", "no regular file"),
+        ("1/link.png", "no such file or directory"),
+        ("2/self.png", "too many levels of symbolic links"),
+    )
 
 
 def test_names_of_pictures_may_be_any_bytes(tmp_path, notes):
@@ -164,6 +169,18 @@ def test_names_of_pictures_may_be_any_bytes(tmp_path, notes):
     (folder / "1" / os.fsdecode(names[0])).write_bytes(b"")
     with pytest.raises(UnreadableError, match=r"1/\\udcff\\udcfe.png \(empty file\)"):
         opened(folder, notes)
+
+
+def test_the_folder_may_have_any_name(tmp_path, notes):
+    folder = digit_folder(tmp_path / os.fsdecode(b"my caf\xe9"))
+    (folder / os.fsdecode(b"\xff")).mkdir()
+    with pytest.raises(DataError) as caught:
+        opened(folder, notes)
+    assert str(caught.value).isprintable()
+    (folder / os.fsdecode(b"\xff")).rename(folder / ".hidden")
+    found = opened(folder, notes)
+    assert found.name == "my caf\\udce9"
+    assert found.sha256 == opened(folder, notes).sha256
 
 
 @pytest.mark.parametrize("name", [b"caf\xe9", b"a\nb", b"\x1b[31m"])

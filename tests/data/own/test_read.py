@@ -125,6 +125,19 @@ def test_a_damaged_cache_is_not_believed(folder, tmp_path, place):
     assert_same(data.open_data(folder), expected)
 
 
+def test_damage_anywhere_in_the_cache_is_not_believed(folder, tmp_path):
+    expected = data.open_data(folder)
+    (file,) = kept(tmp_path)
+    content = np.frombuffer(file.read_bytes(), np.uint8)
+    head = content.tobytes().index(b"NUMPY") + 1000  # where the sizes and types stand
+    rng = np.random.default_rng(0)
+    for _ in range(60):
+        damaged = content.copy()
+        damaged[rng.integers(0, head, 2)] ^= rng.integers(1, 256, 2, dtype=np.uint8)
+        file.write_bytes(damaged.tobytes())
+        assert data.open_data(folder).sha256 == expected.sha256
+
+
 def test_a_cache_that_cannot_be_written_is_no_error(folder, tmp_path, monkeypatch):
     expected = data.open_data(folder, cache=False)
     (tmp_path / "file").write_bytes(b"")
