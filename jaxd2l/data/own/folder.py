@@ -57,9 +57,9 @@ def list_folder(folder: Path) -> Pictures:
         classes |= set(found)
     if classes and (empty := sorted(classes - {row[1] for row in rows})):
         kinds = f" ({some(f'{n} {kind}' for kind, n in others.most_common())} in all)" if others else ""
+        where = shown(str(folder))
         raise DataError(
-            f"{shown(str(folder))}: no picture in the folder of class {some(empty)}{kinds}; {KINDS} are read: add some, "
-            "or remove the folder"
+            f"{where}: no picture in the folder of class {some(empty)}{kinds}; {KINDS} are read: add some, or remove it"
         )
     if others:
         kinds = some((f"{n} {kind}" for kind, n in others.most_common()), 3)
