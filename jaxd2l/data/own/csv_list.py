@@ -1,17 +1,17 @@
 """A CSV of `file,label`, with or without a column `split`: pictures where they lie."""
 
-import csv
-import io
 import os
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
+from jaxd2l.data.csv_file import read_records
 from jaxd2l.data.error import DataError
 from jaxd2l.data.own.folder import open_regular, stamp
-from jaxd2l.data.own.pictures import Pictures, check_class_name, rank, shown
+from jaxd2l.data.own.pictures import Pictures, check_class_name, rank, shown, some
 
 _PARTS = {
     **dict.fromkeys(("train", "training"), "train"),
@@ -24,31 +24,31 @@ def list_csv(path: Path) -> Pictures:
     """List the pictures of a CSV.
 
     Args:
-        path: UTF-8 with a header that names `file` and `label`, and perhaps `split` (train, test or val); other
-            columns are passed over. Files are relative to the CSV's folder. Labels are text: 01 and 1 are two.
+        path: a CSV (see `read_table`) with a header that names `file` and `label`, and perhaps `split` (train, test or
+            val); other columns are passed over. Files are relative to the CSV's folder. Labels are text: 01 and 1 are
+            two.
 
     Returns:
         The pictures. Where rows are called test and others val, those of val are left out.
 
     Raises:
-        DataError: naming the line: not UTF-8, no such column, a row of another length, an empty field, an unknown
-            split, a file listed twice.
+        DataError: what `read_table` refuses, no such column; naming the row: an empty field, an unknown split, a file
+            listed twice.
         OSError: the CSV cannot be read.
     """
     rows: list[tuple[str, str, str]] = []  # part, file, label
     seen: dict[str, int] = {}
-    for line, record in _records(path):
-        name, label, part = (record.get(column, "").strip() for column in ("file", "label", "split"))
-        where = f"{path}, line {line}"
-        if not name or "\0" in name:
-            raise DataError(f"{where}: no file is named; name one or remove the line")
+    for where, record in _rows(path):
+        name, label, part = record["file"], record["label"], record.get("split", "")
+        if not name:
+            raise DataError(f"{where}: no file is named; name one or remove the row")
         check_class_name(label, where)
         if "split" in record and part.casefold() not in _PARTS:
             raise DataError(f"{where}: split is {shown(part)!r}, expected train, test or val")
         key = os.path.normpath(_spelled(path.parent, name))
         if key in seen:
-            raise DataError(f"{where}: {shown(name)} is listed on line {seen[key]} too; list every file once")
-        seen[key] = line
+            raise DataError(f"{where}: {shown(name)} is listed in row {seen[key]} too; list every file once")
+        seen[key] = len(seen) + 1
         rows.append((_PARTS[part.casefold()] if "split" in record else "", key, label))
     parts = {part for part, _, _ in rows}
     judge = "test" if "test" in parts else "val"
@@ -84,40 +84,13 @@ def _spelled(folder: Path, name: str) -> str:
     return other if other != name and not os.path.exists(folder / name) else name
 
 
-def _records(path: Path) -> list[tuple[int, dict[str, str]]]:
-    """Every row by column, with its line."""
-    raw = path.read_bytes()
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = raw[: error.start].count(b"\n") + 1
-        raise DataError(f"{path}, line {line}: not UTF-8 (byte 0x{raw[error.start]:02x}); save it as UTF-8") from None
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    try:
-        header = [name.strip().casefold() for name in next(reader, [])]
-        for column in ("file", "label"):
-            if header.count(column) != 1:
-                hint = (
-                    "; the fields are separated by semicolons: use commas"
-                    if len(header) == 1 and ";" in header[0]
-                    else ""
-                )
-                found = shown(", ".join(header[:5])) or "nothing"
-                raise DataError(f"{path}, line 1: expected one column {column!r} in the header, got {found}{hint}")
-        if header.count("split") > 1:
-            raise DataError(f"{path}, line 1: two columns are called 'split'; keep one")
-        records = []
-        for fields in reader:
-            if not fields:
-                continue  # a blank line
-            if len(fields) != len(header):
-                raise DataError(
-                    f"{path}, line {reader.line_num}: {len(fields)} fields, but the header has {len(header)}; "
-                    "complete the row or quote the field that holds a comma"
-                )
-            records.append((reader.line_num, dict(zip(header, fields, strict=True))))
-    except csv.Error as error:
-        raise DataError(f"{path}, line {reader.line_num}: not a CSV ({error})") from None
-    if not records:
-        raise DataError(f"{path}: a header without rows; at least two classes are needed")
-    return records
+def _rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
+    """Every row by column, with where it stands; rows are counted from 1, the first after the header."""
+    header, records = read_records(path)
+    columns = [name.strip().casefold() for name in header]
+    for column, least in (("file", 1), ("label", 1), ("split", 0)):
+        if not least <= columns.count(column) <= 1:
+            found = some(map(shown, header))
+            raise DataError(f"{path}: expected one column {column!r} in the header, got {found}")
+    for number, record in enumerate(records, 1):
+        yield f"{path}, row {number}", dict(zip(columns, map(str.strip, record), strict=True))

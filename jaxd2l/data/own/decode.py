@@ -78,8 +78,8 @@ def decode(file: BinaryIO, height: int, width: int, channels: int) -> tuple[np.n
             image.load()
             peak = int(np.asarray(image).max()) if image.mode.startswith("I") else None
             turned = image.transpose(_TURNS[turn]) if turn in _TURNS else image
-            plain = _plain(turned).convert("L" if channels == 1 else "RGB")
-            return fit(plain, height, width), peak
+            plain, mode = _plain(turned), "L" if channels == 1 else "RGB"
+            return fit(plain if plain.mode == mode else plain.convert(mode), height, width), peak
     except MemoryError:
         raise
     except Exception as error:  # damaged files make Pillow's readers raise nearly everything

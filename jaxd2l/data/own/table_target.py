@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
+from jaxd2l.data.column import Cells, as_kind, kind_of, number_in, read_cells
 from jaxd2l.data.error import DataError
 from jaxd2l.data.examples import Dataset, Examples, check_examples
 from jaxd2l.data.own.assemble import digests_of
 from jaxd2l.data.own.divide import draw_test_rows
-from jaxd2l.data.own.pictures import check_class_name, check_classes, rank, shown, some
+from jaxd2l.data.own.pictures import check_class_name, check_classes, counted, rank, shown, some
 from jaxd2l.data.own.settings import Settings, warn
 from jaxd2l.data.table import Table, apply_table, fit_table, read_table
 
@@ -62,8 +63,8 @@ def from_table(
 
     Raises:
         ValueError: a setting out of range.
-        DataError: no such column, a missing target, text for a regression, nearly as many classes as rows, and what
-            `read_table`, `fit_table` and `apply_table` refuse.
+        DataError: no such column, a missing target, text for a regression, text among numbers, nearly as many
+            classes as rows, and what `read_table`, `fit_table` and `apply_table` refuse.
         OSError: the file cannot be read.
     """
     settings = Settings(test_fraction=test_fraction, seed=seed, on_note=on_note)
@@ -71,12 +72,12 @@ def from_table(
         raise ValueError(f"task must be 'classification', 'regression' or None, got {task!r}")
     name = "table" if _is_frame(table) else shown(Path(table).stem)  # type: ignore[arg-type]
     frames = [_frame(part) for part in (table, *([] if test is None else [test]))]
-    values = [_target(frame, target, name) for frame in frames]
-    classify = _is_classes(values[0]) if task is None else task == "classification"
+    targets = [_target(frame, target, name) for frame in frames]
+    classify = _is_classes(targets[0], target) if task is None else task == "classification"
     if classify:
-        ys, classes = _labels(values, f"{name}: target {target}")
+        ys, classes = _labels(targets, f"{name}: target {target}")
     else:
-        ys, classes = [_numbers(part, f"{name}: target {target}") for part in values], ()
+        ys, classes = [_numbers(part, f"{name}: target {target}") for part in targets], ()
     if len(frames) == 1:
         frames, ys = _drawn(frames[0], ys[0], classes, settings, name)
     elif classify:
@@ -106,58 +107,51 @@ def _frame(table: "str | PathLike[str] | pd.DataFrame") -> "pd.DataFrame":
     return table if _is_frame(table) else read_table(Path(table))  # type: ignore[arg-type,return-value]
 
 
-def _target(frame: "pd.DataFrame", target: str, name: str) -> np.ndarray:
-    """The target as objects, none of them missing."""
+def _target(frame: "pd.DataFrame", target: str, name: str) -> Cells:
+    """The target's cells, none of them missing."""
     if target not in frame.columns:
         raise DataError(f"{name}: no column {target!r} to predict; the columns are {some(map(str, frame.columns))}")
-    gone = np.flatnonzero(frame[target].isna().to_numpy(bool))
+    cells = read_cells(frame[target], target)
+    gone = np.flatnonzero(cells.missing)
     if gone.size:
-        raise DataError(f"{name}: target {target} is missing at row {gone[0] + 1} ({gone.size} such rows); remove them")
-    return frame[target].to_numpy(object)
+        rows = counted(gone.size, "such row")
+        raise DataError(f"{name}: target {target} is missing at row {gone[0] + 1} ({rows}); remove them")
+    return cells
 
 
-def _number(value: object) -> float | None:
-    if isinstance(value, bool | np.bool_):
-        return None
-    try:
-        return float(str(value))
-    except ValueError:
-        return None
-
-
-def _is_classes(values: np.ndarray) -> bool:
-    numbers = {_number(value) for value in values}
-    if None in numbers:
+def _is_classes(cells: Cells, target: str) -> bool:
+    if kind_of(cells, target)[0] != "number":
         return True
-    whole = all(number.is_integer() for number in numbers if number is not None)
-    return whole and len(numbers) <= MOST_NUMBERED_CLASSES
+    different = set(cells.numbers.tolist())
+    return len(different) <= MOST_NUMBERED_CLASSES and all(number.is_integer() for number in different)
 
 
-def _labels(values: Sequence[np.ndarray], what: str) -> tuple[list[np.ndarray], tuple[str, ...]]:
+def _labels(targets: Sequence[Cells], what: str) -> tuple[list[np.ndarray], tuple[str, ...]]:
     """int32 labels and the classes of all parts: sorted as numbers where all are, else as text."""
-    texts = [[str(value).strip() for value in part] for part in values]
+    texts = [[str(text).strip() for text in as_kind(cells, "category", what)] for cells in targets]
     different = set().union(*texts)
     if len(different) > max(2, len(texts[0]) // 2):
-        raise DataError(
-            f"{what} has {len(different):,} different values in {len(texts[0]):,} rows; those are no classes"
-        )
+        n = len(texts[0])
+        raise DataError(f"{what} has {len(different):,} different values in {n:,} rows; those are no classes")
     if len(different) < 2:
         raise DataError(f"{what} is {min(different)} in every row; at least two classes are needed to tell apart")
     for text in different:
         check_class_name(text, what)
-    numbered = all(_number(text) is not None for text in different)
-    classes = tuple(sorted(different, key=lambda text: (_number(text) if numbered else 0.0, text)))
+    numbers = {text: number_in(text) for text in different}
+    numbered = None not in numbers.values()
+    classes = tuple(sorted(different, key=lambda text: ((numbers[text] or 0.0) if numbered else 0.0, text)))
     place = {text: label for label, text in enumerate(classes)}
     return [np.array([place[text] for text in part], np.int32) for part in texts], classes
 
 
-def _numbers(values: np.ndarray, what: str) -> np.ndarray:
-    """float32 (n, 1)."""
-    numbers = [_number(value) for value in values]
-    for row, (value, number) in enumerate(zip(values, numbers, strict=True), 1):
-        if number is None or not abs(number) <= float(np.finfo(np.float32).max):
-            raise DataError(f"{what} is {str(value)!r} at row {row}, expected a finite number")
-    return np.array(numbers, np.float32)[:, np.newaxis]
+def _numbers(cells: Cells, what: str) -> np.ndarray:
+    """float32 (n, 1); True is 1."""
+    numbers = np.where(np.isnan(cells.numbers), cells.truth, cells.numbers)
+    wrong = np.flatnonzero(~(np.abs(numbers) <= float(np.finfo(np.float32).max)))
+    if wrong.size:
+        row = wrong[0]
+        raise DataError(f"{what} is {str(cells.raw[row])!r} at row {row + 1}, expected a finite number")
+    return numbers.astype(np.float32)[:, np.newaxis]
 
 
 def _drawn(

@@ -64,9 +64,14 @@ def read_table(path: Path) -> "pd.DataFrame":
     """
     import pandas as pd
 
-    header, records = _records(path, _text(path))
+    header, records = read_records(path)
     cells = [[None if is_missing(cell) else cell for cell in record] for record in records]
     return pd.DataFrame(cells, columns=pd.Index(header, dtype=object), dtype=object)
+
+
+def read_records(path: Path) -> tuple[list[str], list[list[str]]]:
+    """The header and the rows that `read_table` makes a frame of, where no text stands for a missing value."""
+    return _records(path, _text(path))
 
 
 def csv_lines(rows: Iterable[Iterable[object]]) -> str:

@@ -74,29 +74,30 @@ def test_labels_are_text(tmp_path, files):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "line 1: expected one column 'file' in the header, got nothing"),
+        ("", "the file is empty"),
         ("file,label\n", "a header without rows"),
-        ("path,label\na,b\n", "expected one column 'file' in the header, got path, label"),
+        ("path,class\na,b\n", "expected one column 'file' in the header, got path, class"),
         ("file,name\na,b\n", "expected one column 'label'"),
-        ("file;label\na;b\n", "separated by semicolons: use commas"),
-        ("file,file,label\na,b,c\n", "expected one column 'file'"),
-        ("file,label,split,split\na,b,train,train\n", "two columns are called 'split'"),
+        ("file;label\na;b\n", "separated by semicolons; save the file with commas"),
+        ("file,file,label\na,b,c\n", "column 'file' appears twice"),
+        ("file, File ,label\na,b,c\n", "expected one column 'file'"),
+        ("file,label,split,Split\na,b,train,train\n", "expected one column 'split'"),
         ("file,label\na,b\nc\n", "line 3: 1 fields, but the header has 2"),
         ("file,label\na,b,c\n", "line 2: 3 fields, but the header has 2"),
         ('file,label\n"a,b\n', "not a CSV"),
-        ("file,label\n,b\n", "line 2: no file is named"),
-        ("file,label\na\0b,b\n", "line 2: no file is named"),
-        ("file,label\na, \n", "line 2: a class has no name"),
+        ("file,label\nx,y\n,b\n", "row 2: no file is named"),
+        ("file,label\na\0b,b\n", "binary"),
+        ("file,label\na, \n", "row 1: a class has no name"),
         ('file,label\na,"x\ny"\n', "not printable UTF-8"),
-        ("file,label\na,b\n./a,c\n", r"line 3: ./a is listed on line 2 too"),
+        ("file,label\na,b\n\n./a,c\n", r"row 2: ./a is listed in row 1 too"),
         ("file,label,split\na,b,dev\n", "split is 'dev', expected train, test or val"),
         (b"file,label\na,b\nc,\xff\n", "line 3: not UTF-8"),
-        (b"PK\x03\x04\x00", "expected one column 'file'"),
+        (b"PK\x03\x04\x00", "a damaged zip archive"),
         ("file,label\na,b\nc,b\n", "the only class is b"),
         ("file,label,split\na,b,test\nc,d,test\n", "no example in the training part"),
     ],
 )
-def test_every_flaw_is_named_with_its_line(tmp_path, text, message):
+def test_every_flaw_is_named_with_its_place(tmp_path, text, message):
     with pytest.raises(DataError, match=message) as caught:
         listed(tmp_path, text)
     assert str(caught.value).isprintable()

@@ -136,6 +136,7 @@ def test_files_of_other_kinds_are_counted(tmp_path, notes):
     ]
 
 
+@pytest.mark.posix
 def test_links_are_followed_but_not_in_circles(tmp_path, notes):
     folder = digit_folder(tmp_path / "set", classes=2)
     os.symlink(folder, folder / "0" / "loop")
@@ -146,6 +147,7 @@ def test_links_are_followed_but_not_in_circles(tmp_path, notes):
     assert len(found.train.x) + len(found.test.x) == 15
 
 
+@pytest.mark.posix
 def test_a_pipe_and_a_link_to_nowhere_are_unreadable(tmp_path, notes):
     folder = digit_folder(tmp_path / "set")
     os.mkfifo(folder / "0" / "pipe.png")
@@ -160,6 +162,7 @@ def test_a_pipe_and_a_link_to_nowhere_are_unreadable(tmp_path, notes):
     )
 
 
+@pytest.mark.posix
 def test_names_of_pictures_may_be_any_bytes(tmp_path, notes):
     folder = digit_folder(tmp_path / "set", classes=2)
     names = [b"\xff\xfe.png", "é ü\n.png".encode(), b"\x1b[31m.png"]
@@ -171,6 +174,7 @@ def test_names_of_pictures_may_be_any_bytes(tmp_path, notes):
         opened(folder, notes)
 
 
+@pytest.mark.posix
 def test_the_folder_may_have_any_name(tmp_path, notes):
     folder = digit_folder(tmp_path / os.fsdecode(b"my caf\xe9"))
     (folder / os.fsdecode(b"\xff")).mkdir()
@@ -183,6 +187,7 @@ def test_the_folder_may_have_any_name(tmp_path, notes):
     assert found.sha256 == opened(folder, notes).sha256
 
 
+@pytest.mark.posix
 @pytest.mark.parametrize("name", [b"caf\xe9", b"a\nb", b"\x1b[31m"])
 def test_a_class_name_that_is_not_printable_utf8_is_refused(tmp_path, notes, name):
     folder = digit_folder(tmp_path / "set", classes=2)
@@ -302,6 +307,7 @@ def test_a_class_of_which_nothing_is_readable_is_refused(tmp_path, notes):
         opened(folder, notes, skip_unreadable=True)
 
 
+@pytest.mark.slow
 def test_size_and_channels_follow_the_data(tmp_path, notes):
     folder = tmp_path / "set"
     for row in range(4):

@@ -125,6 +125,7 @@ def test_a_damaged_cache_is_not_believed(folder, tmp_path, place):
     assert_same(data.open_data(folder), expected)
 
 
+@pytest.mark.slow
 def test_damage_anywhere_in_the_cache_is_not_believed(folder, tmp_path):
     expected = data.open_data(folder)
     (file,) = kept(tmp_path)
@@ -207,6 +208,7 @@ def test_warnings_of_pillow_do_not_escape(folder):
         data.open_data(folder, cache=False)
 
 
+@pytest.mark.slow
 def test_a_run_trains_on_what_was_read(tmp_path):
     import dataclasses
 
