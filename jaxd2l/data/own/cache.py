@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 import numpy as np
-import platformdirs
 
+from jaxd2l.data.download import user_cache
 from jaxd2l.data.own.equal import row_digests
 
 _FORMAT = "jaxd2l pictures 1"
@@ -40,9 +40,9 @@ class Decoded(NamedTuple):
 
 
 def cache_dir() -> Path | None:
-    """Where decoded pictures are kept; None where this user has no such place."""
-    folder = Path(os.environ.get("JAXD2L_CACHE_DIR") or platformdirs.user_cache_path("jaxd2l"))
-    return folder / "pictures" if folder.is_absolute() or "JAXD2L_CACHE_DIR" in os.environ else None
+    """Where decoded pictures are kept; None for a user without such a place."""
+    folder = os.environ.get("JAXD2L_CACHE_DIR") or user_cache()
+    return Path(folder) / "pictures" if folder else None
 
 
 def cache_file(root: str, settings: str) -> Path | None:
