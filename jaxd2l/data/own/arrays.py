@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Unpack
 
+import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -66,8 +67,12 @@ def dataset_of(
 
 
 def _array(value: ArrayLike, what: str) -> np.ndarray:
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        raise DataError(f"{what} has masked values; fill in or leave out what is missing")
     try:
-        return np.asarray(value)
+        array = np.asarray(value)
+        narrow = array.dtype.kind == "V" and jnp.issubdtype(array.dtype, jnp.floating)  # bfloat16, float8
+        return array.astype(np.float32) if narrow else array
     except (ValueError, TypeError, RuntimeError) as error:
         raise DataError(f"{what} is no array ({error}); pictures must all have one shape") from None
 

@@ -1,6 +1,7 @@
 import contextlib
 import zipfile
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from picture_files import CHINA, DIGIT_LABELS, DIGITS
@@ -30,8 +31,23 @@ def notes():
         np.asfortranarray,
         lambda x: np.repeat(x, 2, axis=2)[:, :, ::2],
         lambda x: x.tolist(),
+        lambda x: jnp.asarray(x, jnp.bfloat16),
+        np.ma.array,
     ],
-    ids=["bytes", "channel", "int64", "big endian", "whole", "shares", "shares32", "fortran", "strided", "list"],
+    ids=[
+        "bytes",
+        "channel",
+        "int64",
+        "big endian",
+        "whole",
+        "shares",
+        "shares32",
+        "fortran",
+        "strided",
+        "list",
+        "bfloat16",
+        "no mask",
+    ],
 )
 def test_pictures_in_any_numbers_are_the_same_bytes(convert):
     found = data.from_arrays(convert(X), Y, convert(NEW_X), NEW_Y)
@@ -123,6 +139,8 @@ def test_notes_say_what_is_odd(notes):
         (X.astype(object), Y, "of numbers"),
         ("pictures", Y, "of numbers"),
         ([[[1]], [[2, 3]]], Y[:2], "pictures must all have one shape"),
+        (np.ma.masked_less(X, 9), Y, "x_train has masked values"),
+        (X, np.ma.masked_less(Y, 2), "y_train has masked values"),
         (None, Y, "x_train is missing"),
         (X, None, "y_train is missing"),
         (X, Y[:10], "10 labels for 200 pictures"),
