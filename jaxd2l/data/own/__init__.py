@@ -5,8 +5,7 @@
 - `UnreadableError`: which pictures cannot be read, and why
 - `DataWarning`: what need not stop a run
 
-A listing (`pictures`, made by `folder`, `csv_list` or `tfds`) is read (`read`, with `decode` and `cache`) and
-assembled (`assemble`, with `divide` and `equal`).
+A listing (`listing`) is read (`read`, with `decode` and `cache`) and assembled (`assemble`, with `divide` and `equal`).
 """
 
 from jaxd2l.data.own.arrays import from_arrays

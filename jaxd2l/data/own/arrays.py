@@ -11,7 +11,7 @@ from jaxd2l.data.error import DataError
 from jaxd2l.data.examples import Dataset, Examples
 from jaxd2l.data.own.array_images import image_bytes
 from jaxd2l.data.own.assemble import assemble
-from jaxd2l.data.own.pictures import check_class_name, some
+from jaxd2l.data.own.listing.pictures import check_class_name, some
 from jaxd2l.data.own.settings import Options, Settings
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from jaxd2l.data.own.pictures import shown
+from jaxd2l.data.own.listing.pictures import shown
 
 
 def row_digests(images: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 from jaxd2l.data.error import DataError
 from jaxd2l.data.examples import Dataset
 from jaxd2l.data.own.arrays import dataset_of
-from jaxd2l.data.own.pictures import shown, some
+from jaxd2l.data.own.listing.pictures import shown, some
 from jaxd2l.data.own.settings import Settings
 
 _LAYOUTS = (

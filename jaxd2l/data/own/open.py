@@ -9,12 +9,10 @@ from typing import Unpack
 from jaxd2l.data.error import DataError
 from jaxd2l.data.examples import Dataset, Examples
 from jaxd2l.data.own.assemble import assemble
-from jaxd2l.data.own.csv_list import list_csv
-from jaxd2l.data.own.folder import list_folder
+from jaxd2l.data.own.listing import list_csv, list_folder, list_tfds
+from jaxd2l.data.own.listing.pictures import Pictures, check_classes, shown, some
 from jaxd2l.data.own.npz import from_npz
-from jaxd2l.data.own.pictures import Pictures, check_classes, shown, some
 from jaxd2l.data.own.settings import Options, Settings, warn
-from jaxd2l.data.own.tfds import list_tfds
 from jaxd2l.data.own.unreadable import describe
 
 _PREFIX = "tfds:"

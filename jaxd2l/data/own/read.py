@@ -15,7 +15,7 @@ from jaxd2l.data.own import cache
 from jaxd2l.data.own.cache import Decoded
 from jaxd2l.data.own.decode import Header, UnreadablePictureError, decode, read_header
 from jaxd2l.data.own.equal import row_digests
-from jaxd2l.data.own.pictures import Pictures
+from jaxd2l.data.own.listing.pictures import Pictures
 from jaxd2l.data.own.settings import Settings
 from jaxd2l.data.own.unreadable import UnreadableError, describe
 

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
-from jaxd2l.data.column import Cells, as_kind, kind_of, number_in, read_cells
 from jaxd2l.data.error import DataError
 from jaxd2l.data.examples import Dataset, Examples, check_examples
 from jaxd2l.data.own.assemble import digests_of
 from jaxd2l.data.own.divide import draw_test_rows
-from jaxd2l.data.own.pictures import check_class_name, check_classes, counted, rank, shown, some
+from jaxd2l.data.own.listing.pictures import check_class_name, check_classes, counted, rank, shown, some
 from jaxd2l.data.own.settings import Settings, warn
 from jaxd2l.data.table import Table, apply_table, fit_table, read_table
+from jaxd2l.data.table.column import Cells, as_kind, kind_of, number_in, read_cells
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -1,7 +1,7 @@
 """Pictures that cannot be read: all of them for a program, the first ten for a reader."""
 
 from jaxd2l.data.error import DataError
-from jaxd2l.data.own.pictures import shown
+from jaxd2l.data.own.listing.pictures import shown
 
 _LISTED = 10
 

@@ -9,7 +9,7 @@ from picture_files import CHINA, FLOWER, digit_folder, save, touch_back
 
 from jaxd2l import data
 from jaxd2l.data.own import cache
-from jaxd2l.data.own.folder import list_folder
+from jaxd2l.data.own.listing.folder import list_folder
 from jaxd2l.data.own.open import read
 from jaxd2l.data.own.settings import Settings
 

@@ -64,9 +64,9 @@ def test_pictures_and_labels_are_those_that_were_prepared(prepared):
 
 
 def test_the_cache_and_the_number_of_threads_do_not_matter(prepared):
+    from jaxd2l.data.own.listing.tfds import list_tfds
     from jaxd2l.data.own.open import read
     from jaxd2l.data.own.settings import Settings
-    from jaxd2l.data.own.tfds import list_tfds
 
     found = [
         read(list_tfds(prepared), Settings(threads=threads, cache=cache, on_note=lambda _: None)).sha256

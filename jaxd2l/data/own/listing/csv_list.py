@@ -8,10 +8,10 @@ from typing import BinaryIO
 
 import numpy as np
 
-from jaxd2l.data.csv_file import read_records
 from jaxd2l.data.error import DataError
-from jaxd2l.data.own.folder import open_regular, stamp
-from jaxd2l.data.own.pictures import Pictures, check_class_name, rank, shown, some
+from jaxd2l.data.own.listing.folder import open_regular, stamp
+from jaxd2l.data.own.listing.pictures import Pictures, check_class_name, rank, shown, some
+from jaxd2l.data.table.csv_file import read_records
 
 _PARTS = {
     **dict.fromkeys(("train", "training"), "train"),

@@ -8,8 +8,8 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from jaxd2l.data.error import DataError
-from jaxd2l.data.own.folder import stamp
-from jaxd2l.data.own.pictures import Pictures, check_class_name, some
+from jaxd2l.data.own.listing.folder import stamp
+from jaxd2l.data.own.listing.pictures import Pictures, check_class_name, some
 
 _TEST = ("test", "validation")  # the first there is
 
