@@ -39,7 +39,9 @@ def stored_dtype(dtype: np.dtype, *, labels: bool = False) -> np.dtype:
     Raises:
         TypeError: the type holds no real numbers.
     """
-    if jnp.issubdtype(dtype, jnp.integer):
+    if (
+        jnp.issubdtype(dtype, jnp.integer) and getattr(dtype, "kind", "") != "m"
+    ):  # NumPy counts spans of time among them
         kept = np.issubdtype(dtype, np.integer) and (dtype.itemsize < 4 or dtype == np.int32)
         return dtype.newbyteorder("=") if kept and not labels else np.dtype(np.int32)
     if dtype == np.bool_ or (jnp.issubdtype(dtype, jnp.floating) and dtype.itemsize <= 8):

@@ -60,7 +60,7 @@ def class_labels(value: Any, what: str) -> jax.Array:
     array = value if isinstance(value, jax.Array) else _from_host(value, what)
     if isinstance(value, list | tuple) and array.size == 0:
         array = array.astype(np.int32)
-    if not jnp.issubdtype(array.dtype, jnp.integer):
+    if not _is_integer(array):
         raise ValueError(
             f"{what} are class indices of an integer dtype, got {array.dtype}; "
             "for shares use cross_entropy_with_probabilities"
@@ -83,9 +83,14 @@ def _from_host(value: Any, what: str) -> np.ndarray:
 
 
 def _require_real[A: (np.ndarray, jax.Array)](array: A, what: str) -> A:
-    if jnp.issubdtype(array.dtype, jnp.integer) or jnp.issubdtype(array.dtype, jnp.floating) or array.dtype == bool:
+    if _is_integer(array) or jnp.issubdtype(array.dtype, jnp.floating) or array.dtype == bool:
         return array
     raise ValueError(f"{what}: expected real numbers, got {array.dtype}; convert them first")
+
+
+def _is_integer(array: np.ndarray | jax.Array) -> bool:
+    """Whether the type is one of integers; NumPy counts spans of time among them."""
+    return bool(jnp.issubdtype(array.dtype, jnp.integer)) and getattr(array.dtype, "kind", "") != "m"
 
 
 def _widest(with_64_bits: type, otherwise: type) -> np.dtype:

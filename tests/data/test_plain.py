@@ -32,7 +32,8 @@ def layouts(a):
     backwards = np.ascontiguousarray(a[::-1])[::-1]
     locked = a.copy()
     locked.flags.writeable = False
-    return [wide, backwards, np.asfortranarray(a), locked, np.ma.array(a), np.matrix(a) if a.ndim == 2 else a]
+    subclass = a.view(type("Own", (np.ndarray,), {}))
+    return [wide, backwards, np.asfortranarray(a), locked, np.ma.array(a), subclass]
 
 
 @pytest.mark.parametrize("dtype", [*INTEGERS, *FLOATS, bool])
