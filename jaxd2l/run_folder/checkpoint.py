@@ -28,6 +28,7 @@ from jaxd2l.data import DataError
 from jaxd2l.train.results import EpochResult, Progress
 
 _SUMS = "SHA256SUMS"
+_OPTIMIZER = "state.opt_state"
 _TRASH = ".forgotten-"  # begins the name of a checkpoint that is being deleted
 _HARD = (errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # not the file's fault
 _HARD_WORDS = ("PERMISSION_DENIED", "Permission denied", "RESOURCE_EXHAUSTED", "Too many open files")
@@ -67,7 +68,8 @@ class Checkpoints:
     ) -> None:
         """Begin to save; returns at once where no other save is under way, which is waited for.
 
-        What holds a NaN or an infinity is not saved, and neither is a number that is there already.
+        What holds a NaN or an infinity outside the optimizer's state, where one may stand for "none so far", is not
+        saved, and neither is a number that is there already.
 
         Args:
             number: updates made so far.
@@ -188,7 +190,8 @@ class Checkpoints:
         return self._manager().restore(number, args=items)
 
     def _save(self, number: int, arrays: dict[str, np.ndarray], facts: dict[str, Any], score: float | None) -> None:
-        if not all(np.isfinite(a).all() for a in arrays.values()):
+        finite = (np.isfinite(a).all() for name, a in arrays.items() if not name.startswith(_OPTIMIZER))
+        if not all(finite):
             return
         described = {name: _describe(a) for name, a in arrays.items()}
         document: dict[str, Any] = {"facts": facts, "arrays": described}
@@ -301,8 +304,11 @@ def _disagreement(arrays: Any, document: Any) -> str | None:
 
 
 def pack(progress: Progress, **facts: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """`progress` as copied host arrays by name and JSON facts, to which `facts` are added."""
-    arrays = {name: np.array(leaf) for name, leaf in _named(progress)}
+    """`progress` as copied host arrays by name and JSON facts, to which `facts` are added.
+
+    Of a typed key its numbers are kept; an array without elements is left out.
+    """
+    arrays = {name: np.array(_bare(leaf)) for name, leaf in _named(progress) if leaf.size}
     place = {"epoch": progress.epoch, "step": progress.step, "seconds": progress.seconds}
     return arrays, {**place, "results": [result._asdict() for result in progress.results], **facts}
 
@@ -317,17 +323,30 @@ def unpack(checkpoint: Checkpoint, like: Progress) -> Progress:
     Raises:
         DataError: names, shapes or dtypes differ; the first ones are listed.
     """
-    expected = {name: (leaf.shape, leaf.dtype) for name, leaf in _named(like)}
+    bare = {name: jax.eval_shape(_bare, leaf) for name, leaf in _named(like) if leaf.size}
+    expected = {name: (leaf.shape, leaf.dtype) for name, leaf in bare.items()}
     found = {name: (a.shape, a.dtype) for name, a in checkpoint.arrays.items()}
     if expected != found:
         names = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
         listed = "; ".join(f"{n}: {found.get(n, 'missing')}, expected {expected.get(n, 'nothing')}" for n in names[:3])
         raise DataError(f"checkpoint {checkpoint.number} does not fit the network: {listed} ({len(names)} differ)")
-    leaves = [jnp.array(checkpoint.arrays[name]) for name in expected]
+    leaves = [_dressed(checkpoint.arrays[name], leaf) if leaf.size else leaf for name, leaf in _named(like)]
     state, record = jax.tree.unflatten(jax.tree.structure((like.state, like.record)), leaves)
     facts = checkpoint.facts
     results = tuple(EpochResult(**result) for result in facts["results"])
     return Progress(state, record, facts["epoch"], facts["step"], facts["seconds"], results)
+
+
+def _bare(leaf: jax.Array) -> jax.Array:
+    """The numbers of a leaf: itself, or what a typed key holds."""
+    return jax.random.key_data(leaf) if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf
+
+
+def _dressed(numbers: np.ndarray, like: jax.Array) -> jax.Array:
+    """A leaf of the type of `like` from its `_bare` numbers."""
+    if not jnp.issubdtype(like.dtype, jax.dtypes.prng_key):
+        return jnp.array(numbers)
+    return jax.random.wrap_key_data(jnp.array(numbers), impl=jax.random.key_impl(like))
 
 
 def _named(progress: Progress) -> list[tuple[str, Any]]:

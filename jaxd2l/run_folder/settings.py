@@ -16,11 +16,13 @@ import numpy as np
 from jaxd2l.data import DataError, Dataset
 from jaxd2l.recipes import find
 from jaxd2l.run_folder.files import CONFIG
+from jaxd2l.run_folder.identity import identity
 from jaxd2l.run_folder.layout import read_config
 from jaxd2l.train import Recipe
 from jaxd2l.train.recipe import overridden
 
-_ADDED = ("data.", "rows")
+_FUNCTIONS = ("optimizer", "loss", "hits")
+_ADDED = ("data.", "rows", *_FUNCTIONS)
 
 
 def configuration(recipe: Recipe, seed: int, data: Dataset | None = None, **others: Any) -> dict[str, Any]:
@@ -41,7 +43,10 @@ def configuration(recipe: Recipe, seed: int, data: Dataset | None = None, **othe
         "deterministic": False,
         **others,
         "model": repr(recipe.model),
+        **{name: identity(getattr(recipe, name)) for name in _FUNCTIONS},
     }
+    if callable(recipe.learning_rate):
+        config["learning_rate"] = identity(recipe.learning_rate)
     return config if data is None else {**config, "data": _described(data)}
 
 
@@ -112,7 +117,7 @@ def refuse_other_settings(folder: Path, found: Mapping[str, Any], asked: Mapping
     names = [name for name in {**then, **now} if not name.startswith(_ADDED) or (name in then and name in now)]
     differing = [name for name in names if _as_today(then.get(name)) != _as_today(now.get(name))]
     if differing:
-        said = ", ".join(f"{n} {short(then.get(n))} (asked: {short(now.get(n))})" for n in differing)
+        said = ", ".join("{} {} (asked: {})".format(n, *_shorts(then.get(n), now.get(n))) for n in differing)
         raise ValueError(f"{folder} holds a run with {said}; give the same settings or name another folder")
 
 
@@ -134,6 +139,15 @@ _OLD_FIELDS = re.compile(r"\n *(kernel_init = xavier_uniform|bias_init = torch_b
 
 def _as_today(value: Any) -> Any:
     return _OLD_FIELDS.sub("", value) if isinstance(value, str) else value
+
+
+def _shorts(then: Any, now: Any) -> tuple[str, str]:
+    """Both values in a line each, cut where they differ."""
+    texts = tuple(" ".join(str(value).split()) for value in (then, now))
+    same = next((i for i, (a, b) in enumerate(zip(*texts, strict=False)) if a != b), min(map(len, texts)))
+    first = max(0, same - 30) if same > 50 else 0
+    a, b = (short(f"...{text[first:]}" if first else text) for text in texts)
+    return a, b
 
 
 def short(value: Any) -> str:
