@@ -5,6 +5,7 @@ every value of them, and `vmap` over states trains many at once. `bound` brings 
 this form, where its factory lets itself be traced.
 """
 
+import enum
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -20,7 +21,13 @@ Factory = Callable[[Any, Any], optax.GradientTransformation]
 
 
 class HyperparametersInState(optax.GradientTransformationExtraArgs):
-    """A transformation whose state holds `learning_rate` and `weight_decay` in `hyperparams`."""
+    """A transformation whose state holds `learning_rate` and `weight_decay` in `hyperparams`.
+
+    Attributes:
+        given: the two numbers that it was made with, the objects themselves.
+    """
+
+    given: tuple[Any, Any]
 
 
 def kernels_only(params: PyTree) -> PyTree:
@@ -85,7 +92,10 @@ def clipped(optimizer: optax.GradientTransformation, clip_norm: float) -> optax.
         updates, new_state = inner.update(shorter, state, params, **extra)
         return updates, new_state
 
-    return type(inner)(optimizer.init, update)
+    shortening = type(inner)(optimizer.init, update)
+    if isinstance(inner, HyperparametersInState) and isinstance(shortening, HyperparametersInState):
+        shortening.given = inner.given
+    return shortening
 
 
 def bound(
@@ -118,19 +128,88 @@ def bound(
         if not callable(learning_rate):
             raise
         return _in_state(build, learning_rate, weight_decay)  # it computes with the rate: give it one at a time
-    if isinstance(plain, HyperparametersInState) or callable(learning_rate):
+    if callable(learning_rate):
         return plain  # optax's own optimizers keep a schedule's place in their state
-    number = jax.ShapeDtypeStruct((), jnp.float32)
-    try:
-        jax.eval_shape(lambda *numbers: [build(*numbers)][:0], number, number)
-    except (jax.errors.JAXTypeError, jax.errors.JAXIndexError, TypeError, ValueError):
+    way = _way(build)
+    if way is _Way.THROUGH:
         return plain
-    return _in_state(build, learning_rate, weight_decay)
+    return _in_state(build, learning_rate, weight_decay) if way is _Way.TRACED else _compiled_in(plain)
+
+
+class _Way(enum.Enum):
+    """What a factory does with its two numbers: hands them on to `sgd` or `adam` as they are, computes with them in
+    JAX, or computes with them in Python.
+    """
+
+    THROUGH = "through"
+    TRACED = "traced"
+    PYTHON = "python"
+
+
+def _way(build: Factory) -> _Way:
+    """Trace the factory, then the first update of a small network by what it gives."""
+    through = False
+
+    def made(learning_rate: jax.Array, weight_decay: jax.Array) -> PyTree:
+        nonlocal through
+        given = getattr(build(learning_rate, weight_decay), "given", (None, None))
+        through = given[0] is learning_rate and given[1] is weight_decay
+        return ()
+
+    def first_update(learning_rate: jax.Array, weight_decay: jax.Array, params: PyTree) -> PyTree:
+        optimizer = _in_state(build, learning_rate, weight_decay)
+        extra = {"value": learning_rate, "grad": params, "value_fn": lambda params: learning_rate}
+        return optimizer.update(params, optimizer.init(params), params, **extra)
+
+    number = jax.ShapeDtypeStruct((), jnp.float32)
+    layer = {"kernel": jax.ShapeDtypeStruct((2, 3), jnp.float32), "bias": jax.ShapeDtypeStruct((3,), jnp.float32)}
+    untraced = (jax.errors.JAXTypeError, jax.errors.JAXIndexError, TypeError)
+    try:
+        jax.eval_shape(made, number, number)
+    except (*untraced, ValueError):
+        return _Way.PYTHON
+    if through:
+        return _Way.THROUGH
+    try:
+        jax.eval_shape(first_update, number, number, {"Dense_0": layer})
+    except untraced:
+        return _Way.PYTHON
+    except Exception:  # it may ask for a layer that only the real network has, which will tell
+        return _Way.TRACED
+    return _Way.TRACED
+
+
+def _compiled_in(optimizer: optax.GradientTransformation) -> optax.GradientTransformation:
+    """The same optimizer as one whose numbers nobody replaces in its state."""
+    own = isinstance(optimizer, HyperparametersInState)
+    return optax.GradientTransformationExtraArgs(optimizer.init, optimizer.update) if own else optimizer
 
 
 def _in_state(build: Factory, learning_rate: Rate, weight_decay: float | jax.Array) -> HyperparametersInState:
-    injected = optax.inject_hyperparams(build)(learning_rate=learning_rate, weight_decay=weight_decay)
-    return HyperparametersInState(injected.init, injected.update)
+    """What `build` makes, with its two numbers in the state; parts that keep numbers of their own follow them."""
+
+    def following(learning_rate: Any, weight_decay: Any) -> optax.GradientTransformation:
+        made = optax.with_extra_args_support(build(learning_rate, weight_decay))
+
+        def update(gradient: PyTree, state: PyTree, params: PyTree = None, **extra: Any) -> tuple[PyTree, PyTree]:
+            if any(map(_holds_hyperparameters, jax.tree.leaves(state, is_leaf=_holds_hyperparameters))):
+                state = jax.tree.map(_following, state, made.init(params), is_leaf=_holds_hyperparameters)
+            return made.update(gradient, state, params, **extra)
+
+        return optax.GradientTransformationExtraArgs(made.init, update)
+
+    injected = optax.inject_hyperparams(following)(learning_rate=learning_rate, weight_decay=weight_decay)
+    optimizer = HyperparametersInState(injected.init, injected.update)
+    optimizer.given = (learning_rate, weight_decay)
+    return optimizer
+
+
+def _following(node: Any, begun: Any) -> Any:
+    """A part of the state with the numbers that it would begin with now."""
+    if not _holds_hyperparameters(node):
+        return node
+    inner = jax.tree.map(_following, node.inner_state, begun.inner_state, is_leaf=_holds_hyperparameters)
+    return node._replace(hyperparams=begun.hyperparams, inner_state=inner)
 
 
 def _transformation(optimizer: Any) -> optax.GradientTransformation:
@@ -176,18 +255,9 @@ def with_hyperparameters(opt_state: PyTree, **values: float | jax.Array) -> PyTr
             )
         if name in getattr(opt_state, "hyperparams_states", {}):
             raise ValueError(f"{name} follows a schedule in this optimizer, so no other value can be given")
-    replaced: PyTree = jax.tree.map(lambda node: _replaced(node, values), opt_state, is_leaf=_holds_hyperparameters)
-    return replaced
+    new = {name: jnp.asarray(values.get(name, old), old.dtype) for name, old in known.items()}
+    return opt_state._replace(hyperparams=new)
 
 
 def _holds_hyperparameters(node: Any) -> bool:
     return hasattr(node, "hyperparams")
-
-
-def _replaced(node: Any, values: dict[str, float | jax.Array]) -> Any:
-    """A part of the state with new values, in it and in those that are nested in it."""
-    if not _holds_hyperparameters(node):
-        return node
-    new = {name: jnp.asarray(values.get(name, old), old.dtype) for name, old in node.hyperparams.items()}
-    inner = jax.tree.map(lambda part: _replaced(part, values), node.inner_state, is_leaf=_holds_hyperparameters)
-    return node._replace(hyperparams=new, inner_state=inner)
