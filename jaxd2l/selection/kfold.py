@@ -19,8 +19,8 @@ import numpy as np
 import optax
 from jax import lax
 
-from jaxd2l.data import as_stored
-from jaxd2l.nn.loss import squared_error
+from jaxd2l.data import Examples, as_stored, check_examples
+from jaxd2l.nn.loss import cross_entropy, squared_error
 from jaxd2l.selection.folds import FoldRows, Folds, fold_rows, shuffled
 from jaxd2l.train.check_data import require_fitting_outputs
 from jaxd2l.train.epoch import empty_tally, make_epoch
@@ -178,7 +178,10 @@ def kfold(
             "kfold trains every point in one program, so optimizer must be f(learning_rate, weight_decay) that can be "
             "traced at both; compute with them in jax.numpy, or use sgd or adam"
         )
-    require_fitting_outputs(network(float(points[0].dropout)), loss, data.x[0], data.y[0], "kfold")
+    output = require_fitting_outputs(network(float(points[0].dropout)), loss, data.x[0], data.y[0], "kfold")
+    if loss is cross_entropy:
+        for fold, labels in enumerate(np.asarray(data.y)):
+            check_examples(Examples(labels, labels), output.shape[1], f"kfold, as fold {fold} has them")
     began = time.perf_counter()
     train = make_training(network, transform, loss, schedule, epochs, batch_size)
     arguments = (data, *stacked(points, seeds))

@@ -5,7 +5,6 @@ every value of them, and `vmap` over states trains many at once. `bound` brings 
 this form, where its factory lets itself be traced.
 """
 
-import enum
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -130,59 +129,40 @@ def bound(
         return _in_state(build, learning_rate, weight_decay)  # it computes with the rate: give it one at a time
     if callable(learning_rate):
         return plain  # optax's own optimizers keep a schedule's place in their state
-    way = _way(build)
-    if way is _Way.THROUGH:
-        return plain
-    return _in_state(build, learning_rate, weight_decay) if way is _Way.TRACED else _compiled_in(plain)
+    traced, handed_on = _lets_itself_be_traced(build)
+    if traced:
+        return plain if handed_on else _in_state(build, learning_rate, weight_decay)
+    return optax.GradientTransformationExtraArgs(*plain) if isinstance(plain, HyperparametersInState) else plain
 
 
-class _Way(enum.Enum):
-    """What a factory does with its two numbers: hands them on to `sgd` or `adam` as they are, computes with them in
-    JAX, or computes with them in Python.
-    """
+def _lets_itself_be_traced(build: Factory) -> tuple[bool, bool]:
+    """Whether a factory computes with its numbers in JAX alone, and whether it hands them to `sgd` or `adam` as is."""
+    handed_on = False
 
-    THROUGH = "through"
-    TRACED = "traced"
-    PYTHON = "python"
-
-
-def _way(build: Factory) -> _Way:
-    """Trace the factory, then the first update of a small network by what it gives."""
-    through = False
-
-    def made(learning_rate: jax.Array, weight_decay: jax.Array) -> PyTree:
-        nonlocal through
+    def made(learning_rate: jax.Array, weight_decay: jax.Array) -> None:
+        nonlocal handed_on
         given = getattr(build(learning_rate, weight_decay), "given", (None, None))
-        through = given[0] is learning_rate and given[1] is weight_decay
-        return ()
+        handed_on = given[0] is learning_rate and given[1] is weight_decay
 
     def first_update(learning_rate: jax.Array, weight_decay: jax.Array, params: PyTree) -> PyTree:
         optimizer = _in_state(build, learning_rate, weight_decay)
         extra = {"value": learning_rate, "grad": params, "value_fn": lambda params: learning_rate}
         return optimizer.update(params, optimizer.init(params), params, **extra)
 
-    number = jax.ShapeDtypeStruct((), jnp.float32)
-    layer = {"kernel": jax.ShapeDtypeStruct((2, 3), jnp.float32), "bias": jax.ShapeDtypeStruct((3,), jnp.float32)}
-    untraced = (jax.errors.JAXTypeError, jax.errors.JAXIndexError, TypeError)
+    number, kernel, bias = (jax.ShapeDtypeStruct(shape, jnp.float32) for shape in ((), (2, 3), (3,)))
+    in_python = (jax.errors.JAXTypeError, jax.errors.JAXIndexError, TypeError)
     try:
         jax.eval_shape(made, number, number)
-    except (*untraced, ValueError):
-        return _Way.PYTHON
-    if through:
-        return _Way.THROUGH
+    except (*in_python, ValueError):
+        return False, False
     try:
-        jax.eval_shape(first_update, number, number, {"Dense_0": layer})
-    except untraced:
-        return _Way.PYTHON
+        if not handed_on:
+            jax.eval_shape(first_update, number, number, {"Dense_0": {"kernel": kernel, "bias": bias}})
+    except in_python:
+        return False, False
     except Exception:  # it may ask for a layer that only the real network has, which will tell
-        return _Way.TRACED
-    return _Way.TRACED
-
-
-def _compiled_in(optimizer: optax.GradientTransformation) -> optax.GradientTransformation:
-    """The same optimizer as one whose numbers nobody replaces in its state."""
-    own = isinstance(optimizer, HyperparametersInState)
-    return optax.GradientTransformationExtraArgs(optimizer.init, optimizer.update) if own else optimizer
+        return True, False
+    return True, handed_on
 
 
 def _in_state(build: Factory, learning_rate: Rate, weight_decay: float | jax.Array) -> HyperparametersInState:

@@ -1,0 +1,320 @@
+"""At every door, numbers of any type and layout train as the same float32 numbers would, bit for bit, or are refused."""
+
+import dataclasses
+import functools
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import ml_dtypes
+import numpy as np
+import pytest
+
+from jaxd2l.data import DataError, Dataset, Examples
+from jaxd2l.nn import Dense, cross_entropy
+from jaxd2l.nn.loss import squared_error
+from jaxd2l.nn.models import MLP, Linear
+from jaxd2l.selection import sweep as sweep_module
+from jaxd2l.selection.folds import assign_folds, fold_rows, same_in_every_fold
+from jaxd2l.selection.kfold import grid, kfold
+from jaxd2l.selection.sweep import Method, Rates, sweep
+from jaxd2l.train import Recipe, compile_program, evaluate, fit
+
+N = 11
+REGRESSION = Recipe(
+    name="regression",
+    model=Linear(),
+    dataset="own",
+    learning_rate=0.01,
+    epochs=2,
+    batch_size=4,
+    loss=squared_error,
+    hits=None,
+)
+CLASSES = dataclasses.replace(REGRESSION, name="classes", model=MLP((3,), 3, (0.0,)), loss=cross_entropy)
+CLASSES = dataclasses.replace(CLASSES, hits=Recipe.hits)
+IMAGES = dataclasses.replace(CLASSES, name="images", image_size=5)
+RECIPES = {recipe.name: recipe for recipe in (REGRESSION, CLASSES, IMAGES)}
+TYPES = {
+    **{f"int{bits}": [f"{order}i{bits // 8}" for order in "<>"] for bits in (8, 16, 32, 64)},
+    **{f"uint{bits}": [f"{order}u{bits // 8}" for order in "<>"] for bits in (8, 16, 32, 64)},
+    "half": ["<f2", ">f2"],
+    "single": ["<f4", ">f4"],
+    "bfloat16": [ml_dtypes.bfloat16],
+    "float8": [ml_dtypes.float8_e4m3fn, ml_dtypes.float8_e5m2],
+    "bool": [bool],
+}
+
+
+def values(recipe):
+    rng = np.random.default_rng(2)
+    shape = (N, 6, 6, 1) if recipe.image_size else (N, 4)
+    return rng.integers(0, 2, shape), rng.integers(0, 2, N if recipe.takes_labels else (N, 1))
+
+
+def layouts(a):
+    locked = a.copy()
+    locked.flags.writeable = False
+    apart = np.zeros((*a.shape[:-1], 2 * a.shape[-1]), a.dtype)[..., ::2]
+    apart[...] = a
+    packed = np.zeros(len(a), np.dtype([("gap", "i1"), ("a", a.dtype, a.shape[1:])]))  # aligned to nothing
+    packed["a"] = a
+    return {
+        "as it is": a,
+        "locked": locked,
+        "Fortran": np.asfortranarray(a),
+        "apart": apart,
+        "backwards": a[::-1].copy()[::-1],
+        "in a record": packed["a"],
+        "not masked": np.ma.array(a),
+    }
+
+
+@functools.cache
+def program_of(recipe, x, y):
+    x, y = (np.zeros(shape, dtype) for shape, dtype in (x, y))
+    return compile_program(recipe, Dataset("own", Examples(x, y), Examples(x, y)))
+
+
+def compiled_once(recipe, data):
+    from jaxd2l.train.program import stored
+
+    return program_of(recipe, *((a.shape, np.dtype(a.dtype)) for a in stored(recipe, data.train)))
+
+
+def bits(tree):
+    return [np.asarray(leaf).tobytes() for leaf in jax.tree.leaves(tree)]
+
+
+@functools.cache
+def expected(name):
+    recipe = RECIPES[name]
+    x, y = values(recipe)
+    part = Examples(x.astype(np.uint8 if recipe.image_size else np.float32), y.astype(np.float32))
+    part = part._replace(y=y.astype(np.int32)) if recipe.takes_labels else part
+    data = Dataset("own", part, part)
+    run = fit(recipe, data, program=compiled_once(recipe, data))
+    return bits(run.state), evaluate(recipe, run.state.params, {}, part), run.state.params
+
+
+def data_of(name, x_type, y_type, change=lambda a: a):
+    x, y = values(RECIPES[name])
+    part = Examples(change(x.astype(x_type)), change(y.astype(y_type)))
+    return Dataset("own", part, part)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", TYPES)
+@pytest.mark.parametrize("name", ["regression", "classes"])
+def test_inputs_of_every_type_and_layout_train_as_float32(name, kind):
+    recipe, (state, judged, params) = RECIPES[name], expected(name)
+    for dtype in TYPES[kind]:
+        for layout in layouts(np.zeros((1, 1))):
+            data = data_of(name, dtype, np.int32 if recipe.takes_labels else np.float32, lambda a: layouts(a)[layout])
+            assert bits(fit(recipe, data, program=compiled_once(recipe, data)).state) == state, (dtype, layout)
+    assert evaluate(recipe, params, {}, data.test) == judged
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", TYPES)
+@pytest.mark.parametrize("name", RECIPES)
+def test_targets_of_every_type_and_layout_train_as_float32_or_as_labels(name, kind):
+    recipe, (state, judged, params) = RECIPES[name], expected(name)
+    for dtype in TYPES[kind]:
+        inputs = np.uint8 if recipe.image_size else np.float32
+        for layout in layouts(np.zeros((1, 1))):
+            data = data_of(name, inputs, dtype, lambda a: a if a.dtype == inputs else layouts(a)[layout])
+            if recipe.takes_labels and not np.issubdtype(dtype, np.integer):
+                with pytest.raises(DataError, match=r"labels must be integers of shape \(11,\), got"):
+                    fit(recipe, data)
+                continue
+            assert bits(fit(recipe, data, program=compiled_once(recipe, data)).state) == state, (dtype, layout)
+    if not recipe.takes_labels or np.issubdtype(dtype, np.integer):
+        assert evaluate(recipe, params, {}, data.test) == judged
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", TYPES)
+def test_a_sweep_takes_what_fit_takes(kind, monkeypatch):
+    monkeypatch.setattr(sweep_module, "compile_program", compiled_once)
+    rates, floats = (Rates(0.01),), np.float32
+    expected = sweep(REGRESSION, data_of("regression", floats, floats), rates, (0,), method=Method.LOOP)
+    for dtype in TYPES[kind]:
+        found = sweep(REGRESSION, data_of("regression", dtype, floats), rates, (0,), method=Method.LOOP)
+        np.testing.assert_array_equal(found[rates[0], 0].train_loss, expected[rates[0], 0].train_loss)
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_folds_of_every_type_and_layout_hold_the_same_numbers(kind):
+    x, y = values(REGRESSION)
+    for dtype in TYPES[kind]:
+        for layout in layouts(np.zeros((1, 1))):
+            rows = Examples(layouts(x.astype(dtype))[layout], layouts(y.astype(dtype))[layout])
+            fold = assign_folds(N, 3, 0)
+            fold = fold.astype(dtype) if np.issubdtype(dtype, np.integer) else fold
+            found = fold_rows(same_in_every_fold(rows, layouts(fold[:, None])[layout][:, 0]))
+            for array, wanted in ((found.x, x), (found.y, y)):
+                assert array.dtype.itemsize <= 4
+                np.testing.assert_array_equal(np.asarray(array, np.float32), np.broadcast_to(wanted, array.shape))
+            plain = fold_rows(same_in_every_fold(Examples(x, y), assign_folds(N, 3, 0)))
+            np.testing.assert_array_equal(found.train.indices, plain.train.indices)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", [">i8", bool, ml_dtypes.bfloat16, ">u2", "<f2"])
+def test_k_fold_trains_them_as_float32(dtype):
+    x, y = values(REGRESSION)
+    run = lambda dtype: kfold(  # noqa: E731
+        lambda _: Linear(),
+        same_in_every_fold(Examples(x.astype(dtype), y.astype(dtype)), assign_folds(N, 3, 0)),
+        grid((0.01,)),
+        epochs=2,
+        batch_size=4,
+    )
+    assert bits(run(dtype).params) == bits(run(np.float32).params)
+
+
+BAD = {
+    "64-bit floats": (np.zeros((N, 4)), "float64"),
+    "long doubles": (np.zeros((N, 4), np.longdouble), "real numbers"),
+    "a NaN": (np.where(np.eye(N, 4) > 0, np.nan, 0).astype(np.float32), "not finite at row 0"),
+    "a NaN of 8 bits": (np.full((N, 4), np.nan, ml_dtypes.float8_e4m3fn), "not finite at row 0"),
+    "an infinity": (np.full((N, 4), -np.inf, np.float16), "not finite at row 0"),
+    "large": (np.full((N, 4), 2**31, np.uint32), "hold 2147483648 at row 0"),
+    "odd": (np.full((N, 4), 2**24 + 1), "hold 16777217 at row 0"),
+    "text": (np.full((N, 4), "1"), "real numbers"),
+    "objects": (np.full((N, 4), None), "real numbers"),
+    "complex": (np.zeros((N, 4), complex), "real numbers"),
+    "spans": (np.zeros((N, 4), "m8[s]"), "real numbers"),
+    "masked": (np.ma.array(np.zeros((N, 4)), mask=np.eye(N, 4)), "masked at row 0"),
+    "one number": (np.float32(1), "an array|without an axis"),
+    "lists": ([[1.0] * 4] * N, "expected an array of NumPy or JAX"),
+    "nothing": (None, "expected an array of NumPy or JAX"),
+}
+
+
+def doors(part, target):
+    """Each door as a call on these inputs and targets."""
+    data = Dataset("own", Examples(part, target), Examples(part, target))
+    return {
+        "fit": lambda: fit(REGRESSION, data),
+        "evaluate": lambda: evaluate(REGRESSION, {}, {}, data.test),
+        "sweep": lambda: sweep(REGRESSION, data, (Rates(0.1),), (0,)),
+        "k-fold": lambda: kfold(
+            lambda _: Linear(),
+            same_in_every_fold(data.train, assign_folds(N, 3, 0)),
+            grid((0.1,)),
+            epochs=1,
+            batch_size=2,
+        ),
+    }
+
+
+@pytest.mark.parametrize("side", ["inputs", "targets"])
+@pytest.mark.parametrize("name", BAD)
+def test_every_door_refuses_the_same_before_tracing(name, side, monkeypatch):
+    def traced(*args, **kwargs):
+        raise AssertionError("traced")
+
+    monkeypatch.setattr(jax, "jit", traced)
+    bad, message = BAD[name]
+    good = np.zeros((N, 1 if side == "inputs" else 4), np.float32)
+    for door, call in doors(*((bad, good) if side == "inputs" else (good, bad))).items():
+        with pytest.raises(ValueError, match=message) as caught:
+            call()
+        assert side in str(caught.value), door
+
+
+LABELS = np.arange(N, dtype=np.int32) % 3
+ROWS = np.zeros((N, 4), np.float32)
+
+
+class Own(nn.Module):
+    """A network whose fields say nothing of its outputs."""
+
+    shape: tuple = (3,)
+
+    @nn.compact
+    def __call__(self, x, *, train: bool):
+        return Dense(int(np.prod(self.shape)))(x).reshape(len(x), *self.shape)
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.int64, ">u2"])
+@pytest.mark.parametrize("wrong", [3, 100])
+def test_a_label_that_the_network_has_no_output_for_is_refused_at_every_door(dtype, wrong, monkeypatch):
+    def compiled(*args, **kwargs):
+        raise AssertionError("compiled")
+
+    monkeypatch.setattr(jax, "jit", compiled)
+    labels = LABELS.astype(dtype)
+    labels[4] = wrong
+    recipe = dataclasses.replace(CLASSES, model=Own())
+    data = Dataset("own", Examples(ROWS, labels), Examples(ROWS, LABELS))
+    folds = same_in_every_fold(data.train, assign_folds(N, 3, 0))
+    calls = (
+        lambda: fit(recipe, data),
+        lambda: fit(recipe, data._replace(train=data.test, test=data.train)),
+        lambda: evaluate(recipe, {}, {}, data.train),
+        lambda: sweep(recipe, data, (Rates(0.1),), (0,)),
+        lambda: kfold(lambda _: Own(), folds, grid((0.1,)), epochs=1, batch_size=2, loss=cross_entropy),
+    )
+    for call in calls:
+        with pytest.raises(DataError, match=rf"label {wrong} at row 4 .*expected 0 to 2"):
+            call()
+
+
+def test_a_label_without_a_name_is_refused_though_the_network_is_wider():
+    wide = dataclasses.replace(CLASSES, model=Own((5,)))
+    part = Examples(ROWS, LABELS)
+    with pytest.raises(DataError, match="label 2 at row 2 .*expected 0 to 1"):
+        fit(wide, Dataset("own", part, part, ("a", "b")))
+    assert fit(wide, Dataset("own", part, part, ("a", "b", "c"))).epochs
+    assert fit(wide, Dataset("own", part, part)).epochs
+
+
+@pytest.mark.parametrize(
+    ("changes", "y", "message"),
+    [
+        ({"model": Own((2, 3))}, LABELS, r"gives \(n, 2, 3\) .*expected \(n, classes\)"),
+        ({"model": Own(())}, LABELS, r"gives \(n,\) .*expected \(n, classes\)"),
+        ({"model": Own((2,)), "loss": squared_error, "hits": None}, ROWS[:, :1], r"targets are \(n, 1\)"),
+        ({"model": Own(()), "loss": squared_error, "hits": None}, ROWS[:, :1], r"gives \(n,\)"),
+        ({"model": Own((1,)), "loss": squared_error, "hits": None}, ROWS[:, 0], r"targets are \(n,\)"),
+        ({"loss": lambda o, y: jnp.mean(o), "hits": None}, ROWS, r"makes one number, expected one value an example"),
+        ({"loss": lambda o, y: (o - y) ** 2, "hits": None, "model": Own((4,))}, ROWS, r"makes \(n, 4\), expected one"),
+        ({"hits": lambda o, y: jnp.mean(o)}, LABELS, r"hits makes one number, expected one value an example"),
+    ],
+)
+def test_outputs_that_do_not_fit_are_refused_with_both_shapes(changes, y, message):
+    part = Examples(ROWS, y)
+    with pytest.raises(ValueError, match=message):
+        fit(dataclasses.replace(CLASSES, **changes), Dataset("own", part, part))
+
+
+OTHER = {
+    "model": Own(),
+    "batch_size": 2,
+    "image_size": 4,
+    "augment": "flip",
+    "precision": "bfloat16",
+    "remat": True,
+    "accumulate": 2,
+    "clip_norm": 1.0,
+    "optimizer": lambda r, d: None,
+    "loss": squared_error,
+    "hits": None,
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("field", OTHER)
+def test_a_program_is_of_one_recipe_in_every_field(field):
+    from jaxd2l.train.same_program import _COMPILED, require_same_program
+
+    assert set(OTHER) == set(_COMPILED)
+    x, y = values(IMAGES)
+    part = Examples(x.astype(np.uint8), y.astype(np.int32))
+    data = Dataset("own", part, part)
+    other = dataclasses.replace(IMAGES, **{field: OTHER[field]})
+    with pytest.raises(ValueError, match=f"compiled with {field} .*compile one for this recipe, or leave program out"):
+        require_same_program(compiled_once(IMAGES, data), other, data)
