@@ -10,7 +10,7 @@ from jaxd2l.cost.estimate import cost
 from jaxd2l.cost.free_memory import free_bytes
 from jaxd2l.cost.layers import layers
 from jaxd2l.data import Dataset, shapes
-from jaxd2l.train.program import Program
+from jaxd2l.train.program import Program, stored
 from jaxd2l.train.recipe import PRECISIONS, Recipe
 
 GENEROUS = 12  # kept bytes for each byte that a layer puts out: no network of this library reaches 6
@@ -148,9 +148,10 @@ def bytes_of_a_run(program: Program) -> int:
 
 def _at_most(recipe: Recipe, data: Dataset) -> int:
     """A bound from the layers' outputs alone, in a fraction of the time."""
-    x = jax.ShapeDtypeStruct((1, *data.train.x.shape[1:]), data.train.x.dtype)
+    parts = [stored(recipe, part) for part in (data.train, data.test)]
+    x = jax.ShapeDtypeStruct((1, *parts[0].x.shape[1:]), parts[0].x.dtype)
     prepared = jax.eval_shape(recipe.prepare(), x)
     found = layers(recipe.model, jax.ShapeDtypeStruct(prepared.shape, PRECISIONS[recipe.precision]))
     one = sum(layer.activation_bytes for layer in found) + 4 * math.prod(prepared.shape)
-    stored = sum(math.prod(a.shape) * a.dtype.itemsize for part in (data.train, data.test) for a in part)
-    return GENEROUS * one * recipe.batch_size + 24 * sum(layer.parameters for layer in found) + stored
+    resident = sum(math.prod(a.shape) * a.dtype.itemsize for part in parts for a in part)
+    return GENEROUS * one * recipe.batch_size + 24 * sum(layer.parameters for layer in found) + resident

@@ -17,6 +17,7 @@ from jaxd2l.cost.liveness import peak
 from jaxd2l.cost.traced import operations_of
 from jaxd2l.data import Dataset, num_steps, shapes
 from jaxd2l.train.device import default_platform
+from jaxd2l.train.program import stored
 from jaxd2l.train.recipe import PRECISIONS, Recipe
 from jaxd2l.train.state import TrainState, init_state
 from jaxd2l.train.step import Batch, Tally, make_judge, make_step
@@ -158,7 +159,7 @@ def cost(recipe: Recipe, data: Dataset | None = None, *, platform: str | None = 
 def batch_like(recipe: Recipe, data: Dataset) -> Batch:
     """The shapes of one batch."""
     n = recipe.batch_size
-    x, y = (jax.ShapeDtypeStruct((n, *a.shape[1:]), a.dtype) for a in data.train)
+    x, y = (jax.ShapeDtypeStruct((n, *a.shape[1:]), a.dtype) for a in stored(recipe, data.train))
     return Batch(x, y, jax.ShapeDtypeStruct((n,), jnp.float32))  # type: ignore[arg-type]
 
 
@@ -210,8 +211,8 @@ def _memory(
         batch_statistics=_bytes(state.batch_stats),
         activations=training.activations,
         workspace=training.workspace,
-        data=_bytes(data.train) + one_batch + rows + records,
-        set_aside=_bytes(state) + _bytes(data.test),
+        data=_bytes(stored(recipe, data.train)) + one_batch + rows + records,
+        set_aside=_bytes(state) + _bytes(stored(recipe, data.test)),
     )
     return predict, train, training.boundary
 

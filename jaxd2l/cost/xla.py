@@ -12,7 +12,7 @@ from jaxd2l.data import Dataset, Rows, shapes
 from jaxd2l.train.compiler import compile_lowered
 from jaxd2l.train.device import default_device
 from jaxd2l.train.epoch import empty_tally
-from jaxd2l.train.program import bind
+from jaxd2l.train.program import bind, stored
 from jaxd2l.train.recipe import Recipe
 from jaxd2l.train.state import run_keys
 from jaxd2l.train.step import make_judge, make_step
@@ -74,7 +74,7 @@ def xla_cost(recipe: Recipe, data: Dataset | None = None) -> XlaCost:
     rows = Rows(jax.ShapeDtypeStruct(shape, jnp.int32), jax.ShapeDtypeStruct(shape, jnp.float32))  # type: ignore[arg-type]
     record = jax.eval_shape(lambda: empty_tally(pure.train_steps))
     epoch = jax.jit(pure.epoch, donate_argnums=(0, 1))
-    train = epoch.lower(state, record, *data.train, rows, key, integer, integer)
+    train = epoch.lower(state, record, *stored(recipe, data.train), rows, key, integer, integer)
     judge = jax.jit(make_judge(recipe.model, recipe.objective()))
     predict = judge.lower(state.params, state.batch_stats, batch)
     return XlaCost(*xla_flops(recipe, data), _compiled_bytes(predict), _compiled_bytes(train))
@@ -95,7 +95,8 @@ def measure(found: Cost, data: Dataset | None = None) -> Measured:
     recipe = found.recipe
     data = shapes(recipe.dataset) if data is None else data
     objective, key = recipe.objective(), run_keys(0)
-    state = jax.jit(bind(recipe, data).init)(key.init, np.float32(recipe.learning_rate), np.float32(0))
+    rate = np.float32(0 if callable(recipe.learning_rate) else recipe.learning_rate)  # a schedule is in the program
+    state = jax.jit(bind(recipe, data).init)(key.init, rate, np.float32(0))
     step = make_step(recipe.model, recipe.make_optimizer(), objective, remat=recipe.remat, accumulate=recipe.accumulate)
     batch = jax.tree.map(lambda a: jnp.ones(a.shape, a.dtype), batch_like(recipe, data))
     update = compile_lowered(jax.jit(step, donate_argnums=0).lower(state, batch, key.noise))

@@ -31,10 +31,11 @@ def numbers(value: Any, what: str) -> jax.Array:
     array = _require_real(_from_host(value, what), what)
     if jnp.issubdtype(array.dtype, jnp.floating):
         dtype = _widest(np.float64, np.float32) if array.dtype.itemsize > 4 else array.dtype
+        dtype = np.dtype(np.float32) if array.dtype.itemsize == 1 else dtype  # XLA computes with few of 8 bits or less
         with np.errstate(over="ignore"):
             narrow = array.astype(dtype.newbyteorder("="))
         lost = np.isfinite(array) & ~np.isfinite(narrow)
-    elif array.dtype == np.bool_ or array.dtype.itemsize < 4:
+    elif array.dtype == np.bool_ or (np.issubdtype(array.dtype, np.integer) and array.dtype.itemsize < 4):
         return jnp.asarray(array.astype(array.dtype.newbyteorder("=")))
     else:
         narrow = array.astype(_widest(np.int64, np.int32))

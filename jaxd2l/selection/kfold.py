@@ -21,6 +21,7 @@ from jax import lax
 
 from jaxd2l.data import Examples, as_stored, check_examples
 from jaxd2l.nn.loss import cross_entropy, squared_error
+from jaxd2l.nn.numbers import numbers
 from jaxd2l.selection.folds import FoldRows, Folds, fold_rows, shuffled
 from jaxd2l.train.check_data import require_fitting_outputs
 from jaxd2l.train.epoch import empty_tally, make_epoch
@@ -118,8 +119,13 @@ class CrossValidation:
         """
         model = self.network(float(self.points[choice].dropout))
         params = jax.tree.map(lambda leaf: jnp.asarray(leaf[choice]), self.params)
-        one = lambda params, x: model.apply({"params": params}, as_stored(x), train=False)  # noqa: E731 - a name for vmap
-        return np.asarray(jax.jit(jax.vmap(jax.vmap(one), (0, None)))(params, jnp.asarray(x)))
+        one = lambda params, x: model.apply({"params": params}, _floats(x), train=False)  # noqa: E731 - a name for vmap
+        return np.asarray(jax.jit(jax.vmap(jax.vmap(one), (0, None)))(params, numbers(x, "inputs")))
+
+
+def _floats(x: jax.Array) -> jax.Array:
+    """Stored inputs as the network reads them: parameters take the type of their inputs, and theirs is float32."""
+    return as_stored(x).astype(jnp.float32)
 
 
 def choose(scores: np.ndarray) -> int:
@@ -235,7 +241,7 @@ def make_training(
         `train(fold, point, keys) -> (params, train_loss (epochs,), validation_loss (epochs,), predictions of the
         padded validation rows (m, outputs))`.
     """
-    objective = Objective(loss)
+    objective = Objective(loss, prepare=_floats)
 
     def train(fold: FoldRows, point: Point, keys: Keys) -> tuple[PyTree, jax.Array, jax.Array, jax.Array]:
         model = network(point.dropout)

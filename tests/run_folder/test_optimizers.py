@@ -13,8 +13,8 @@ import pytest
 import jaxd2l
 from jaxd2l.data import Dataset, Examples
 from jaxd2l.nn.models import MLP
-from jaxd2l.run_folder.settings import configuration, refuse_other_settings
 from jaxd2l.run_folder.identity import identity
+from jaxd2l.run_folder.settings import configuration, refuse_other_settings
 from jaxd2l.train import Recipe, adam, sgd
 
 Y = (np.arange(23) % 3).astype(np.int32)

@@ -1,4 +1,4 @@
-"""At every door, numbers of any type and layout train as the same float32 numbers would, bit for bit, or are refused."""
+"""At every door, numbers of any type and layout train as the same float32 numbers would, or are refused."""
 
 import dataclasses
 import functools
@@ -31,7 +31,7 @@ REGRESSION = Recipe(
     loss=squared_error,
     hits=None,
 )
-CLASSES = dataclasses.replace(REGRESSION, name="classes", model=MLP((3,), 3, (0.0,)), loss=cross_entropy)
+CLASSES = dataclasses.replace(REGRESSION, name="classes", model=MLP(hidden=(3,), num_outputs=3), loss=cross_entropy)
 CLASSES = dataclasses.replace(CLASSES, hits=Recipe.hits)
 IMAGES = dataclasses.replace(CLASSES, name="images", image_size=5)
 RECIPES = {recipe.name: recipe for recipe in (REGRESSION, CLASSES, IMAGES)}
@@ -97,81 +97,95 @@ def expected(name):
     return bits(run.state), evaluate(recipe, run.state.params, {}, part), run.state.params
 
 
-def data_of(name, x_type, y_type, change=lambda a: a):
-    x, y = values(RECIPES[name])
-    part = Examples(change(x.astype(x_type)), change(y.astype(y_type)))
-    return Dataset("own", part, part)
+def in_every_form(kind, *arrays):
+    """The arrays in each type of a kind, every layout in one of them."""
+    for i, dtype in enumerate(TYPES[kind]):
+        for layout in list(layouts(np.zeros((1, 1))))[i :: len(TYPES[kind])]:
+            yield dtype, [layouts(a.astype(dtype))[layout] for a in arrays]
+
+
+def as_bytes(a):
+    """Inputs of this type are bytes, which are read as shares of 255."""
+    a = a.copy(order="K")
+    a *= 255
+    return a
+
+
+def train_and_judge(name, x, y):
+    recipe, (state, judged, params) = RECIPES[name], expected(name)
+    part = Examples(x, y)
+    data = Dataset("own", part, part)
+    assert bits(fit(recipe, data, program=compiled_once(recipe, data)).state) == state
+    assert evaluate(recipe, params, {}, part) == judged
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", TYPES)
 @pytest.mark.parametrize("name", ["regression", "classes"])
 def test_inputs_of_every_type_and_layout_train_as_float32(name, kind):
-    recipe, (state, judged, params) = RECIPES[name], expected(name)
-    for dtype in TYPES[kind]:
-        for layout in layouts(np.zeros((1, 1))):
-            data = data_of(name, dtype, np.int32 if recipe.takes_labels else np.float32, lambda a: layouts(a)[layout])
-            assert bits(fit(recipe, data, program=compiled_once(recipe, data)).state) == state, (dtype, layout)
-    assert evaluate(recipe, params, {}, data.test) == judged
+    recipe = RECIPES[name]
+    x, y = values(recipe)
+    for dtype, (form,) in in_every_form(kind, x):
+        form = as_bytes(form) if np.dtype(dtype) == np.uint8 else form
+        train_and_judge(name, form, y.astype(np.int32 if recipe.takes_labels else np.float32))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", TYPES)
 @pytest.mark.parametrize("name", RECIPES)
 def test_targets_of_every_type_and_layout_train_as_float32_or_as_labels(name, kind):
-    recipe, (state, judged, params) = RECIPES[name], expected(name)
-    for dtype in TYPES[kind]:
-        inputs = np.uint8 if recipe.image_size else np.float32
-        for layout in layouts(np.zeros((1, 1))):
-            data = data_of(name, inputs, dtype, lambda a: a if a.dtype == inputs else layouts(a)[layout])
-            if recipe.takes_labels and not np.issubdtype(dtype, np.integer):
-                with pytest.raises(DataError, match=r"labels must be integers of shape \(11,\), got"):
-                    fit(recipe, data)
-                continue
-            assert bits(fit(recipe, data, program=compiled_once(recipe, data)).state) == state, (dtype, layout)
-    if not recipe.takes_labels or np.issubdtype(dtype, np.integer):
-        assert evaluate(recipe, params, {}, data.test) == judged
+    recipe = RECIPES[name]
+    x, y = values(recipe)
+    x = x.astype(np.uint8 if recipe.image_size else np.float32)
+    for dtype, (form,) in in_every_form(kind, y):
+        if not recipe.takes_labels or np.issubdtype(dtype, np.integer):
+            train_and_judge(name, x, form)
+            continue
+        part = Examples(x, form)
+        for call in (fit, lambda recipe, data: evaluate(recipe, {}, {}, data.test)):
+            with pytest.raises(DataError, match=r"labels must be integers of shape \(11,\), got"):
+                call(recipe, Dataset("own", part, part))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", TYPES)
 def test_a_sweep_takes_what_fit_takes(kind, monkeypatch):
     monkeypatch.setattr(sweep_module, "compile_program", compiled_once)
-    rates, floats = (Rates(0.01),), np.float32
-    expected = sweep(REGRESSION, data_of("regression", floats, floats), rates, (0,), method=Method.LOOP)
-    for dtype in TYPES[kind]:
-        found = sweep(REGRESSION, data_of("regression", dtype, floats), rates, (0,), method=Method.LOOP)
-        np.testing.assert_array_equal(found[rates[0], 0].train_loss, expected[rates[0], 0].train_loss)
+    x, y = values(REGRESSION)
+
+    def losses(x, y):
+        part, rates = Examples(x, y), Rates(0.01)
+        return sweep(REGRESSION, Dataset("own", part, part), (rates,), (0,), method=Method.LOOP)[rates, 0].train_loss
+
+    for dtype, (inputs, targets) in in_every_form(kind, x, y):
+        inputs = as_bytes(inputs) if np.dtype(dtype) == np.uint8 else inputs
+        np.testing.assert_array_equal(losses(inputs, targets), losses(x.astype(np.float32), y.astype(np.float32)))
 
 
 @pytest.mark.parametrize("kind", TYPES)
 def test_folds_of_every_type_and_layout_hold_the_same_numbers(kind):
     x, y = values(REGRESSION)
-    for dtype in TYPES[kind]:
-        for layout in layouts(np.zeros((1, 1))):
-            rows = Examples(layouts(x.astype(dtype))[layout], layouts(y.astype(dtype))[layout])
-            fold = assign_folds(N, 3, 0)
-            fold = fold.astype(dtype) if np.issubdtype(dtype, np.integer) else fold
-            found = fold_rows(same_in_every_fold(rows, layouts(fold[:, None])[layout][:, 0]))
-            for array, wanted in ((found.x, x), (found.y, y)):
-                assert array.dtype.itemsize <= 4
-                np.testing.assert_array_equal(np.asarray(array, np.float32), np.broadcast_to(wanted, array.shape))
-            plain = fold_rows(same_in_every_fold(Examples(x, y), assign_folds(N, 3, 0)))
-            np.testing.assert_array_equal(found.train.indices, plain.train.indices)
+    fold = assign_folds(N, 3, 0)
+    plain = fold_rows(same_in_every_fold(Examples(x, y), fold))
+    for dtype, (*rows, form) in in_every_form(kind, x, y, fold[:, None]):
+        integers = np.issubdtype(dtype, np.integer)
+        found = fold_rows(same_in_every_fold(Examples(*rows), form[:, 0] if integers else fold))
+        for array, wanted in ((found.x, x), (found.y, y)):
+            assert array.dtype.itemsize <= 4
+            np.testing.assert_array_equal(np.asarray(array, np.float32), np.broadcast_to(wanted, array.shape))
+        np.testing.assert_array_equal(found.train.indices, plain.train.indices)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype", [">i8", bool, ml_dtypes.bfloat16, ">u2", "<f2"])
 def test_k_fold_trains_them_as_float32(dtype):
     x, y = values(REGRESSION)
-    run = lambda dtype: kfold(  # noqa: E731
-        lambda _: Linear(),
-        same_in_every_fold(Examples(x.astype(dtype), y.astype(dtype)), assign_folds(N, 3, 0)),
-        grid((0.01,)),
-        epochs=2,
-        batch_size=4,
-    )
-    assert bits(run(dtype).params) == bits(run(np.float32).params)
+
+    def params(dtype):
+        folds = same_in_every_fold(Examples(x.astype(dtype), y.astype(dtype)), assign_folds(N, 3, 0))
+        return bits(kfold(lambda _: Linear(), folds, grid((0.01,)), epochs=2, batch_size=4).params)
+
+    assert params(dtype) == params(np.float32)
 
 
 BAD = {
@@ -266,7 +280,7 @@ def test_a_label_that_the_network_has_no_output_for_is_refused_at_every_door(dty
 def test_a_label_without_a_name_is_refused_though_the_network_is_wider():
     wide = dataclasses.replace(CLASSES, model=Own((5,)))
     part = Examples(ROWS, LABELS)
-    with pytest.raises(DataError, match="label 2 at row 2 .*expected 0 to 1"):
+    with pytest.raises(DataError, match=r"label 2 at row 2 .*expected 0 to 1"):
         fit(wide, Dataset("own", part, part, ("a", "b")))
     assert fit(wide, Dataset("own", part, part, ("a", "b", "c"))).epochs
     assert fit(wide, Dataset("own", part, part)).epochs
