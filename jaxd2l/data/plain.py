@@ -57,12 +57,12 @@ def require_numbers(array: object, what: str) -> np.ndarray | jax.Array:
         what: names it in the message.
 
     Raises:
-        DataError: no array, no axis, masked values, or elements that are no real numbers of at most 64 bits.
+        DataError: no array, no axis, rows without a number, masked values, or elements that are no real numbers of at most 64 bits.
     """
     if isinstance(array, np.ma.MaskedArray):
         if np.ma.is_masked(array):
-            row = int(np.argwhere(np.ma.getmaskarray(array))[0][0])
-            raise DataError(f"{what} are masked at row {row}; fill in or leave out what is missing")
+            place = f" at row {np.argwhere(np.ma.getmaskarray(array))[0][0]}" if array.ndim else ""
+            raise DataError(f"{what} are masked{place}; fill in or leave out what is missing")
         array = array.data
     if isinstance(array, np.ndarray):
         array = np.asarray(array)  # a plain array of np.matrix and other subclasses
@@ -70,6 +70,8 @@ def require_numbers(array: object, what: str) -> np.ndarray | jax.Array:
         raise DataError(f"{what} are a {type(array).__name__}, expected an array of NumPy or JAX; use np.asarray")
     if array.ndim == 0:
         raise DataError(f"{what} are one number without an axis, expected one row an example; add the axis")
+    if 0 in array.shape[1:]:
+        raise DataError(f"{what} have shape {array.shape}, rows without a number; give each at least one")
     try:
         stored_dtype(array.dtype)
     except TypeError:
