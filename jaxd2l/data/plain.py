@@ -57,7 +57,8 @@ def require_numbers(array: object, what: str) -> np.ndarray | jax.Array:
         what: names it in the message.
 
     Raises:
-        DataError: no array, no axis, rows without a number, masked values, or elements that are no real numbers of at most 64 bits.
+        DataError: no array, no axis, rows without a number, masked values, or elements that are no real numbers of at
+            most 64 bits.
     """
     if isinstance(array, np.ma.MaskedArray):
         if np.ma.is_masked(array):
