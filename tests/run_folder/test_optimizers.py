@@ -162,6 +162,7 @@ def test_what_is_made_alike_is_described_alike(build):
     assert identity(build()) == identity(build())
 
 
+@pytest.mark.slow
 def test_an_optimizer_or_schedule_that_changed_is_named_on_resume(tmp_path):
     recipe = dataclasses.replace(RECIPE, optimizer=make(0.9), learning_rate=SCHEDULE, epochs=1)
     jaxd2l.fit(recipe, DATA, run_dir=tmp_path / "own")

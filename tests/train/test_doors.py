@@ -277,6 +277,7 @@ def test_a_label_that_the_network_has_no_output_for_is_refused_at_every_door(dty
             call()
 
 
+@pytest.mark.slow
 def test_a_label_without_a_name_is_refused_though_the_network_is_wider():
     wide = dataclasses.replace(CLASSES, model=Own((5,)))
     part = Examples(ROWS, LABELS)
