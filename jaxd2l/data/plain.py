@@ -98,7 +98,9 @@ def plain(array: Any, what: str, *, labels: bool = False) -> Any:
     if not labels:
         _require_finite(array, what)
         _require_exact(array, stored, what)
-    return array if array.dtype == stored and array.dtype.isnative else array.astype(stored)
+    if array.dtype == stored and array.dtype.isnative:
+        return array
+    return np.asarray(array).astype(stored)  # on the host: a device cannot convert every type of 8 bits or less
 
 
 def first_row(array: np.ndarray, bad: Callable[[np.ndarray], np.ndarray]) -> int | None:

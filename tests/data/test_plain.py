@@ -1,5 +1,6 @@
 """Every type and layout of numbers has one plain form, or is refused in a sentence."""
 
+import jax.numpy as jnp
 import ml_dtypes
 import numpy as np
 import pytest
@@ -45,6 +46,13 @@ def test_numbers_of_every_type_and_layout_keep_their_values(dtype):
         assert checked.dtype.isnative
         assert checked.dtype.itemsize <= 4
         np.testing.assert_array_equal(checked.astype(np.float64), values)
+
+
+@pytest.mark.parametrize("dtype", ["float8_e5m2", "float8_e8m0fnu", "float6_e2m3fn", "float4_e2m1fn", "int4", "uint4"])
+def test_arrays_of_jax_of_few_bits_keep_their_values(dtype):
+    values = np.array([[1, 2], [4, 1]])
+    checked = plain(require_numbers(jnp.asarray(values.astype(getattr(ml_dtypes, dtype))), "inputs"), "inputs")
+    np.testing.assert_array_equal(np.asarray(checked, np.float64), values)
 
 
 @pytest.mark.parametrize("part", ["inputs", "targets"])
