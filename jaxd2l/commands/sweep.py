@@ -18,7 +18,8 @@ from jaxd2l.commands import settings
 from jaxd2l.data import DataError
 from jaxd2l.recipes import find, load_data
 from jaxd2l.report.sweep import Summary, divergence_map, markdown, plot, summarise
-from jaxd2l.selection.sweep import Curves, Method, Rates, Sweep, rates_of, sweep
+from jaxd2l.selection.curves import Curves
+from jaxd2l.selection.sweep import Method, Rates, Sweep, rates_of, sweep
 from jaxd2l.train import Recipe
 from jaxd2l.train.recipe import overridden
 

@@ -18,7 +18,8 @@ from jaxd2l.data.houses import Houses
 from jaxd2l.experiments.houses import Family, prepare
 from jaxd2l.nn.loss import squared_error
 from jaxd2l.selection.folds import FoldRows, fold_rows, shuffled
-from jaxd2l.selection.kfold import Point, make_training, over_members, stacked
+from jaxd2l.selection.grid import Point
+from jaxd2l.selection.kfold import make_training, over_members, stacked
 from jaxd2l.train.optimizer import adam, with_hyperparameters
 from jaxd2l.train.state import Keys, init_state, run_keys
 from jaxd2l.train.step import Batch, Objective, make_step

@@ -21,7 +21,8 @@ from jaxd2l.nn.init import he_normal, torch_bias, torch_kernel
 from jaxd2l.nn.linear import Dense
 from jaxd2l.nn.models import MLP, Linear
 from jaxd2l.selection.folds import Folds
-from jaxd2l.selection.kfold import CrossValidation, Point, Schedule, choose, constant, cosine, grid, kfold
+from jaxd2l.selection.grid import Point, Schedule, choose, constant, cosine, grid
+from jaxd2l.selection.kfold import CrossValidation, kfold
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -22,7 +22,8 @@ from jaxd2l.experiments.linear_regression import Line, loss
 from jaxd2l.nn.init import he_normal
 from jaxd2l.nn.models import MLP, Linear
 from jaxd2l.selection.folds import assign_folds, same_in_every_fold
-from jaxd2l.selection.kfold import grid, kfold
+from jaxd2l.selection.grid import grid
+from jaxd2l.selection.kfold import kfold
 from jaxd2l.train import run_keys, sgd
 
 

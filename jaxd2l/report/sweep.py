@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxd2l.selection.sweep import Curves, Rates, Sweep
+from jaxd2l.selection.curves import Curves
+from jaxd2l.selection.sweep import Rates, Sweep
 
 
 class Interval(NamedTuple):

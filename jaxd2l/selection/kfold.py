@@ -6,11 +6,9 @@ their first layers multiply the same inputs, which is where most of the time is 
 """
 
 import dataclasses
-import itertools
-import math
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -23,6 +21,7 @@ from jaxd2l.data import Examples, as_stored, check_examples
 from jaxd2l.nn.loss import cross_entropy, squared_error
 from jaxd2l.nn.numbers import numbers
 from jaxd2l.selection.folds import FoldRows, Folds, fold_rows, shuffled
+from jaxd2l.selection.grid import Point, Schedule, constant
 from jaxd2l.train.check_data import require_fitting_outputs
 from jaxd2l.train.epoch import empty_tally, make_epoch
 from jaxd2l.train.optimizer import Factory, HyperparametersInState, adam, bound, with_hyperparameters
@@ -31,43 +30,6 @@ from jaxd2l.train.step import Batch, Objective, PerExample, Tally, make_judge, m
 
 PyTree = Any
 Network = Callable[[float | jax.Array], nn.Module]
-Schedule = Callable[[jax.Array, int], jax.Array]
-
-
-class Point(NamedTuple):
-    """One point of the grid; in the compiled program each field is an array."""
-
-    learning_rate: float | jax.Array
-    weight_decay: float | jax.Array = 0.0
-    dropout: float | jax.Array = 0.0
-
-
-def constant(epoch: jax.Array, epochs: int) -> jax.Array:
-    """Keep the learning rate as it is: share 1 in every epoch."""
-    return jnp.ones((), jnp.float32)
-
-
-def cosine(epoch: jax.Array, epochs: int) -> jax.Array:
-    """Lower the learning rate along half a cosine: share 1 in epoch 1, near 0 in the last (arXiv:1608.03983)."""
-    return 0.5 * (1.0 + jnp.cos(jnp.pi * (epoch - 1) / epochs))
-
-
-def grid(
-    learning_rates: Sequence[float], weight_decays: Sequence[float] = (0.0,), dropouts: Sequence[float] = (0.0,)
-) -> tuple[Point, ...]:
-    """Combine every value with every other.
-
-    Raises:
-        ValueError: no value, a rate that is not above 0, a decay below 0, a dropout outside [0, 1).
-    """
-    points = tuple(Point(*values) for values in itertools.product(learning_rates, weight_decays, dropouts))
-    if not points:
-        raise ValueError("the grid is empty; give at least one learning rate, weight decay and dropout")
-    for point in points:
-        rate, decay, dropout = (float(value) for value in point)
-        if not (rate > 0 and decay >= 0 and 0 <= dropout < 1 and math.isfinite(rate) and math.isfinite(decay)):
-            raise ValueError(f"expected learning rate > 0, weight decay >= 0 and dropout in [0, 1), got {point}")
-    return points
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,18 +88,6 @@ class CrossValidation:
 def _floats(x: jax.Array) -> jax.Array:
     """Stored inputs as the network reads them: parameters take the type of their inputs, and theirs is float32."""
     return as_stored(x).astype(jnp.float32)
-
-
-def choose(scores: np.ndarray) -> int:
-    """Return the point with the lowest mean score over seeds and folds; a training that diverged rules it out.
-
-    Raises:
-        ArithmeticError: every point has a score that is not finite.
-    """
-    mean = scores.mean(axis=(1, 2))
-    if not np.isfinite(mean).any():
-        raise ArithmeticError("every point of the grid diverged; use smaller learning rates")
-    return int(np.nanargmin(np.where(np.isfinite(mean), mean, np.nan)))
 
 
 def kfold(

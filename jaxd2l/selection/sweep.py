@@ -10,20 +10,17 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-import jax
-import numpy as np
-
 from jaxd2l.cost.budget import bytes_of_a_run
 from jaxd2l.cost.free_memory import free_bytes
-from jaxd2l.data import Dataset, Examples
-from jaxd2l.selection.vmapped import Members, Rates, compile_members, seconds_a_step
+from jaxd2l.data import Dataset
+from jaxd2l.selection.curves import Curves, curves_of
+from jaxd2l.selection.vmapped import Members, Rates, compile_members, seconds_a_step, train_members
 from jaxd2l.train.check_data import check_run
-from jaxd2l.train.loop import DivergenceError, EpochResult, fit
+from jaxd2l.train.loop import DivergenceError, fit
 from jaxd2l.train.optimizer import HyperparametersInState
 from jaxd2l.train.program import Program, compile_program, on_device
 from jaxd2l.train.recipe import Recipe
 from jaxd2l.train.state import run_keys
-from jaxd2l.train.step import Tally
 
 SHARE_OF_MEMORY = 0.5  # of what is free; the estimate does not know what the compiler will fuse
 
@@ -34,22 +31,6 @@ class Method(enum.Enum):
     MEASURE = "measure"
     VMAP = "vmap"
     LOOP = "loop"
-
-
-class Curves(NamedTuple):
-    """One member: a value an epoch, NaN from the epoch in which it diverged.
-
-    Attributes:
-        train_loss, train_accuracy, test_loss, test_accuracy: as in `EpochResult`, (epochs,); the accuracies of a
-            regression are NaN.
-        diverged: the epoch whose loss or gradient became non-finite; None where none did.
-    """
-
-    train_loss: np.ndarray
-    train_accuracy: np.ndarray
-    test_loss: np.ndarray
-    test_accuracy: np.ndarray
-    diverged: int | None
 
 
 Sweep = dict[tuple[Rates, int], Curves]
@@ -217,15 +198,6 @@ def _single(recipe: Recipe, data: Dataset, point: Rates, seed: int, program: Pro
         return curves_of(error.epochs, recipe.epochs, error.epoch)
 
 
-def curves_of(results: Sequence[EpochResult], epochs: int, diverged: int | None) -> Curves:
-    """Turn the finished epochs of a single run into curves of full length."""
-    curves = np.full((4, epochs), np.nan)
-    for i, result in enumerate(results):
-        values = (result.train_loss, result.train_accuracy, result.test_loss, result.test_accuracy)
-        curves[:, i] = [np.nan if value is None else value for value in values]
-    return Curves(curves[0], curves[1], curves[2], curves[3], diverged)
-
-
 def _in_pieces(
     recipe: Recipe,
     data: Dataset,
@@ -242,46 +214,5 @@ def _in_pieces(
             some_rates = rates[first_rate : first_rate + choice.rates]
             if members is None or (members.seeds, members.rates) != (len(some_seeds), len(some_rates)):
                 members = compile_members(recipe, data, len(some_seeds), len(some_rates))
-            for s, g, curves in _vmapped(recipe, data.train, data.test, some_rates, some_seeds, members):
+            for s, g, curves in train_members(recipe, data.train, data.test, some_rates, some_seeds, members):
                 done(some_rates[g], some_seeds[s], curves)
-
-
-def _vmapped(
-    recipe: Recipe, train: Examples, test: Examples, rates: Sequence[Rates], seeds: Sequence[int], members: Members
-) -> list[tuple[int, int, Curves]]:
-    state, keys = members.start(seeds, rates)
-    first, steps = np.int32(0), np.int32(members.train_steps)
-    test_steps = members.evaluation_rows.indices.shape[0]
-    curves = np.full((4, len(seeds), len(rates), recipe.epochs), np.nan)
-    diverged = np.zeros((len(seeds), len(rates)), int)
-    for epoch in range(1, recipe.epochs + 1):
-        rows = members.shuffle(keys.shuffle, np.int32(epoch))
-        state, record = members.epoch(
-            state, members.record(members.train_steps), *train, rows, keys.noise, first, steps
-        )
-        judged = members.evaluation(
-            state.params,
-            state.batch_stats,
-            members.record(test_steps),
-            *test,
-            members.evaluation_rows,
-            first,
-            np.int32(test_steps),
-        )
-        finite = np.isfinite(record.loss).all(-1) & np.isfinite(record.gradient_norm).all(-1)
-        diverged = np.where((diverged == 0) & ~finite, epoch, diverged)
-        values = np.stack([*_means(record, recipe), *_means(judged, recipe)])
-        curves[..., epoch - 1] = np.where(diverged == 0, values, np.nan)
-    return [
-        (s, g, Curves(curves[0, s, g], curves[1, s, g], curves[2, s, g], curves[3, s, g], int(diverged[s, g]) or None))
-        for s in range(len(seeds))
-        for g in range(len(rates))
-    ]
-
-
-def _means(record: Tally, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
-    """Mean loss and accuracy of each member (s, g): sums over sums."""
-    loss, hits, examples = (
-        np.asarray(jax.device_get(a), np.float64).sum(-1) for a in (record.loss, record.hits, record.examples)
-    )
-    return loss / examples, hits / examples if recipe.hits is not None else np.full_like(loss, np.nan)

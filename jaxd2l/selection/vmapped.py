@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxd2l.data import Dataset, Examples
+from jaxd2l.selection.curves import Curves
 from jaxd2l.train.compiler import compile_lowered
 from jaxd2l.train.epoch import empty_tally
 from jaxd2l.train.program import Program, bind, stored
@@ -137,3 +138,45 @@ def seconds_a_step(program: Program, members: Members, train: Examples, repeats:
         times[0].append((between - began) / steps)
         times[1].append((time.perf_counter() - between) / steps / (members.seeds * members.rates))
     return float(np.median(times[0][1:])), float(np.median(times[1][1:]))
+
+
+def train_members(
+    recipe: Recipe, train: Examples, test: Examples, rates: Sequence[Rates], seeds: Sequence[int], members: Members
+) -> list[tuple[int, int, Curves]]:
+    """Train a block of seeds x rates as one program: (number of the seed, number of the rates, curves) of each."""
+    state, keys = members.start(seeds, rates)
+    first, steps = np.int32(0), np.int32(members.train_steps)
+    test_steps = members.evaluation_rows.indices.shape[0]
+    curves = np.full((4, len(seeds), len(rates), recipe.epochs), np.nan)
+    diverged = np.zeros((len(seeds), len(rates)), int)
+    for epoch in range(1, recipe.epochs + 1):
+        rows = members.shuffle(keys.shuffle, np.int32(epoch))
+        state, record = members.epoch(
+            state, members.record(members.train_steps), *train, rows, keys.noise, first, steps
+        )
+        judged = members.evaluation(
+            state.params,
+            state.batch_stats,
+            members.record(test_steps),
+            *test,
+            members.evaluation_rows,
+            first,
+            np.int32(test_steps),
+        )
+        finite = np.isfinite(record.loss).all(-1) & np.isfinite(record.gradient_norm).all(-1)
+        diverged = np.where((diverged == 0) & ~finite, epoch, diverged)
+        values = np.stack([*_means(record, recipe), *_means(judged, recipe)])
+        curves[..., epoch - 1] = np.where(diverged == 0, values, np.nan)
+    return [
+        (s, g, Curves(curves[0, s, g], curves[1, s, g], curves[2, s, g], curves[3, s, g], int(diverged[s, g]) or None))
+        for s in range(len(seeds))
+        for g in range(len(rates))
+    ]
+
+
+def _means(record: Tally, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
+    """Mean loss and accuracy of each member (s, g): sums over sums."""
+    loss, hits, examples = (
+        np.asarray(jax.device_get(a), np.float64).sum(-1) for a in (record.loss, record.hits, record.examples)
+    )
+    return loss / examples, hits / examples if recipe.hits is not None else np.full_like(loss, np.nan)

@@ -219,7 +219,7 @@ def test_houses_shows_folds_ranking_and_residuals(tmp_path):
     import numpy as np
 
     from jaxd2l.experiments.houses import Outcome
-    from jaxd2l.selection.kfold import Point
+    from jaxd2l.selection.grid import Point
 
     rng = np.random.default_rng(0)
     points = (Point(0.1), Point(0.2, 0.01), Point(0.3))

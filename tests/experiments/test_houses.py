@@ -9,7 +9,7 @@ from jaxd2l.experiments.house_loops import loop_costs
 from jaxd2l.experiments.house_peers import peers
 from jaxd2l.experiments.houses import LINEAR, cross_validate, log_rmse, prepare
 from jaxd2l.selection.folds import assign_folds
-from jaxd2l.selection.kfold import grid
+from jaxd2l.selection.grid import grid
 
 COLUMNS = ["GrLivArea", "OverallQual", "Neighborhood", "LotFrontage"]
 

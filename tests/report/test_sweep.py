@@ -5,7 +5,8 @@ from matplotlib.colors import same_color
 from matplotlib.figure import Figure
 
 from jaxd2l.report.sweep import divergence_map, interval, markdown, plot, summarise
-from jaxd2l.selection.sweep import Curves, Rates
+from jaxd2l.selection.curves import Curves
+from jaxd2l.selection.sweep import Rates
 
 
 def curves(accuracy, diverged=None):

@@ -10,7 +10,8 @@ from jaxd2l.data import Examples
 from jaxd2l.nn.loss import squared_error
 from jaxd2l.nn.models import MLP, Linear
 from jaxd2l.selection.folds import Folds, assign_folds, fold_rows, same_in_every_fold, shuffled
-from jaxd2l.selection.kfold import Point, choose, cosine, grid, kfold
+from jaxd2l.selection.grid import Point, choose, cosine, grid
+from jaxd2l.selection.kfold import kfold
 from jaxd2l.train.optimizer import adam, sgd
 from jaxd2l.train.state import init_state, run_keys
 from jaxd2l.train.step import Batch, Objective, make_step

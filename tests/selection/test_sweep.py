@@ -11,7 +11,8 @@ from jaxd2l.nn.loss import squared_error
 from jaxd2l.nn.models import MLP, Linear
 from jaxd2l.selection import sweep as module
 from jaxd2l.selection import vmapped as vmapped_runs
-from jaxd2l.selection.sweep import Method, Rates, curves_of, rates_of, sweep
+from jaxd2l.selection.curves import curves_of
+from jaxd2l.selection.sweep import Method, Rates, rates_of, sweep
 from jaxd2l.train import Recipe, compile_program, fit
 from jaxd2l.train.program import on_device
 

@@ -16,7 +16,8 @@ from jaxd2l.nn.loss import squared_error
 from jaxd2l.nn.models import MLP, Linear
 from jaxd2l.selection import sweep as sweep_module
 from jaxd2l.selection.folds import assign_folds, fold_rows, same_in_every_fold
-from jaxd2l.selection.kfold import grid, kfold
+from jaxd2l.selection.grid import grid
+from jaxd2l.selection.kfold import kfold
 from jaxd2l.selection.sweep import Method, Rates, sweep
 from jaxd2l.train import Recipe, compile_program, evaluate, fit
 

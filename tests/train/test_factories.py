@@ -13,7 +13,8 @@ from jaxd2l.data import Dataset, Examples
 from jaxd2l.nn.loss import squared_error
 from jaxd2l.nn.models import Linear
 from jaxd2l.selection.folds import assign_folds, same_in_every_fold
-from jaxd2l.selection.kfold import grid, kfold
+from jaxd2l.selection.grid import grid
+from jaxd2l.selection.kfold import kfold
 from jaxd2l.selection.sweep import Method, Rates, sweep
 from jaxd2l.train import Recipe, adam, fit, sgd
 from jaxd2l.train.optimizer import HyperparametersInState, bound, clipped, with_hyperparameters

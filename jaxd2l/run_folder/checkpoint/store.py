@@ -10,8 +10,6 @@ training goes on meanwhile and may donate its buffers.
 """
 
 import errno
-import hashlib
-import json
 import logging
 import shutil
 import threading
@@ -20,14 +18,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxd2l.data import DataError
-from jaxd2l.train.results import EpochResult, Progress
+from jaxd2l.run_folder.checkpoint.digests import damaged_file, describe, digest_of, disagreement, sum_files
 
-_SUMS = "SHA256SUMS"
 _OPTIMIZER = "state.opt_state"
 _TRASH = ".forgotten-"  # begins the name of a checkpoint that is being deleted
 _HARD = (errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # not the file's fault
@@ -128,7 +123,7 @@ class Checkpoints:
             OSError: it cannot be read.
         """
         try:
-            problem = _damaged_file(self._folder / str(number))
+            problem = damaged_file(self._folder / str(number))
             item: Any = None if problem else self._restore(number)
         except Exception as error:  # damage shows as nearly any exception of Orbax, TensorStore or JSON
             hard = isinstance(error, OSError) and error.errno in _HARD
@@ -138,7 +133,7 @@ class Checkpoints:
             if any(word in reason for word in _HARD_WORDS):
                 raise OSError(f"{self._folder / str(number)}: cannot be read ({reason})") from error
             raise DataError(f"{self._folder / str(number)}: damaged ({type(error).__name__}: {reason})") from error
-        problem = problem or _disagreement(item.arrays, item.facts)
+        problem = problem or disagreement(item.arrays, item.facts)
         if problem:
             raise DataError(f"{self._folder / str(number)}: damaged ({problem})")
         return Checkpoint(number, item.arrays, item.facts["facts"])
@@ -193,9 +188,9 @@ class Checkpoints:
         finite = (np.isfinite(a).all() for name, a in arrays.items() if not name.startswith(_OPTIMIZER))
         if not all(finite):
             return
-        described = {name: _describe(a) for name, a in arrays.items()}
+        described = {name: describe(a) for name, a in arrays.items()}
         document: dict[str, Any] = {"facts": facts, "arrays": described}
-        document["sha256"] = _digest_of(document)
+        document["sha256"] = digest_of(document)
         try:
             import orbax.checkpoint as ocp
 
@@ -205,7 +200,7 @@ class Checkpoints:
             self._require_room(arrays)
             items = ocp.args.Composite(arrays=ocp.args.StandardSave(arrays), facts=ocp.args.JsonSave(document))
             manager.save(number, args=items, force=True)
-            _sum_files(self._folder / str(number))
+            sum_files(self._folder / str(number))
             self._scores[number] = score
             self._forget(manager)
         except Exception as error:  # a full disk comes as OSError, ValueError or an exception of TensorStore
@@ -251,109 +246,3 @@ class Checkpoints:
 def _not_an_orphan(record: logging.LogRecord) -> bool:
     """Where one write fails Orbax does not wait for the others, and asyncio would log their tracebacks."""
     return "never retrieved" not in record.getMessage()
-
-
-def _sum_files(step: Path) -> None:
-    """List every file of a committed checkpoint with its digest, as `sha256sum` does."""
-    files = sorted(path for path in step.rglob("*") if path.is_file())
-    lines = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(step)}\n" for path in files]
-    temporary = step / f".{_SUMS}"
-    temporary.write_text("".join(lines), encoding="utf-8")
-    temporary.replace(step / _SUMS)
-
-
-def _damaged_file(step: Path) -> str | None:
-    """Which file is not the one that was written; None for none, and where a kill came before the list."""
-    if not (step / _SUMS).exists():
-        return None
-    for line in (step / _SUMS).read_text(encoding="utf-8").splitlines():
-        digest, _, name = line.partition("  ")
-        path = step / name
-        if not name or not path.resolve().is_relative_to(step.resolve()) or not path.is_file():
-            return f"{name or _SUMS} is missing"
-        if hashlib.sha256(path.read_bytes()).hexdigest() != digest:
-            return f"{name} does not agree with its SHA-256"
-    return None
-
-
-def _describe(a: np.ndarray) -> dict[str, Any]:
-    content = np.ascontiguousarray(a).reshape(-1).view(np.uint8)
-    return {"dtype": str(a.dtype), "shape": list(a.shape), "sha256": hashlib.sha256(content).hexdigest()}
-
-
-def _digest_of(document: Mapping[str, Any]) -> str:
-    text = json.dumps({name: document[name] for name in ("facts", "arrays")}, sort_keys=True, allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _disagreement(arrays: Any, document: Any) -> str | None:
-    """What does not agree with the digests; None where everything does."""
-    if not isinstance(document, dict) or not isinstance(arrays, dict):
-        return "not a checkpoint of jaxd2l"
-    try:
-        digest = _digest_of(document)
-    except (KeyError, TypeError, ValueError) as error:
-        return f"its JSON has another form ({type(error).__name__}: {error})"
-    if digest != document.get("sha256"):
-        return "its JSON does not agree with its SHA-256"
-    described = document["arrays"]
-    if described.keys() != arrays.keys():
-        return f"arrays {sorted(described.keys() ^ arrays.keys())} are missing or too many"
-    wrong = [name for name, array in arrays.items() if _describe(np.asarray(array)) != described[name]]
-    return f"{wrong[0]} does not agree with its SHA-256" if wrong else None
-
-
-def pack(progress: Progress, **facts: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """`progress` as copied host arrays by name and JSON facts, to which `facts` are added.
-
-    Of a typed key its numbers are kept; an array without elements is left out.
-    """
-    arrays = {name: np.array(_bare(leaf)) for name, leaf in _named(progress) if leaf.size}
-    place = {"epoch": progress.epoch, "step": progress.step, "seconds": progress.seconds}
-    return arrays, {**place, "results": [result._asdict() for result in progress.results], **facts}
-
-
-def unpack(checkpoint: Checkpoint, like: Progress) -> Progress:
-    """The progress that `pack` took apart.
-
-    Args:
-        checkpoint: verified.
-        like: any progress of the same run, such as the initial one, for structure, shapes and dtypes.
-
-    Raises:
-        DataError: names, shapes or dtypes differ; the first ones are listed.
-    """
-    bare = {name: jax.eval_shape(_bare, leaf) for name, leaf in _named(like) if leaf.size}
-    expected = {name: (leaf.shape, leaf.dtype) for name, leaf in bare.items()}
-    found = {name: (a.shape, a.dtype) for name, a in checkpoint.arrays.items()}
-    if expected != found:
-        names = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
-        listed = "; ".join(f"{n}: {found.get(n, 'missing')}, expected {expected.get(n, 'nothing')}" for n in names[:3])
-        raise DataError(f"checkpoint {checkpoint.number} does not fit the network: {listed} ({len(names)} differ)")
-    leaves = [_dressed(checkpoint.arrays[name], leaf) if leaf.size else leaf for name, leaf in _named(like)]
-    state, record = jax.tree.unflatten(jax.tree.structure((like.state, like.record)), leaves)
-    facts = checkpoint.facts
-    results = tuple(EpochResult(**result) for result in facts["results"])
-    return Progress(state, record, facts["epoch"], facts["step"], facts["seconds"], results)
-
-
-def _bare(leaf: jax.Array) -> jax.Array:
-    """The numbers of a leaf: itself, or what a typed key holds."""
-    return jax.random.key_data(leaf) if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf
-
-
-def _dressed(numbers: np.ndarray, like: jax.Array) -> jax.Array:
-    """A leaf of the type of `like` from its `_bare` numbers."""
-    if not jnp.issubdtype(like.dtype, jax.dtypes.prng_key):
-        return jnp.array(numbers)
-    return jax.random.wrap_key_data(jnp.array(numbers), impl=jax.random.key_impl(like))
-
-
-def _named(progress: Progress) -> list[tuple[str, Any]]:
-    """Every array with a name such as `state.params.Dense_0.kernel`, the state's before the record's."""
-    parts = (("state", progress.state), ("record", progress.record))
-    return [
-        (f"{part}.{jax.tree_util.keystr(path, simple=True, separator='.')}", leaf)
-        for part, tree in parts
-        for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
-    ]

@@ -1,0 +1,67 @@
+"""A run's progress as arrays by name and plain facts, and back."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxd2l.data import DataError
+from jaxd2l.run_folder.checkpoint.store import Checkpoint
+from jaxd2l.train.results import EpochResult, Progress
+
+
+def pack(progress: Progress, **facts: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """`progress` as copied host arrays by name and JSON facts, to which `facts` are added.
+
+    Of a typed key its numbers are kept; an array without elements is left out.
+    """
+    arrays = {name: np.array(_bare(leaf)) for name, leaf in _named(progress) if leaf.size}
+    place = {"epoch": progress.epoch, "step": progress.step, "seconds": progress.seconds}
+    return arrays, {**place, "results": [result._asdict() for result in progress.results], **facts}
+
+
+def unpack(checkpoint: Checkpoint, like: Progress) -> Progress:
+    """The progress that `pack` took apart.
+
+    Args:
+        checkpoint: verified.
+        like: any progress of the same run, such as the initial one, for structure, shapes and dtypes.
+
+    Raises:
+        DataError: names, shapes or dtypes differ; the first ones are listed.
+    """
+    bare = {name: jax.eval_shape(_bare, leaf) for name, leaf in _named(like) if leaf.size}
+    expected = {name: (leaf.shape, leaf.dtype) for name, leaf in bare.items()}
+    found = {name: (a.shape, a.dtype) for name, a in checkpoint.arrays.items()}
+    if expected != found:
+        names = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
+        listed = "; ".join(f"{n}: {found.get(n, 'missing')}, expected {expected.get(n, 'nothing')}" for n in names[:3])
+        raise DataError(f"checkpoint {checkpoint.number} does not fit the network: {listed} ({len(names)} differ)")
+    leaves = [_dressed(checkpoint.arrays[name], leaf) if leaf.size else leaf for name, leaf in _named(like)]
+    state, record = jax.tree.unflatten(jax.tree.structure((like.state, like.record)), leaves)
+    facts = checkpoint.facts
+    results = tuple(EpochResult(**result) for result in facts["results"])
+    return Progress(state, record, facts["epoch"], facts["step"], facts["seconds"], results)
+
+
+def _bare(leaf: jax.Array) -> jax.Array:
+    """The numbers of a leaf: itself, or what a typed key holds."""
+    return jax.random.key_data(leaf) if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf
+
+
+def _dressed(numbers: np.ndarray, like: jax.Array) -> jax.Array:
+    """A leaf of the type of `like` from its `_bare` numbers."""
+    if not jnp.issubdtype(like.dtype, jax.dtypes.prng_key):
+        return jnp.array(numbers)
+    return jax.random.wrap_key_data(jnp.array(numbers), impl=jax.random.key_impl(like))
+
+
+def _named(progress: Progress) -> list[tuple[str, Any]]:
+    """Every array with a name such as `state.params.Dense_0.kernel`, the state's before the record's."""
+    parts = (("state", progress.state), ("record", progress.record))
+    return [
+        (f"{part}.{jax.tree_util.keystr(path, simple=True, separator='.')}", leaf)
+        for part, tree in parts
+        for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
+    ]
