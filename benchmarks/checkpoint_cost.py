@@ -10,7 +10,6 @@ import of Orbax. Medians over `--saves`, after two that are not counted.
 import argparse
 import datetime
 import json
-import resource
 import statistics
 import sys
 import tempfile
@@ -26,12 +25,6 @@ from jaxd2l.train import Progress, compile_program, empty_tally
 from jaxd2l.train.program import initial_state
 
 
-def cpu_seconds() -> float:
-    """Processor time of all threads of this process."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
-
-
 def measure(name: str, saves: int) -> dict[str, float]:
     """Milliseconds and megabytes of one checkpoint of the recipe called `name`."""
     recipe = find(name)
@@ -43,13 +36,13 @@ def measure(name: str, saves: int) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         checkpoints = Checkpoints(Path(folder) / "checkpoints")
         for number in range(saves + 2):
-            before, began = cpu_seconds(), time.perf_counter()
+            before, began = time.process_time(), time.perf_counter()
             checkpoints.save(number, *pack(now))
             begun = time.perf_counter()
             checkpoints.wait()
             begin.append(begun - began)
             commit.append(time.perf_counter() - begun)
-            cpu.append(cpu_seconds() - before)
+            cpu.append(time.process_time() - before)  # of all threads
         checkpoints.close()
     return {
         "megabytes": round(size / 1e6, 2),
@@ -66,7 +59,7 @@ def main() -> int:
     parser.add_argument("--saves", type=int, default=20)
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
-    before = cpu_seconds()
+    before = time.process_time()
     import orbax.checkpoint
 
     result = {
@@ -75,7 +68,7 @@ def main() -> int:
         "jax": jax.__version__,
         "orbax": orbax.checkpoint.__version__,
         "saves": args.saves,
-        "import_processor_seconds": round(cpu_seconds() - before, 2),
+        "import_processor_seconds": round(time.process_time() - before, 2),
         "recipes": {name: measure(name, args.saves) for name in args.recipes},
     }
     print(json.dumps(result, indent=2))

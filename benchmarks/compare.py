@@ -24,10 +24,12 @@ from pathlib import Path
 
 import jax
 import numpy as np
+import psutil
 
 from jaxd2l.data import load
 from jaxd2l.interop.torch import to_torch
 from jaxd2l.recipes import find
+from jaxd2l.run_folder.processor import visible_cores
 from jaxd2l.train import compile_program  # noqa: F401 - fails early where the package is not installed
 from jaxd2l.train.state import run_keys
 
@@ -52,7 +54,7 @@ def write_task(folder, recipe, batch, steps, rounds):
         "image_size": recipe.image_size,
         "learning_rate": min(recipe.learning_rate, 0.02),  # so low that rounding does not grow within a round
     }
-    (folder / "task.json").write_text(json.dumps(task))
+    (folder / "task.json").write_text(json.dumps(task), encoding="utf-8")
     np.savez(folder / "data.npz", x=data.x[:n], y=data.y[:n])
     np.savez(folder / "rows.npz", rows=rows)
     np.savez(folder / "weights.npz", **{k: np.asarray(v) for k, v in weights.items()})
@@ -139,7 +141,7 @@ def compare(name, batch, arguments):
         "batch_size": batch,
         "steps": arguments.steps,
         "rounds": arguments.rounds,
-        "load": os.getloadavg(),
+        "load": psutil.getloadavg(),
         "peers": found,
     }
 
@@ -213,24 +215,24 @@ def save(results):
     record = {
         "device": jax.devices()[0].device_kind,
         "processor": processor(),
-        "cores": len(os.sched_getaffinity(0)),
+        "cores": visible_cores(),
         "python": platform.python_version(),
         "commit": commit.strip(),
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
     path = HERE / "results" / f"{device}-{record['date'][:10]}.json"
     path.parent.mkdir(exist_ok=True)
-    earlier = json.loads(path.read_text())["results"] if path.exists() else []
+    earlier = json.loads(path.read_text(encoding="utf-8"))["results"] if path.exists() else []
     new = {(r["recipe"], r["batch_size"]) for r in results}
     record["results"] = [r for r in earlier if (r["recipe"], r["batch_size"]) not in new] + results
-    path.write_text(json.dumps(record, indent=1) + "\n")
+    path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8", newline="\n")
     return path
 
 
 def processor():
     """What the operating system calls the processor."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
         return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         return platform.processor() or platform.machine()
@@ -248,8 +250,8 @@ def main():
     parser.add_argument("--first-epoch", action="store_true", help="also time the first epoch from the shell")
     arguments = parser.parse_args()
     results = []
-    if os.getloadavg()[0] > 0.5:
-        print(f"the machine is busy (load {os.getloadavg()[0]:.1f}): ratios will wander", file=sys.stderr)
+    if psutil.getloadavg()[0] > 0.5:
+        print(f"the machine is busy (load {psutil.getloadavg()[0]:.1f}): ratios will wander", file=sys.stderr)
     for recipe in arguments.recipes:
         name, _, batch = recipe.partition(":")
         results.append(compare(name, int(batch or 0), arguments))

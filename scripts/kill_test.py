@@ -122,6 +122,8 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, help="where to work (default: a temporary folder)")
     parser.add_argument("--out", type=Path, help="write the summary as JSON")
     args = parser.parse_args()
+    if not (hasattr(os, "fork") and hasattr(signal, "SIGKILL")):
+        parser.error("this system forks no process and has no SIGKILL; run it on Linux or macOS")
     rng = random.Random(args.seed)
     with tempfile.TemporaryDirectory() as temporary:
         work = args.folder or Path(temporary)
@@ -133,7 +135,7 @@ def main() -> int:
             code = finish(start([*train, "--out", str(work / attempt)], work / f"{attempt}.log"))
             seconds = min(seconds, time.monotonic() - began)
         if code:
-            print((work / "unbroken.log").read_text())
+            print((work / "unbroken.log").read_text(encoding="utf-8"))
             return 1
         expected = outcome(work / "unbroken")
         kills, runs, failures, per_run, from_checkpoint = 0, 0, [], [], 0
@@ -149,11 +151,11 @@ def main() -> int:
                         failures.append(f"run {runs}, kill {here}: check found something wrong")
                         code = 65
             per_run.append(here)
-            from_checkpoint += log.read_text().count("going on at epoch")
+            from_checkpoint += log.read_text(encoding="utf-8").count("going on at epoch")
             if code == 0 and outcome(folder) != expected:
                 failures.append(f"run {runs}: ended differently after {here} kills")
             elif code:
-                failures.append(f"run {runs}: exit code {code}: {log.read_text()[-2000:]}")
+                failures.append(f"run {runs}: exit code {code}: {log.read_text(encoding='utf-8')[-2000:]}")
             print(f"run {runs}: {here} kills, exit code {code}; {kills} of {args.kills}", flush=True)
         summary = {
             "date": datetime.datetime.now(datetime.UTC).date().isoformat(),

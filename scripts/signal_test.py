@@ -5,7 +5,7 @@
 The moment is drawn uniformly from the whole process, from the first instruction of Python to the last. A command may
 end with 0, because it was done, or with the signal's own code, 75 or 130, and one line on stderr. Only in the first
 moments, while the interpreter itself starts, the signals are not ours yet (`--start` seconds, from which no moment is
-drawn).
+drawn). On Windows, where SIGTERM ends a process unheard and Ctrl-C cannot be sent to one alone, it is Ctrl-Break.
 """
 
 import argparse
@@ -19,7 +19,10 @@ import tempfile
 import time
 from pathlib import Path
 
-CODES = {signal.SIGTERM: 75, signal.SIGINT: 130}
+if sys.platform == "win32":
+    CODES, GROUP = {signal.CTRL_BREAK_EVENT: 75}, subprocess.CREATE_NEW_PROCESS_GROUP
+else:
+    CODES, GROUP = {signal.SIGTERM: 75, signal.SIGINT: 130}, 0
 COMMANDS = {
     "train": ["train", "linear", "--epochs", "50", "--checkpoint-every", "0", "--resume", "--out", "{folder}/run"],
     "sweep": ["sweep", "linear", "--seeds", "2", "--epochs", "2", "--out", "{folder}/sweep"],
@@ -33,7 +36,11 @@ def once(command: list[str], number: signal.Signals | None, after: float) -> tup
     """Run a command and signal it after some seconds: exit code, seconds it lived, stderr."""
     began = time.monotonic()
     with subprocess.Popen(
-        [sys.executable, "-m", "jaxd2l", *command], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "jaxd2l", *command],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        creationflags=GROUP,
     ) as process:
         if number is not None:
             try:

@@ -6,7 +6,6 @@ The folder given as the first argument holds the whole task, so that all peers d
 """
 
 import json
-import resource
 import sys
 import time
 from pathlib import Path
@@ -19,7 +18,7 @@ class Task:
 
     def __init__(self, folder):
         folder = Path(folder)
-        self.__dict__.update(json.loads((folder / "task.json").read_text()))
+        self.__dict__.update(json.loads((folder / "task.json").read_text(encoding="utf-8")))
         data = np.load(folder / "data.npz")
         self.x, self.y = data["x"], data["y"]
         self.rows = np.load(folder / "rows.npz")["rows"]
@@ -69,12 +68,22 @@ def serve(began, parameters, first_loss, train, versions, compile_seconds):
 
 
 def peak_mb():
-    """Most memory resident so far, in MB; `ru_maxrss` would count what the parent held when it forked."""
+    """Most memory resident so far, in MB.
+
+    `ru_maxrss`, which macOS counts in bytes, would count on Linux what the parent held when it forked.
+    """
     try:
-        lines = Path("/proc/self/status").read_text().splitlines()
+        lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
         return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
     except (OSError, StopIteration):
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        pass
+    try:
+        import resource
+    except ImportError:  # Windows
+        import psutil
+
+        return psutil.Process().memory_info().peak_wset / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 def say(message):

@@ -20,7 +20,7 @@ from typing import NoReturn
 
 from jaxd2l.cli.exit_code import ExitCode
 from jaxd2l.cli.output import PatientStream, open_descriptors, patient_streams
-from jaxd2l.cli.signals import StopSignals, Terminated
+from jaxd2l.cli.signals import STOPPING, StopSignals, Terminated
 
 
 def process(*command: str) -> NoReturn:
@@ -143,7 +143,7 @@ def _unless_lost(code: int, shown: PatientStream) -> int:
 
 
 def _ignore_signals() -> None:
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in STOPPING:
         signal.signal(number, signal.SIG_IGN)
 
 

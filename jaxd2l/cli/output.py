@@ -71,6 +71,8 @@ class PatientStream:
     def _give_up(self, error: OSError | ValueError) -> None:
         closed = OSError(errno.EBADF, os.strerror(errno.EBADF))  # Python says ValueError of a closed file
         self.failure = error if isinstance(error, OSError) else closed
+        if os.name == "nt" and self.failure.errno == errno.EINVAL:  # what Windows says of a pipe without a reader
+            self.failure = BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
         with contextlib.suppress(OSError, ValueError):
             if self.fileno() in (1, 2):  # what is still buffered would complain again when the interpreter ends
                 nowhere = os.open(os.devnull, os.O_WRONLY)

@@ -1,7 +1,8 @@
-"""SIGTERM and Ctrl-C: the first one asks a run to save and stop, a second one ends the process at once.
+"""SIGTERM and Ctrl-C, on Windows Ctrl-Break and Ctrl-C: the first one asks a run to save and stop, a second one ends the process at once.
 
 Python runs signal handlers only between two of its own instructions, and XLA may compile for a minute or
-compute a long step in one call. So the C-level wakeup descriptor feeds a thread, which does what cannot wait.
+compute a long step in one call. So the C-level wakeup descriptor feeds a thread, which does what cannot wait. It is a
+socket, since Windows may take the number of a pipe's descriptor for that of a socket.
 
 A handler's exception may also be lost on its way: it is raised wherever the program happens to be, and a weak
 reference's callback (importing and tracing have many) or an `except` of a library may swallow it or turn it into
@@ -13,6 +14,7 @@ is raised, the thread ends a process that has not left by itself, and `told_to_s
 import contextlib
 import os
 import signal
+import socket
 import sys
 import threading
 from types import FrameType, TracebackType
@@ -20,17 +22,18 @@ from typing import Any, ClassVar, NoReturn
 
 from jaxd2l.cli.exit_code import ExitCode
 
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+# SIGBREAK is Ctrl-Break on Windows, and what a console sends when it is closed or the user logs off
+STOPPING = (signal.SIGTERM, signal.SIGINT, *(getattr(signal, name) for name in ("SIGBREAK",) if hasattr(signal, name)))
 _GRACE_SECONDS = 1.0
 _LAST_WORDS_SECONDS = 10.0  # for a main thread that is on its way out already, on a machine under load
 
 
 class Terminated(BaseException):
-    """SIGTERM stopped the run; like KeyboardInterrupt, no `except Exception` swallows it."""
+    """SIGTERM or Ctrl-Break stopped the run; like KeyboardInterrupt, no `except Exception` swallows it."""
 
 
 class StopSignals:
-    """While entered, in the main thread, replaces the handlers of SIGTERM and SIGINT.
+    """While entered, in the main thread, replaces the handlers of the signals in `STOPPING`.
 
     Until `deferred` is set there is nothing to save, so the first signal ends the process (`at_once`), or raises where
     it finds the program; inside compiled code it ends the process after a second. Afterwards it is only recorded in
@@ -53,7 +56,8 @@ class StopSignals:
         self.where = where
         self.told_to_stop = False
         self._before: dict[signal.Signals, Any] = {}
-        self._read = self._write = -1
+        self._read: socket.socket | None = None
+        self._write: socket.socket | None = None
         self._wakeup_before = -1
         self._left = threading.Event()
         self._last_words = threading.Lock()
@@ -64,13 +68,13 @@ class StopSignals:
             return self  # handlers are the main thread's
         if StopSignals._entered is not None:
             return StopSignals._entered
-        self._read, self._write = os.pipe()
-        os.set_blocking(self._write, False)
+        self._read, self._write = socket.socketpair()
+        self._write.setblocking(False)
         StopSignals._entered = self
-        threading.Thread(target=self._watch, name="stop-signals", daemon=True).start()
-        self._wakeup_before = signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
+        threading.Thread(target=self._watch, args=[self._read], name="stop-signals", daemon=True).start()
+        self._wakeup_before = signal.set_wakeup_fd(self._write.fileno(), warn_on_full_buffer=False)
         try:
-            for number in _SIGNALS:
+            for number in STOPPING:
                 self._before[number] = signal.signal(number, self._handle)
         except (Terminated, KeyboardInterrupt) as error:  # a signal between these lines
             self.__exit__(type(error), error, error.__traceback__)
@@ -90,7 +94,8 @@ class StopSignals:
         for number, handler in self._before.items():
             signal.signal(number, handler)
         StopSignals._entered = None
-        os.close(self._write)  # ends the thread, which closes the other end
+        if self._write is not None:
+            self._write.close()  # ends the thread, which closes the other end
         if self.told_to_stop and isinstance(error, Terminated | KeyboardInterrupt):
             self.say_last_words()
             raise SystemExit(self.code()) from None
@@ -99,7 +104,7 @@ class StopSignals:
         """The exception that the signal received asks for, None before any: `Terminated` or `KeyboardInterrupt`."""
         if self.received is None:
             return None
-        return Terminated if self.received == signal.SIGTERM else KeyboardInterrupt
+        return KeyboardInterrupt if self.received == signal.SIGINT else Terminated
 
     def code(self) -> int:
         """The exit code that the signal received asks for: 75 or 130."""
@@ -126,11 +131,11 @@ class StopSignals:
             self.told_to_stop = True
             raise (self.ending() or KeyboardInterrupt)(self.where)
 
-    def _watch(self) -> None:
+    def _watch(self, wakeups: socket.socket) -> None:
         seen = 0
-        with open(self._read, "rb", buffering=0) as wakeups:
-            while data := wakeups.read(64):
-                for number in (n for n in data if n in _SIGNALS):
+        with wakeups:
+            while data := wakeups.recv(64):
+                for number in (n for n in data if n in STOPPING):
                     seen += 1
                     if self._code is not None:
                         _exit_now(self._code)
@@ -165,9 +170,10 @@ def _exit_now(code: int) -> NoReturn:
 
 
 def _leave_to_the_parent() -> None:
-    """A forked child shares the pipe: its signals are not those of the process that reads it."""
+    """A forked child shares the socket: its signals are not those of the process that reads it."""
     if StopSignals._entered is not None:
         signal.set_wakeup_fd(-1)
 
 
-os.register_at_fork(after_in_child=_leave_to_the_parent)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_to_the_parent)

@@ -1,10 +1,10 @@
 """How much memory a program may still take: the least of what each of those who limit it allows."""
 
-import os
-import resource
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
+
+import psutil
 
 from jaxd2l.train.device import default_device
 
@@ -12,7 +12,6 @@ __all__ = ["free_bytes"]
 
 _GROUPS = Path("/sys/fs/cgroup")
 _PROCESS = Path("/proc/self")
-_SYSTEM = Path("/proc/meminfo")
 
 
 def free_bytes(device: Any = None) -> int | None:
@@ -31,11 +30,9 @@ def free_bytes(device: Any = None) -> int | None:
 
 def _system() -> Iterator[int]:
     try:
-        lines = _SYSTEM.read_text(encoding="ascii").splitlines()
-        yield next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
-    except (OSError, StopIteration, ValueError):
-        if "SC_AVPHYS_PAGES" in os.sysconf_names:
-            yield os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        yield psutil.virtual_memory().available
+    except (OSError, KeyError, ValueError, psutil.Error):  # a machine that does not show it
+        return
 
 
 def _control_groups() -> Iterator[int]:
@@ -79,12 +76,14 @@ def _room(group: Path) -> int | None:
 
 
 def _process_limits() -> Iterator[int]:
-    """`ulimit -v` and `ulimit -d`, minus what the process has mapped."""
+    """`ulimit -v` and `ulimit -d`, minus what the process has mapped; nothing where the system has no such limits."""
     try:
+        import resource
+
         pages = [int(number) for number in (_PROCESS / "statm").read_text(encoding="ascii").split()]
-    except (OSError, ValueError):
+    except (ImportError, OSError, ValueError):
         return
     for which, used in ((resource.RLIMIT_AS, pages[0]), (resource.RLIMIT_DATA, pages[5])):
         limit = resource.getrlimit(which)[0]
         if limit != resource.RLIM_INFINITY:
-            yield max(0, limit - used * os.sysconf("SC_PAGE_SIZE"))
+            yield max(0, limit - used * resource.getpagesize())

@@ -7,8 +7,11 @@ something is really missing: the import takes a second and 50 MB.
 
 import os
 import socket
+import tempfile
 from pathlib import Path
 from urllib.parse import urlsplit
+
+import platformdirs
 
 _PROBE_SECONDS = 5.0
 
@@ -20,14 +23,18 @@ class DownloadError(OSError):
 def user_cache() -> Path | None:
     """Our folder among the user's caches, which need not exist; None for a user without a home.
 
-    `jaxd2l` in `$XDG_CACHE_HOME`, which counts only where it is absolute (as its specification says), or in
-    `~/.cache`.
+    `jaxd2l` in `$XDG_CACHE_HOME`, which counts only where it is absolute (as its specification says), or where the
+    system keeps such: `~/.cache/jaxd2l`, on macOS `~/Library/Caches/jaxd2l`, on Windows
+    `%LOCALAPPDATA%\\jaxd2l\\Cache`.
     """
     root = os.environ.get("XDG_CACHE_HOME", "")
     if os.path.isabs(root):
         return Path(root) / "jaxd2l"
-    home = os.path.expanduser("~")  # stays as it is without HOME and without an entry in the user database
-    return Path(home) / ".cache" / "jaxd2l" if os.path.isabs(home) else None
+    try:
+        folder = platformdirs.user_cache_path("jaxd2l", appauthor=False)
+    except (RuntimeError, OSError, KeyError):  # without HOME and without an entry in the user database
+        return None
+    return folder if folder.is_absolute() else None
 
 
 def data_dir(name: str) -> Path:
@@ -37,7 +44,12 @@ def data_dir(name: str) -> Path:
     """
     if root := os.environ.get("JAXD2L_DATA_DIR"):
         return Path(root) / name
-    return (user_cache() or Path(os.environ.get("TMPDIR") or "/tmp") / f"jaxd2l-{os.getuid()}") / name
+    return (user_cache() or _shared_cache()) / name
+
+
+def _shared_cache() -> Path:
+    user = f"-{os.getuid()}" if hasattr(os, "getuid") else ""  # on Windows the folder is the user's own
+    return Path(tempfile.gettempdir()) / f"jaxd2l{user}"
 
 
 def fetch(url: str, sha256: str, size: int, folder: Path) -> Path:

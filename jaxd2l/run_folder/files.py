@@ -3,7 +3,8 @@
 import json
 import os
 import re
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ CONFIG, ENVIRONMENT, METRICS, WEIGHTS = "config.json", "environment.json", "metr
 BEST = "best.safetensors"
 FILES = (CONFIG, ENVIRONMENT, METRICS, WEIGHTS, BEST)
 CHECKPOINTS, DAMAGED = "checkpoints", "damaged"
+_PAUSES_SECONDS = (0.01, 0.02, 0.04, 0.08, 0.15, 0.2)
+_OPEN_ELSEWHERE = (5, 32)  # Windows' ERROR_ACCESS_DENIED and ERROR_SHARING_VIOLATION
 REPORT, CURVES_SVG, CURVES_PNG = "report.html", "curves.svg", "curves.png"
 REPORT_FILES = (REPORT, CURVES_SVG, CURVES_PNG)  # made from the others, at any time
 _TEMPORARY = re.compile(rf"\.({'|'.join(map(re.escape, (*FILES, *REPORT_FILES)))})\.[0-9]+\Z")
@@ -33,11 +36,35 @@ def write_atomically(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        replace(temporary, path)
     except OSError as error:
         raise with_name(error, path) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        patiently(temporary.unlink, missing_ok=True)
+
+
+def patiently[**P, R](action: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Call `action`, again and again within half a second where Windows refuses it because the file is open elsewhere.
+
+    A reader, a virus scanner or an indexer there keeps others from replacing, renaming and deleting a file, for
+    milliseconds as a rule. Elsewhere a refusal is final and is passed on at once.
+
+    Raises:
+        OSError: what `action` raised last.
+    """
+    for pause in _PAUSES_SECONDS:
+        try:
+            return action(*args, **kwargs)
+        except PermissionError as error:
+            if getattr(error, "winerror", None) not in _OPEN_ELSEWHERE:
+                raise
+        time.sleep(pause)
+    return action(*args, **kwargs)
+
+
+def replace(source: Path, target: Path) -> None:
+    """`os.replace`, patiently."""
+    patiently(os.replace, source, target)
 
 
 def with_name(error: OSError, path: Path) -> OSError:
@@ -54,4 +81,4 @@ def remove_partial_files(path: Path) -> None:
     """Take away what a killed process left half written; only the holder of the lock may."""
     for entry in path.iterdir():
         if is_partial(entry.name):
-            entry.unlink(missing_ok=True)
+            patiently(entry.unlink, missing_ok=True)

@@ -19,11 +19,13 @@ from jaxd2l.run_folder.files import (
     REPORT_FILES,
     WEIGHTS,
     is_partial,
+    patiently,
     remove_partial_files,
     write_atomically,
 )
 from jaxd2l.run_folder.lock import LOCK, FolderInUseError, holder
 from jaxd2l.run_folder.metrics import whole_rows
+from jaxd2l.run_folder.portable_names import require_writable_name
 
 _ENTRIES = (*FILES, *REPORT_FILES, CHECKPOINTS, DAMAGED, LOCK)
 
@@ -38,7 +40,7 @@ def check_free(path: Path, overwrite: bool) -> None:
     """Refuse a folder that holds something, before any work is done for it.
 
     Raises:
-        ValueError: it holds a run and `overwrite` is false, or other files than a run's.
+        ValueError: it holds a run and `overwrite` is false, or other files than a run's; or its name cannot be written.
         OSError: a file stands in the way, or another process writes a run there.
     """
     if any(unicodedata.category(letter) in ("Cc", "Zl", "Zp") for letter in str(path)):
@@ -47,6 +49,7 @@ def check_free(path: Path, overwrite: bool) -> None:
         raise ValueError(
             f"run folder {str(path)!r}: the name is not UTF-8, or is not read so here (LC_ALL=C.UTF-8 helps)"
         )
+    require_writable_name(path)
     if path.is_symlink() and not path.exists():
         raise ValueError(f"{path} is a link that leads nowhere; name a new folder")
     if not path.exists():
@@ -54,7 +57,7 @@ def check_free(path: Path, overwrite: bool) -> None:
     if not path.is_dir():
         raise NotADirectoryError(f"{path} is a file; name a folder for the run")
     if (process := holder(path)) is not None and process != os.getpid():
-        raise FolderInUseError(f"{path} is in use by another run (process {process}); wait or name another folder")
+        raise FolderInUseError(f"{path} is in use by another run (process {process or 'unknown'}); wait or name another folder")
     found = sorted(p.name for p in path.iterdir())
     foreign = [name for name in found if name not in _ENTRIES and not is_partial(name)]
     if foreign:
@@ -82,9 +85,9 @@ def create(path: Path, overwrite: bool = False) -> Path:
     remove_partial_files(path)
     for name in (CHECKPOINTS, DAMAGED):
         if (path / name).is_dir():
-            shutil.rmtree(path / name)
+            patiently(shutil.rmtree, path / name)
     for name in (*FILES, *REPORT_FILES):
-        (path / name).unlink(missing_ok=True)
+        patiently((path / name).unlink, missing_ok=True)
     write_atomically(path / METRICS, b"")  # shows at once whether the folder can be written
     return path
 

@@ -1,13 +1,20 @@
-"""One run a folder: a lock that the kernel frees, however its holder ends."""
+"""One run a folder: a lock that the system frees, however its holder ends.
 
-import errno
-import fcntl
+It is taken on a descriptor of ours by filelock: `flock` where there is one, `LockFileEx` on Windows, which locks the
+file's first byte against reading too. So the process id stands behind a blank.
+"""
+
 import os
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import psutil
+from filelock import lock_descriptor, unlock_descriptor
+
 LOCK = ".lock"
+_LOOKS, _PAUSE_SECONDS = 5, 0.01  # whoever asks who the holder is has the lock itself, for microseconds
 
 
 class FolderInUseError(OSError):
@@ -30,24 +37,27 @@ class FolderLock:
         """
         file = os.open(self._folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not _locked(file):
+                raise FolderInUseError(
+                    f"{self._folder} is in use by another run (process {_written(file) or 'unknown'}); "
+                    "wait for it or name another folder"
+                )
             os.ftruncate(file, 0)
-            os.pwrite(file, f"{os.getpid()}\n".encode(), 0)
-        except OSError as error:
+            os.lseek(file, 0, os.SEEK_SET)
+            os.write(file, f" {os.getpid()}\n".encode())
+        except BaseException:
             os.close(file)
-            if error.errno not in (errno.EAGAIN, errno.EACCES):
-                raise
-            raise FolderInUseError(
-                f"{self._folder} is in use by another run (process {holder(self._folder) or 'unknown'}); "
-                "wait for it or name another folder"
-            ) from None
+            raise
         self._file = file
 
     def release(self) -> None:
         """Free the folder."""
         if self._file is not None:
-            os.close(self._file)
-            self._file = None
+            file, self._file = self._file, None
+            try:
+                unlock_descriptor(file)  # Windows frees what is only closed at a time of its own
+            finally:
+                os.close(file)
 
     def __enter__(self) -> Self:
         self.acquire()
@@ -64,10 +74,36 @@ def holder(folder: Path) -> int | None:
     except OSError:
         return None
     try:
-        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        text = os.pread(file, 32, 0).strip()
-        return int(text) if text.isdigit() else 0
+        if _locked(file):
+            unlock_descriptor(file)
+            return None
+        return _written(file)
+    except OSError:  # a file system without locks
+        return _written(file)
     finally:
         os.close(file)
-    return None
+
+
+def _locked(file: int) -> bool:
+    """Whether the lock could be taken, on a second look too."""
+    for look in range(_LOOKS):
+        if look:
+            time.sleep(_PAUSE_SECONDS)
+        if lock_descriptor(file, blocking=False):
+            return True
+    return False
+
+
+def _written(file: int) -> int:
+    """The process id in a file that is locked; 0 where there is none, or none of a process that lives here."""
+    try:
+        os.lseek(file, 0, os.SEEK_SET)
+        text = os.read(file, 32)
+    except PermissionError:  # the first byte is locked
+        os.lseek(file, 1, os.SEEK_SET)
+        text = os.read(file, 32)
+    try:
+        number = int(text)
+        return number if psutil.pid_exists(number) else 0
+    except (ValueError, OverflowError):
+        return 0

@@ -5,12 +5,17 @@ import platform
 import re
 from pathlib import Path
 
+import psutil
+
 _VECTOR = re.compile(r"(sse|ssse|avx|fma|f16c|amx|vnni|asimd|sve|sme(?!p)|neon|bf16|i8mm|fphp)")
 
 
 def visible_cores() -> int:
     """How many cores this process may use; XLA splits sums by it unless `NPROC` says another number."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        return len(psutil.Process().cpu_affinity() or ()) or 1
+    except (AttributeError, OSError, psutil.Error):  # macOS binds no process to cores
+        return os.cpu_count() or 1
 
 
 def model_name() -> str:

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from jaxd2l.run_folder.best import best_of, put_best_in_order
 from jaxd2l.run_folder.checkpoint import Checkpoints, pack, unpack
-from jaxd2l.run_folder.files import BEST, CHECKPOINTS, DAMAGED, WEIGHTS, remove_partial_files, write_atomically
+from jaxd2l.run_folder.files import BEST, CHECKPOINTS, DAMAGED, WEIGHTS, patiently, remove_partial_files, write_atomically
 from jaxd2l.run_folder.metrics import append_metrics, ends_whole, whole_rows, write_metrics
 from jaxd2l.run_folder.settings import refuse_other_settings
 from jaxd2l.run_folder.weights import serialize, weights_epoch, write_weights
@@ -93,7 +93,7 @@ class RunWriter:
             )
             self._rows = self._rows[: result.epoch - 1]
             if self._best is not None and self._best >= result.epoch:  # of an epoch that is replaced
-                (self._folder / BEST).unlink(missing_ok=True)
+                patiently((self._folder / BEST).unlink, missing_ok=True)
             write_metrics(self._folder, self._rows)
             self._find_best()
         weights = _bytes(result, state)

@@ -8,16 +8,18 @@ from typing import Any
 
 import numpy as np
 
+from jaxd2l.run_folder.files import replace
+
 _SUMS = "SHA256SUMS"
 
 
 def sum_files(step: Path) -> None:
     """List every file of a committed checkpoint with its digest, as `sha256sum` does."""
     files = sorted(path for path in step.rglob("*") if path.is_file())
-    lines = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(step)}\n" for path in files]
+    lines = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(step).as_posix()}\n" for path in files]
     temporary = step / f".{_SUMS}"
-    temporary.write_text("".join(lines), encoding="utf-8")
-    temporary.replace(step / _SUMS)
+    temporary.write_bytes("".join(lines).encode())
+    replace(temporary, step / _SUMS)
 
 
 def damaged_file(step: Path) -> str | None:

@@ -22,6 +22,7 @@ import numpy as np
 
 from jaxd2l.data import DataError
 from jaxd2l.run_folder.checkpoint.digests import damaged_file, describe, digest_of, disagreement, sum_files
+from jaxd2l.run_folder.files import patiently
 
 _OPTIMIZER = "state.opt_state"
 _TRASH = ".forgotten-"  # begins the name of a checkpoint that is being deleted
@@ -166,7 +167,7 @@ class Checkpoints:
                 import orbax.checkpoint as ocp
 
                 for trash in () if self._read_only else self._folder.glob(f"{_TRASH}*"):
-                    shutil.rmtree(trash)
+                    patiently(shutil.rmtree, trash)
                 logging.getLogger("absl").setLevel(logging.CRITICAL)  # Orbax reports options, and errors it also raises
                 logging.getLogger("asyncio").addFilter(_not_an_orphan)
                 options = ocp.CheckpointManagerOptions(
@@ -229,8 +230,8 @@ class Checkpoints:
         old = [number for number in numbers[: -self._keep] if number != best]
         for number in old:  # Orbax deletes file by file: a kill would leave half a checkpoint under its own name
             trash = self._folder / f"{_TRASH}{number}"
-            (self._folder / str(number)).rename(trash)
-            shutil.rmtree(trash)
+            replace(self._folder / str(number), trash)
+            patiently(shutil.rmtree, trash)
         if old:
             manager.reload()
 
@@ -238,7 +239,7 @@ class Checkpoints:
         self._damaged.mkdir(exist_ok=True)
         names = (str(number), *(f"{number}.{i}" for i in range(2, 1000)))
         target = next(self._damaged / name for name in names if not (self._damaged / name).exists())
-        (self._folder / str(number)).rename(target)
+        replace(self._folder / str(number), target)
         self._manager().reload()
         return target
 
