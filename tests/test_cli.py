@@ -64,12 +64,12 @@ def test_a_run_folder_tells_everything_about_its_run(finished):
     assert {"config.json", "environment.json", "metrics.jsonl", "weights.safetensors", "best.safetensors"} <= set(
         os.listdir(folder)
     )
-    config = json.loads((folder / "config.json").read_text())
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     assert config["recipe"] == "lenet_relu"
     assert (config["limit_train"], config["epochs"], config["batch_size"]) == (512, 2, 256)
-    environment = json.loads((folder / "environment.json").read_text())
+    environment = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
     assert {"jax", "jaxlib", "flax", "optax", "python", "device", "commit", "sha256"} <= set(environment)
-    metrics = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    metrics = [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     assert [row["epoch"] for row in metrics] == [1, 2]
     assert metrics[-1]["test_accuracy"] == _last_json(out)["test_accuracy"]
 
@@ -185,18 +185,18 @@ def test_an_existing_run_is_never_overwritten_unasked(finished, tmp_path, capsys
     assert "--overwrite" in _one_line_of(capsys)
     assert (folder / "weights.safetensors").read_bytes() == before
     assert main([*train, "--overwrite"]) == 0
-    assert json.loads((folder / "config.json").read_text())["recipe"] == "linear"
+    assert json.loads((folder / "config.json").read_text(encoding="utf-8"))["recipe"] == "linear"
 
 
 def test_a_folder_with_other_files_is_never_touched(tmp_path, capsys):
-    (tmp_path / "thesis.tex").write_text("years of work")
+    (tmp_path / "thesis.tex").write_text("years of work", encoding="utf-8")
     assert main(["train", "linear", "--out", str(tmp_path), "--overwrite"]) == 2
     assert "thesis.tex" in _one_line_of(capsys)
     assert os.listdir(tmp_path) == ["thesis.tex"]
 
 
 def test_an_output_that_cannot_be_a_folder_is_an_io_error(tmp_path, capsys):
-    (tmp_path / "file").write_text("")
+    (tmp_path / "file").write_text("", encoding="utf-8")
     for out in ("file", "file/below"):
         assert main(["train", "linear", "--quiet", "--out", out]) == 74
         assert "file" in _one_line_of(capsys)
@@ -221,7 +221,7 @@ def test_a_damaged_run_folder_is_refused(damage, finished, tmp_path, capsys):
         tensors["extra"] = tensors.pop("params.Dense_1.bias")
         save_file(tensors, weights)
     else:
-        (folder / "config.json").write_text('{"recipe": "lenet", "epochs": "many"}')
+        (folder / "config.json").write_text('{"recipe": "lenet", "epochs": "many"}', encoding="utf-8")
     assert main(["evaluate", str(folder)]) == 65
     message = _one_line_of(capsys)
     if damage == "shapes":

@@ -3,7 +3,6 @@
 import ctypes
 import json
 import os
-import resource
 import shutil
 import signal
 import subprocess
@@ -110,7 +109,7 @@ def test_a_resumed_run_needs_only_its_folder_and_refuses_other_settings(linear, 
         assert other[0].strip("-").replace("-", "_") in message
         assert f"asked: {other[1]}" in message
     assert _resume(["train", "linear"], folder) == 0
-    assert json.loads((folder / "config.json").read_text())["seed"] == 5
+    assert json.loads((folder / "config.json").read_text(encoding="utf-8"))["seed"] == 5
     assert main(["train", "linear", "--out", str(folder), "--resume"]) == 0
     assert "is finished: 3 of 3 epochs" in capsys.readouterr().out
     assert _resume(["train", "linear"], folder, "--epochs", "2") == 2
@@ -128,8 +127,8 @@ def test_a_finished_run_can_be_made_longer(linear, tmp_path):
 def test_a_configuration_edited_afterwards_does_not_fit_its_checkpoints(tmp_path, capsys):
     folder = tmp_path / "run"
     assert _stopped(LINEAR, folder, 2, 7) == 75
-    config = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps({**config, "learning_rate": 0.04}))
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    (folder / "config.json").write_text(json.dumps({**config, "learning_rate": 0.04}), encoding="utf-8")
     capsys.readouterr()
     assert _resume(["train", "linear"], folder) == 2
     assert "learning_rate 0.03 (asked: 0.04)" in _line(capsys)
@@ -220,6 +219,8 @@ def test_a_second_run_in_the_folder_is_refused_with_the_process_of_the_first(lin
 @contextmanager
 def files_no_larger_than(size):
     """What a full disk does to whoever writes: the write fails."""
+    import resource
+
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
@@ -229,6 +230,7 @@ def files_no_larger_than(size):
 
 
 # The lists of a checkpoint's files take 2 KB, its arrays some 2 KB more, the weights 300 bytes.
+@pytest.mark.posix
 @pytest.mark.parametrize("size", [100, 400, 1500])
 def test_a_full_disk_ends_a_run_that_goes_on_when_there_is_room(size, linear, compiled_anew, tmp_path, capsys):
     folder = tmp_path / "run"
@@ -258,6 +260,7 @@ def permissions_that_bind():
         assert libc.capset(header, before) == 0
 
 
+@pytest.mark.posix
 def test_a_read_only_folder_is_one_line_and_stays_as_it_is(linear, tmp_path, capsys):
     folder = tmp_path / "below" / "run"
     shutil.copytree(linear, folder)
@@ -294,7 +297,7 @@ def test_a_network_that_guesses_is_warned_about(tmp_path, capsys):
     command = [*DROPOUT, "--epochs", "1", "--out", str(tmp_path / "run")]
     assert main([*command, "--learning-rate", "1e-9", "--deterministic"]) == 0
     assert "is that of a guess" in capsys.readouterr().out
-    assert json.loads((tmp_path / "run" / "config.json").read_text())["deterministic"] is True
+    assert json.loads((tmp_path / "run" / "config.json").read_text(encoding="utf-8"))["deterministic"] is True
 
 
 def test_a_batch_that_memory_cannot_hold_is_foreseen(tmp_path, monkeypatch, capsys):
@@ -322,6 +325,7 @@ with StopSignals() as signals:
 
 
 @pytest.mark.slow
+@pytest.mark.posix
 def test_a_second_signal_ends_the_process_at_once_even_inside_compiled_code():
     command = [sys.executable, "-c", STOP, "training"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=REPOSITORY) as process:
@@ -333,6 +337,7 @@ def test_a_second_signal_ends_the_process_at_once_even_inside_compiled_code():
 
 
 @pytest.mark.slow
+@pytest.mark.posix
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 75), (signal.SIGINT, 130)])
 def test_a_signal_while_compiling_does_not_wait_for_the_compiler(number, code):
     command = [sys.executable, "-c", STOP, "compiling"]
@@ -346,6 +351,7 @@ def test_a_signal_while_compiling_does_not_wait_for_the_compiler(number, code):
 
 
 @pytest.mark.slow
+@pytest.mark.posix
 def test_ten_kills_at_random_moments_change_nothing(tmp_path):
     small = ["--epochs", "10", "--limit-train", "6400", "--folder", str(tmp_path)]
     command = [sys.executable, "scripts/kill_test.py", "--kills", "10", *small]
@@ -360,7 +366,7 @@ def test_ten_kills_at_random_moments_change_nothing(tmp_path):
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    summary = json.loads((tmp_path / "summary.json").read_text())
+    summary = json.loads((tmp_path / "summary.json").read_text(encoding="utf-8"))
     assert summary["kills"] == 10
     assert summary["ended_bit_identical"] == summary["runs"]
     assert summary["resumed_from_a_checkpoint"] > 0

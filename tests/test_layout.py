@@ -2,13 +2,16 @@
 
 import ast
 import importlib
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parent.parent / "jaxd2l"
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "jaxd2l"
 
 # What each part may import of ours, besides itself.
 LIBRARY = {
@@ -44,9 +47,13 @@ ALLOWED = {
 }
 
 
+def _tree(path: Path) -> ast.AST:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def _imports(path: Path) -> set[str]:
     names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(_tree(path)):
         if isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import; write it whole"
             if node.module == "jaxd2l":
@@ -105,7 +112,7 @@ def test_a_shelf_holds_at_most_fourteen_modules():
 
 
 def test_a_file_holds_at_most_250_lines():
-    lines = {str(path.relative_to(PACKAGE)): len(path.read_text().splitlines()) for path in PACKAGE.rglob("*.py")}
+    lines = {str(path.relative_to(PACKAGE)): len(path.read_text(encoding="utf-8").splitlines()) for path in PACKAGE.rglob("*.py")}
     assert not {name: count for name, count in lines.items() if count > 250}
 
 
@@ -115,11 +122,11 @@ def test_from_fit_to_a_gradient_are_at_most_ten_files():
     way += ["train/optimizer", "data/batches", "nn/loss"]
     assert len(way) <= 10
     for above, below in (("train/loop", "program"), ("train/program", "epoch"), ("train/program", "step")):
-        text = (PACKAGE / f"{above}.py").read_text()
+        text = (PACKAGE / f"{above}.py").read_text(encoding="utf-8")
         assert f"from jaxd2l.train.{below} import" in text, f"{above} no longer leads to {below}: say the way here"
     assert (
-        "jax.grad" in (PACKAGE / "train/step.py").read_text()
-        or "value_and_grad" in (PACKAGE / "train/step.py").read_text()
+        "jax.grad" in (PACKAGE / "train/step.py").read_text(encoding="utf-8")
+        or "value_and_grad" in (PACKAGE / "train/step.py").read_text(encoding="utf-8")
     )
 
 
@@ -168,6 +175,79 @@ def test_the_front_door_shows_what_there_is():
     for name in dir(jaxd2l):
         assert getattr(jaxd2l, name) is not None
     assert not hasattr(jaxd2l, "fitt")
+
+
+POSIX_MODULES = {"fcntl", "resource", "pwd", "grp", "termios", "tty", "pty", "syslog", "posix"}
+POSIX_NAMES = {
+    "os": {
+        *("fork", "forkpty", "getuid", "geteuid", "getgid", "getegid", "getloadavg", "killpg", "setsid", "mkfifo"),
+        *("pread", "pwrite", "sched_getaffinity", "sysconf", "sysconf_names", "register_at_fork", "statvfs", "uname"),
+        *("chown", "fchmod", "nice", "pipe2", "wait", "O_NONBLOCK", "O_CLOEXEC", "O_DIRECTORY", "O_NOFOLLOW", "O_SYNC"),
+    },
+    "signal": {
+        *("SIGKILL", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGQUIT", "SIGALRM", "SIGCHLD", "SIGPIPE", "SIGCONT", "SIGSTOP"),
+        *("alarm", "pause", "pthread_kill", "pthread_sigmask", "setitimer", "siginterrupt"),
+    },
+}
+
+
+def _unguarded(node: ast.AST, guards: str = "") -> Iterator[str]:
+    """What only POSIX systems have, where no `try` or `if hasattr(...)` around it looks whether it is there."""
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module or ""]
+        yield from (f"{node.lineno}: import {n}" for n in names if n in POSIX_MODULES and "ImportError" not in guards)
+        if isinstance(node, ast.ImportFrom) and node.module in POSIX_NAMES:
+            wrong = POSIX_NAMES[node.module] & {alias.name for alias in node.names}
+            yield from (f"{node.lineno}: from {node.module} import {name}" for name in sorted(wrong))
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+        where, name = node.value.id, node.attr
+        if name in POSIX_NAMES.get(where, ()) and f"hasattr({where}, '{name}')" not in guards:
+            yield f"{node.lineno}: {where}.{name}"
+    if isinstance(node, ast.Try):
+        caught = " ".join(ast.unparse(handler.type) for handler in node.handlers if handler.type)
+        for child in node.body:
+            yield from _unguarded(child, f"{guards} {caught}")
+        rest: list[ast.AST] = [*node.handlers, *node.orelse, *node.finalbody]
+    elif isinstance(node, ast.If | ast.IfExp):
+        body = node.body if isinstance(node.body, list) else [node.body]
+        for child in body:
+            yield from _unguarded(child, f"{guards} {ast.unparse(node.test)}")
+        rest = [node.test, *(node.orelse if isinstance(node.orelse, list) else [node.orelse])]
+    else:
+        rest = list(ast.iter_child_nodes(node))
+    for child in rest:
+        yield from _unguarded(child, guards)
+
+
+def test_what_only_posix_has_is_used_only_where_it_is_there():
+    found = [f"{path}:{what}" for path in sorted(PACKAGE.rglob("*.py")) for what in _unguarded(_tree(path))]
+    assert not found, "\n".join(found)
+    lacking = "import fcntl\nif x:\n    import pwd\nfrom os import fork\nos.getuid() if x else signal.SIGKILL"
+    assert len(list(_unguarded(ast.parse(lacking)))) == 5, "the law itself"
+    looking = "try:\n    import pwd\nexcept ImportError:\n    pass\nos.getuid() if hasattr(os, 'getuid') else 0"
+    assert not list(_unguarded(ast.parse(looking))), "the law itself"
+
+
+def _in_the_systems_encoding(tree: ast.AST) -> Iterator[int]:
+    """Lines where text is read or written in whatever encoding the system prefers, cp1252 on many a Windows."""
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call) or {"encoding", None} & {keyword.arg for keyword in node.keywords}:
+            continue
+        called = ast.unparse(node.func)
+        name, modes = called.rpartition(".")[2], [*node.args, *(k.value for k in node.keywords if k.arg == "mode")]
+        binary = any(isinstance(a, ast.Constant) and re.fullmatch(r"[rwax+]*b[rwax+]*", str(a.value)) for a in modes)
+        if name in ("read_text", "write_text") or (name == "open" and called not in OTHER_OPENS and not binary):
+            yield node.lineno
+
+
+OTHER_OPENS = ("os.open", "tarfile.open", "zipfile.open", "gzip.open")  # of descriptors and archives
+
+
+def test_text_is_read_and_written_as_utf_8_on_every_system():
+    paths = [path for part in ("jaxd2l", "scripts", "benchmarks", "tests") for path in (ROOT / part).rglob("*.py")]
+    found = [f"{path}:{line}" for path in sorted(paths) for line in _in_the_systems_encoding(_tree(path))]
+    assert not found, "\n".join(found)
+    assert list(_in_the_systems_encoding(ast.parse("open(x)\np.read_text(encoding="utf-8")\np.open('w')\nopen(x, 'rb')"))) == [1, 2, 3]
 
 
 def test_no_name_says_nothing():

@@ -57,7 +57,9 @@ def check_free(path: Path, overwrite: bool) -> None:
     if not path.is_dir():
         raise NotADirectoryError(f"{path} is a file; name a folder for the run")
     if (process := holder(path)) is not None and process != os.getpid():
-        raise FolderInUseError(f"{path} is in use by another run (process {process or 'unknown'}); wait or name another folder")
+        raise FolderInUseError(
+            f"{path} is in use by another run (process {process or 'unknown'}); wait or name another folder"
+        )
     found = sorted(p.name for p in path.iterdir())
     foreign = [name for name in found if name not in _ENTRIES and not is_partial(name)]
     if foreign:

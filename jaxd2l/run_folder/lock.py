@@ -1,9 +1,11 @@
 """One run a folder: a lock that the system frees, however its holder ends.
 
 It is taken on a descriptor of ours by filelock: `flock` where there is one, `LockFileEx` on Windows, which locks the
-file's first byte against reading too. So the process id stands behind a blank.
+file's first byte against reading too. So the process id stands behind a blank. It is there while the lock is held:
+without it somebody only looks whether the lock can be had, which takes microseconds.
 """
 
+import contextlib
 import os
 import time
 from pathlib import Path
@@ -14,7 +16,7 @@ import psutil
 from filelock import lock_descriptor, unlock_descriptor
 
 LOCK = ".lock"
-_LOOKS, _PAUSE_SECONDS = 5, 0.01  # whoever asks who the holder is has the lock itself, for microseconds
+_PAUSES_SECONDS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.4)  # for somebody who only looks, and has a long way to the processor
 
 
 class FolderInUseError(OSError):
@@ -55,6 +57,8 @@ class FolderLock:
         if self._file is not None:
             file, self._file = self._file, None
             try:
+                with contextlib.suppress(OSError):
+                    os.ftruncate(file, 0)
                 unlock_descriptor(file)  # Windows frees what is only closed at a time of its own
             finally:
                 os.close(file)
@@ -85,13 +89,14 @@ def holder(folder: Path) -> int | None:
 
 
 def _locked(file: int) -> bool:
-    """Whether the lock could be taken, on a second look too."""
-    for look in range(_LOOKS):
-        if look:
-            time.sleep(_PAUSE_SECONDS)
+    """Whether the lock could be taken, looking again while no living process says that it holds it."""
+    for pause in _PAUSES_SECONDS:
         if lock_descriptor(file, blocking=False):
             return True
-    return False
+        if _written(file):
+            return False
+        time.sleep(pause)
+    return lock_descriptor(file, blocking=False)
 
 
 def _written(file: int) -> int:

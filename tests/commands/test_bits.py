@@ -85,10 +85,10 @@ def test_check_says_before_going_on_what_is_different_here(stopped, tmp_path, mo
 def test_a_record_of_before_these_conditions_were_kept_is_resumed_and_checked(stopped, tmp_path, capsys):
     folder = tmp_path / "run"
     shutil.copytree(stopped, folder)
-    record = json.loads((folder / "environment.json").read_text())
+    record = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
     for name in ("settings", "variables", "processor", "instructions"):
         del record[name]
-    (folder / "environment.json").write_text(json.dumps(record))
+    (folder / "environment.json").write_text(json.dumps(record), encoding="utf-8")
     assert main(["check", str(folder)]) == 0
     assert main([*LINEAR, "--resume", "--out", str(folder)]) == 0
     assert capsys.readouterr().err == ""

@@ -1,6 +1,7 @@
 """`evaluate` and `export-torch` take the last or the best weights, say which, and refuse what cannot be judged."""
 
 import json
+import os
 import shutil
 
 import numpy as np
@@ -162,4 +163,4 @@ def test_an_imported_network_has_no_best_epoch(tmp_path, trained, capsys):
 def test_where_an_export_cannot_be_written_is_one_line(trained, tmp_path, capsys):
     assert "is a folder" in _refused(capsys, 74, "export-torch", trained, tmp_path)
     assert "No such file" in _refused(capsys, 74, "export-torch", trained, tmp_path / "nowhere" / "net.safetensors")
-    assert "no regular file" in _refused(capsys, 2, "export-torch", trained, "/dev/null", "--overwrite")
+    assert "no regular file" in _refused(capsys, 2, "export-torch", trained, os.devnull, "--overwrite")

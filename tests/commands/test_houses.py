@@ -18,8 +18,8 @@ def files(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     rows = [f"{i},{i * 37 % 101},{'Pave' if i % 3 else 'Grvl'},{1000 * (50 + i * 37 % 101)}" for i in range(30)]
     train, test = tmp_path / "train.csv", tmp_path / "test.csv"
-    train.write_text("\n".join([HEADER, *rows]) + "\n")
-    test.write_text("Id,Area,Street\n100,50,Pave\n101,NA,Grvl\n102,3,Dirt\n103,90,NA\n")
+    train.write_text("\n".join([HEADER, *rows]) + "\n", encoding="utf-8")
+    test.write_text("Id,Area,Street\n100,50,Pave\n101,NA,Grvl\n102,3,Dirt\n103,90,NA\n", encoding="utf-8")
     return train, test
 
 
@@ -34,7 +34,7 @@ def test_a_users_files_end_in_a_submission_and_a_json_line(files, capsys):
     assert summary["test_log_rmse"] is None
     assert summary["log_rmse"] == min(row["log_rmse"] for row in summary["models"][:3])
     assert len(summary["models"]) == 5  # ours and scikit-learn's
-    lines = (train.parent / "submission.csv").read_text().splitlines()
+    lines = (train.parent / "submission.csv").read_text(encoding="utf-8").splitlines()
     assert [line.split(",")[0] for line in lines] == ["Id", "100", "101", "102", "103"]
     assert all(float(line.split(",")[1]) > 0 for line in lines[1:])
     assert any("taken as none of the known: Street 2" in line for line in out)
@@ -113,14 +113,14 @@ def test_the_submission_is_written_before_anything_is_shown(files, monkeypatch):
     parser = arguments.add_parser(argparse.ArgumentParser().add_subparsers())
     with pytest.raises(BrokenPipeError):
         houses.run(parser.parse_args([*QUICK[1:], "--train", "train.csv", "--test", "test.csv"]))
-    assert (files[0].parent / "submission.csv").read_text().startswith("Id,SalePrice\n100,")
+    assert (files[0].parent / "submission.csv").read_text(encoding="utf-8").startswith("Id,SalePrice\n100,")
 
 
 def test_identifiers_come_back_and_a_family_that_diverges_leaves_the_others(files, capsys):
     train, test = files
     rows = [f"0{i},{i % 7},{1e40 * (1 + i % 7)}" for i in range(12)]  # dollars beyond float32, logarithms within
-    train.write_text("\n".join(["Id,Area,SalePrice", *rows]) + "\n")
-    test.write_text('Id,Area\n007,2\n7,2\n"a,1",3\n')
+    train.write_text("\n".join(["Id,Area,SalePrice", *rows]) + "\n", encoding="utf-8")
+    test.write_text('Id,Area\n007,2\n7,2\n"a,1",3\n', encoding="utf-8")
     code = main([*QUICK, "--train", str(train), "--test", str(test), "--json"])
     out = capsys.readouterr().out.splitlines()
     assert code == 0
@@ -128,5 +128,5 @@ def test_identifiers_come_back_and_a_family_that_diverges_leaves_the_others(file
         line.startswith("linear, the book's recipe is left out: every point of the grid diverged") for line in out
     )
     assert [model["model"] for model in json.loads(out[-1])["models"]] == ["linear", "mlp"]
-    with (train.parent / "submission.csv").open(newline="") as file:
+    with (train.parent / "submission.csv").open(newline="", encoding="utf-8") as file:
         assert [record[0] for record in csv.reader(file)] == ["Id", "007", "7", "a,1"]

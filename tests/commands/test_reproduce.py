@@ -39,8 +39,8 @@ def test_reproduce_writes_the_table_and_goes_on_where_it_was(tmp_path, capsys):
     assert main(command) == 0
     first = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert first["rows"][0]["seeds"] == 2
-    assert (out / "table.md").read_text().startswith("| recipe |")
-    assert [run["seed"] for run in json.loads((out / "results.json").read_text())["softmax"]] == [0, 1]
+    assert (out / "table.md").read_text(encoding="utf-8").startswith("| recipe |")
+    assert [run["seed"] for run in json.loads((out / "results.json").read_text(encoding="utf-8"))["softmax"]] == [0, 1]
 
     kept = (out / "softmax" / "seed0.json").stat().st_mtime_ns
     (out / "softmax" / "seed1.json").unlink()
@@ -57,7 +57,7 @@ def test_kept_seeds_of_other_settings_or_damaged_are_refused(tmp_path, capsys):
     capsys.readouterr()
     assert main([*command, "--learning-rate", "0.2"]) == 65
     assert "was made with learning_rate 0.1, asked is 0.2" in capsys.readouterr().err
-    (tmp_path / "softmax" / "seed1.json").write_text("{")
+    (tmp_path / "softmax" / "seed1.json").write_text("{", encoding="utf-8")
     assert main(command) == 65
     assert "no result of this command" in capsys.readouterr().err
     assert main([*command, "--seeds", "0"]) == 2

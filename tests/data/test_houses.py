@@ -10,7 +10,7 @@ from jaxd2l.data.table import apply_table, fit_table
 
 def written(tmp_path, text):
     path = tmp_path / "houses.csv"
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     return path
 
 
@@ -73,7 +73,7 @@ def test_bad_files_are_refused_in_one_line(tmp_path, text, message):
 def test_a_submission_has_one_line_an_id(tmp_path):
     path = tmp_path / "submission.csv"
     write_submission(path, np.array([3, 2]), np.array([100_000.5, 70_000.0]))
-    assert path.read_text() == "Id,SalePrice\n3,100000.50\n2,70000.00\n"
+    assert path.read_text(encoding="utf-8") == "Id,SalePrice\n3,100000.50\n2,70000.00\n"
     with pytest.raises(ValueError, match="finite price"):
         write_submission(path, np.array([1]), np.array([np.nan]))
 
@@ -128,7 +128,7 @@ def test_blanks_around_names_in_the_header_are_no_part_of_them(tmp_path):
 )
 def test_a_submitted_price_keeps_two_decimals_and_six_digits(tmp_path, price, text):
     write_submission(tmp_path / "s.csv", np.array(["1"]), np.array([price]))
-    assert (tmp_path / "s.csv").read_text() == f"Id,SalePrice\n1,{text}\n"
+    assert (tmp_path / "s.csv").read_text(encoding="utf-8") == f"Id,SalePrice\n1,{text}\n"
 
 
 @pytest.mark.parametrize("spelling", ["110000", "110000.0", "1.1e5", "+110000", " 110000 ", "0110000", "11E4"])

@@ -168,6 +168,7 @@ def test_a_folder_is_told_with_the_file_in_it(tmp_path):
         read_state_dict(tmp_path)
 
 
+@pytest.mark.posix
 def test_a_pipe_is_read_as_a_file_is(tmp_path):
     for content, refused in ((SOUND, None), (_zip("net/data.pkl"), "pickle")):
         pipe = tmp_path / f"{refused}.pipe"

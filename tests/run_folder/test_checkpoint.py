@@ -167,9 +167,9 @@ def test_an_altered_fact_does_not_pass(folder):
     checkpoints = _saved(folder, 5)
     (folder / "5" / "SHA256SUMS").unlink()
     file = folder / "5" / "facts" / "metadata"
-    document = json.loads(file.read_text())
+    document = json.loads(file.read_text(encoding="utf-8"))
     document["facts"]["epoch"] = 3
-    file.write_text(json.dumps(document))
+    file.write_text(json.dumps(document), encoding="utf-8")
     with pytest.raises(DataError, match="does not agree"):
         checkpoints.read(5)
 

@@ -1,10 +1,11 @@
 """One answer to which device, and one to how much of its memory is free."""
 
 import os
-import resource
 import subprocess
 import sys
+from types import SimpleNamespace
 
+import psutil
 import pytest
 
 from jaxd2l.cost import free_memory
@@ -41,13 +42,12 @@ def machine(tmp_path, monkeypatch):
     """A machine of files: returns a function that writes one."""
     for name in ("_GROUPS", "_PROCESS"):
         monkeypatch.setattr(free_memory, name, tmp_path / name)
-    monkeypatch.setattr(free_memory, "_SYSTEM", tmp_path / "meminfo")
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=4000 * 1024))
 
     def write(path, text):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / path).write_text(text)
+        (tmp_path / path).write_text(text, encoding="utf-8")
 
-    write("meminfo", "MemTotal: 9000 kB\nMemAvailable: 4000 kB\n")
     return write
 
 
@@ -99,9 +99,12 @@ def test_what_cannot_be_read_limits_nothing(machine, text):
     assert free_memory.free_bytes() == 4000 * 1024
 
 
+@pytest.mark.posix
 def test_ulimit_counts(machine, monkeypatch):
+    import resource
+
     machine("_PROCESS/statm", "3 2 1 1 0 2 0\n")
-    page = os.sysconf("SC_PAGE_SIZE")
+    page = resource.getpagesize()
     limits = {resource.RLIMIT_AS: 10 * page, resource.RLIMIT_DATA: resource.RLIM_INFINITY}
     monkeypatch.setattr(resource, "getrlimit", lambda which: (limits[which], limits[which]))
     assert free_memory.free_bytes() == 7 * page

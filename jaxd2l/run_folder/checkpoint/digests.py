@@ -16,7 +16,9 @@ _SUMS = "SHA256SUMS"
 def sum_files(step: Path) -> None:
     """List every file of a committed checkpoint with its digest, as `sha256sum` does."""
     files = sorted(path for path in step.rglob("*") if path.is_file())
-    lines = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(step).as_posix()}\n" for path in files]
+    lines = [
+        f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(step).as_posix()}\n" for path in files
+    ]
     temporary = step / f".{_SUMS}"
     temporary.write_bytes("".join(lines).encode())
     replace(temporary, step / _SUMS)

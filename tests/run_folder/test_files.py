@@ -1,0 +1,104 @@
+"""Files whole or not at all, also where Windows refuses what others have open, and names that it takes as they are."""
+
+import os
+from pathlib import Path, PureWindowsPath
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jaxd2l.commands import sweep
+from jaxd2l.recipes import RECIPES
+from jaxd2l.run_folder import default_path, files, write_atomically
+from jaxd2l.run_folder.portable_names import require_writable_name, unportable
+from jaxd2l.selection.sweep import Rates
+
+
+def _refusing(times, winerror):
+    """An `os.replace` that Windows refuses so many times; the calls it got."""
+    replace, calls = os.replace, []
+
+    def refused(source, target):
+        calls.append(target)
+        if len(calls) <= times:
+            error = PermissionError(13, "Access is denied")
+            error.winerror = winerror
+            raise error
+        replace(source, target)
+
+    return refused, calls
+
+
+@pytest.mark.parametrize("winerror", [5, 32])
+def test_a_file_that_is_open_elsewhere_for_a_moment_is_replaced(winerror, tmp_path, monkeypatch):
+    monkeypatch.setattr(files.time, "sleep", lambda seconds: None)
+    refused, calls = _refusing(len(files._PAUSES_SECONDS), winerror)
+    monkeypatch.setattr(os, "replace", refused)
+    write_atomically(tmp_path / "file", b"new")
+    assert (tmp_path / "file").read_bytes() == b"new"
+    assert len(calls) == len(files._PAUSES_SECONDS) + 1
+
+
+@pytest.mark.parametrize(("winerror", "tries"), [(None, 1), (3, 1), (32, len(files._PAUSES_SECONDS) + 1)])
+def test_a_refusal_that_stays_is_an_error_with_the_files_name_and_changes_nothing(
+    winerror, tries, tmp_path, monkeypatch
+):
+    (tmp_path / "file").write_bytes(b"old")
+    monkeypatch.setattr(files.time, "sleep", lambda seconds: None)
+    refused, calls = _refusing(1000, winerror)
+    monkeypatch.setattr(os, "replace", refused)
+    with pytest.raises(OSError, match="file"):
+        write_atomically(tmp_path / "file", b"new")
+    assert len(calls) == tries
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"file": b"old"}
+
+
+NOT_AS_THEY_ARE = [
+    "CON",
+    "nul",
+    "Com1.txt",
+    "LPT9",
+    "com¹",
+    "AUX .x",
+    "conin$",
+    "a.",
+    "a ",
+    "ab:c",
+    "a?",
+    "a\tb",
+    "a\\b",
+]
+AS_THEY_ARE = ["CONSOLE", "nullo", "com", "com10", "LPT", "a b", ".lock", ".", "..", "étude", "日本", "-run", "x" * 255]
+
+
+def test_what_windows_makes_something_else_of_is_known():
+    assert [name for name in NOT_AS_THEY_ARE if unportable(name) is None] == []
+    assert [name for name in AS_THEY_ARE if unportable(name) is not None] == []
+
+
+@pytest.mark.parametrize("before", ["", "runs/", "C:/users/", "//host/share/"])
+def test_only_windows_refuses_a_name_and_says_which_part(before):
+    for name in NOT_AS_THEY_ARE:
+        path = PureWindowsPath(before + name + "/run")
+        if name == "a\\b":
+            continue  # there a path of two parts
+        require_writable_name(path, windows=False)
+        with pytest.raises(ValueError, match="which Windows cannot write"):
+            require_writable_name(path, windows=True)
+    for name in AS_THEY_ARE:
+        require_writable_name(PureWindowsPath(before + name), windows=True)
+
+
+@given(st.floats(0, 1e30), st.floats(0, 1e30), st.integers(0, 2**32 - 1))
+def test_every_name_of_our_own_is_one_that_every_system_takes(learning_rate, weight_decay, seed):
+    ours = {*files.FILES, files.CHECKPOINTS, files.DAMAGED, ".lock", *RECIPES}
+    ours |= set(default_path("lenet", seed).parts) | {sweep._name(Rates(learning_rate, weight_decay), seed)}
+    assert not [name for name in ours if unportable(name)]
+
+
+def test_no_two_files_of_the_repository_differ_by_case_alone_and_all_names_are_portable():
+    root = Path(__file__).parent.parent.parent
+    kept = [p for part in ("jaxd2l", "tests", "scripts", "docs", "benchmarks") for p in (root / part).rglob("*")]
+    names = [str(path.relative_to(root)) for path in kept if "__pycache__" not in path.parts]
+    assert len({name.casefold() for name in names}) == len(names)
+    assert not [path for path in kept if unportable(path.name)]
