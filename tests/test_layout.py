@@ -112,7 +112,10 @@ def test_a_shelf_holds_at_most_fourteen_modules():
 
 
 def test_a_file_holds_at_most_250_lines():
-    lines = {str(path.relative_to(PACKAGE)): len(path.read_text(encoding="utf-8").splitlines()) for path in PACKAGE.rglob("*.py")}
+    lines = {
+        str(path.relative_to(PACKAGE)): len(path.read_text(encoding="utf-8").splitlines())
+        for path in PACKAGE.rglob("*.py")
+    }
     assert not {name: count for name, count in lines.items() if count > 250}
 
 
@@ -124,10 +127,9 @@ def test_from_fit_to_a_gradient_are_at_most_ten_files():
     for above, below in (("train/loop", "program"), ("train/program", "epoch"), ("train/program", "step")):
         text = (PACKAGE / f"{above}.py").read_text(encoding="utf-8")
         assert f"from jaxd2l.train.{below} import" in text, f"{above} no longer leads to {below}: say the way here"
-    assert (
-        "jax.grad" in (PACKAGE / "train/step.py").read_text(encoding="utf-8")
-        or "value_and_grad" in (PACKAGE / "train/step.py").read_text(encoding="utf-8")
-    )
+    assert "jax.grad" in (PACKAGE / "train/step.py").read_text(encoding="utf-8") or "value_and_grad" in (
+        PACKAGE / "train/step.py"
+    ).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -247,7 +249,7 @@ def test_text_is_read_and_written_as_utf_8_on_every_system():
     paths = [path for part in ("jaxd2l", "scripts", "benchmarks", "tests") for path in (ROOT / part).rglob("*.py")]
     found = [f"{path}:{line}" for path in sorted(paths) for line in _in_the_systems_encoding(_tree(path))]
     assert not found, "\n".join(found)
-    assert list(_in_the_systems_encoding(ast.parse("open(x)\np.read_text(encoding="utf-8")\np.open('w')\nopen(x, 'rb')"))) == [1, 2, 3]
+    assert list(_in_the_systems_encoding(ast.parse("open(x)\np.read_text()\np.open('w')\nopen(x, 'rb')"))) == [1, 2, 3]
 
 
 def test_no_name_says_nothing():

@@ -1,4 +1,6 @@
-"""SIGTERM and Ctrl-C, on Windows Ctrl-Break and Ctrl-C: the first one asks a run to save and stop, a second one ends the process at once.
+"""SIGTERM and Ctrl-C: the first one asks a run to save and stop, a second one ends the process at once.
+
+On Windows, which sends no SIGTERM, Ctrl-Break stands for it.
 
 Python runs signal handlers only between two of its own instructions, and XLA may compile for a minute or
 compute a long step in one call. So the C-level wakeup descriptor feeds a thread, which does what cannot wait. It is a

@@ -21,11 +21,11 @@ class DownloadError(OSError):
 
 
 def user_cache() -> Path | None:
-    """Our folder among the user's caches, which need not exist; None for a user without a home.
+    r"""Our folder among the user's caches, which need not exist; None for a user without a home.
 
     `jaxd2l` in `$XDG_CACHE_HOME`, which counts only where it is absolute (as its specification says), or where the
     system keeps such: `~/.cache/jaxd2l`, on macOS `~/Library/Caches/jaxd2l`, on Windows
-    `%LOCALAPPDATA%\\jaxd2l\\Cache`.
+    `%LOCALAPPDATA%\jaxd2l\Cache`.
     """
     root = os.environ.get("XDG_CACHE_HOME", "")
     if os.path.isabs(root):
