@@ -243,6 +243,23 @@ def test_a_stop_that_a_library_swallows_stops_all_the_same(how, number, code):
     assert len(done.stderr.splitlines()) == 1
 
 
+BREAK = """
+import signal, sys
+signal.SIGBREAK = signal.SIGUSR1  # what Windows has, under the number of one that it has not
+import jaxd2l.commands.list as command
+import jaxd2l.cli as cli
+command.run = lambda args: signal.raise_signal(signal.SIGBREAK)
+cli.main = lambda argv, main=cli.main: main(["list"])
+cli.process()
+"""
+
+
+@pytest.mark.posix
+def test_ctrl_break_stops_a_command_as_sigterm_does():
+    done = subprocess.run([sys.executable, "-c", BREAK], capture_output=True, text=True)
+    assert (done.returncode, len(done.stderr.splitlines())) == (75, 1)
+
+
 def test_the_handlers_are_given_back():
     import signal
 

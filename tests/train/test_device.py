@@ -9,6 +9,7 @@ import psutil
 import pytest
 
 from jaxd2l.cost import free_memory
+from jaxd2l.run_folder import processor
 
 SECOND = """
 import jax, sys
@@ -119,3 +120,24 @@ def test_an_accelerator_tells_itself():
 
     assert free_memory.free_bytes(Accelerator({"bytes_limit": 10, "bytes_in_use": 4})) == 6
     assert free_memory.free_bytes(Accelerator(None)) is None
+
+
+def test_what_the_system_does_not_tell_limits_nothing(machine, monkeypatch):
+    def silent():
+        raise OSError
+
+    monkeypatch.setattr(psutil, "virtual_memory", silent)
+    assert free_memory.free_bytes() is None
+    machine("_PROCESS/cgroup", "0::/job\n")
+    _second(machine, "job", 400, 100)
+    assert free_memory.free_bytes() == 300
+
+
+@pytest.mark.posix
+def test_the_visible_cores_are_those_that_the_process_may_use():
+    assert processor.visible_cores() == len(os.sched_getaffinity(0))
+
+
+def test_a_system_that_binds_no_process_to_cores_shows_all_of_them(monkeypatch):
+    monkeypatch.setattr(psutil, "Process", SimpleNamespace)
+    assert processor.visible_cores() == os.cpu_count()
