@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import PIL
+import psutil
 
 from jaxd2l.data.error import DataError
 from jaxd2l.data.own import cache
@@ -159,6 +160,6 @@ def _cores() -> int:
 def _memory() -> int:
     """Bytes of memory of this machine; no bound where it does not say."""
     try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
+        return int(psutil.virtual_memory().total)
+    except (OSError, KeyError, ValueError, psutil.Error):
         return 1 << 62
