@@ -238,7 +238,9 @@ def _in_the_systems_encoding(tree: ast.AST) -> Iterator[int]:
         called = ast.unparse(node.func)
         name, modes = called.rpartition(".")[2], [*node.args, *(k.value for k in node.keywords if k.arg == "mode")]
         binary = any(isinstance(a, ast.Constant) and re.fullmatch(r"[rwax+]*b[rwax+]*", str(a.value)) for a in modes)
-        if name in ("read_text", "write_text") or (name == "open" and called not in OTHER_OPENS and not binary):
+        path = called == "open" or not node.args or isinstance(node.args[0], ast.Constant)  # `Image.open(file)` is none
+        opens = name == "open" and path and called not in OTHER_OPENS
+        if name in ("read_text", "write_text") or (opens and not binary):
             yield node.lineno
 
 

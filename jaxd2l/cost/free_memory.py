@@ -1,6 +1,6 @@
 """How much memory a program may still take: the least of what each of those who limit it allows."""
 
-import sys
+import importlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -78,11 +78,8 @@ def _room(group: Path) -> int | None:
 
 def _process_limits() -> Iterator[int]:
     """`ulimit -v` and `ulimit -d`, minus what the process has mapped; nothing where the system has no such limits."""
-    if sys.platform == "win32":
-        return
     try:
-        import resource
-
+        resource = importlib.import_module("resource")
         pages = [int(number) for number in (_PROCESS / "statm").read_text(encoding="ascii").split()]
     except (ImportError, OSError, ValueError):
         return

@@ -29,7 +29,7 @@ def pictures(tmp_path):
         Image.fromarray(test[i, ..., 0]).save(tmp_path / "pictures" / f"{i}.png")
         big = Image.fromarray(255 - test[i, ..., 0]).resize((280, 280))
         big.convert("RGB").save(tmp_path / "pictures" / "below" / f"{i}.JPG", quality=95)
-    (tmp_path / "pictures" / "notes.txt").write_text("no picture")
+    (tmp_path / "pictures" / "notes.txt").write_text("no picture", encoding="utf-8")
     return tmp_path / "pictures"
 
 
@@ -100,6 +100,6 @@ def test_a_run_that_takes_no_pictures_says_so(run, pictures, tmp_path, capsys):
     for recipe in ("linear", "conv3d"):
         (tmp_path / recipe).mkdir()
         changed = {**config, "recipe": recipe, "image_size": None, "dataset": None}
-        (tmp_path / recipe / "config.json").write_text(json.dumps(changed))
+        (tmp_path / recipe / "config.json").write_text(json.dumps(changed), encoding="utf-8")
         assert main(["predict", str(tmp_path / recipe), str(pictures / "0.png")]) == 2
         assert "classifies no pictures" in capsys.readouterr().err

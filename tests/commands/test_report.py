@@ -36,7 +36,7 @@ def copy(runs, tmp_path):
 
 
 def page_of(folder):
-    text = write_run_report(folder).read_text()
+    text = write_run_report(folder).read_text(encoding="utf-8")
     assert broken(text) == []
     return Page(text)
 
@@ -59,7 +59,7 @@ def test_a_convolution_net_shows_everything(copy):
     assert len([a for a in page.named("img") if "taken for" in a["alt"]]) <= 24
     rows = [row for row in page.text.split("\n") if row]
     assert rows
-    assert (folder / "curves.svg").read_text().startswith("<svg")
+    assert (folder / "curves.svg").read_text(encoding="utf-8").startswith("<svg")
     assert (folder / "curves.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -134,7 +134,7 @@ def test_what_is_damaged_or_missing_is_a_sentence(copy, name, data, words):
 def test_a_configuration_of_another_version_still_gives_curves(copy, changes):
     folder = copy("mlp")
     config = run_folder.read_config(folder)
-    (folder / "config.json").write_text(json.dumps({**config, **changes}))
+    (folder / "config.json").write_text(json.dumps({**config, **changes}), encoding="utf-8")
     page = page_of(folder)
     assert "Mean loss of each epoch" in page.text
     assert "cannot be had" in page.text or "learning_rate" in page.text
@@ -144,7 +144,7 @@ def test_a_class_called_like_markup_shows_itself(copy):
     names = tuple(f"<script>alert({i})</script>" for i in range(10))
     folder = copy("lenet_conv_relu")
     data = load_data(find("lenet"))._replace(classes=names)
-    text = write_run_report(folder, data=data).read_text()
+    text = write_run_report(folder, data=data).read_text(encoding="utf-8")
     assert broken(text) == []
     assert "<script>alert(3)</script>" in Page(text).text
 
@@ -153,7 +153,7 @@ def test_several_runs_are_compared(runs, tmp_path, capsys):
     out = tmp_path / "new" / "both.html"
     assert main(["report", str(runs / "mlp"), str(runs / "lenet_conv_relu"), "--out", str(out), "--json"]) == 0
     assert json.loads(capsys.readouterr().out.splitlines()[-1]) == {"report": str(out), "bytes": out.stat().st_size}
-    text = out.read_text()
+    text = out.read_text(encoding="utf-8")
     assert broken(text) == []
     for words in ("mlp (mlp)", "lenet_conv_relu (lenet_conv_relu)", "Test accuracy of every run", "learning_rate"):
         assert words in Page(text).text
@@ -163,7 +163,7 @@ def test_several_runs_are_compared(runs, tmp_path, capsys):
 def test_runs_whose_folders_are_called_alike_are_told_apart(copy, tmp_path):
     first = copy("mlp")
     shutil.copytree(first, tmp_path / "other" / "mlp")
-    text = write_comparison([first, tmp_path / "other" / "mlp"], tmp_path / "c.html").read_text()
+    text = write_comparison([first, tmp_path / "other" / "mlp"], tmp_path / "c.html").read_text(encoding="utf-8")
     assert f"mlp ({tmp_path / 'other' / 'mlp'})" in Page(text).text
 
 
@@ -178,7 +178,7 @@ def test_a_sweep_shows_means_the_map_and_every_member(tmp_path, capsys):
     assert main([*line, "--seeds", "2", "--learning-rates", "0.03", "1e10", "--out", out, "--quiet"]) == 0
     capsys.readouterr()
     assert main(["report", out]) == 0
-    text = (tmp_path / "sweep" / "report.html").read_text()
+    text = (tmp_path / "sweep" / "report.html").read_text(encoding="utf-8")
     assert broken(text) == []
     page = Page(text)
     assert "2/2 diverged" in page.text
@@ -192,7 +192,7 @@ def test_a_reproduction_stands_beside_the_published_figures(tmp_path, capsys):
     options = ["--epochs", "2", "--limit-train", "40", "--limit-test", "11", "--batch-size", "8", "--quiet"]
     assert main(["reproduce", "softmax", "linear", "--seeds", "2", *options, "--out", str(out)]) == 0
     assert main(["report", str(out)]) == 0
-    text = (out / "report.html").read_text()
+    text = (out / "report.html").read_text(encoding="utf-8")
     assert broken(text) == []
     for words in ("0.828 (zh)", "7,850", "softmax: test accuracy", "linear: test loss"):
         assert words in text, words
@@ -201,7 +201,7 @@ def test_a_reproduction_stands_beside_the_published_figures(tmp_path, capsys):
 @pytest.mark.parametrize("name", ["sweep.json", "results.json"])
 @pytest.mark.parametrize("text", ["[]", "{}", "{", '{"a": [3]}', '{"points": [], "members": 3}'])
 def test_damaged_results_are_one_line(tmp_path, capsys, name, text):
-    (tmp_path / name).write_text(text)
+    (tmp_path / name).write_text(text, encoding="utf-8")
     assert main(["report", str(tmp_path)]) == 65
     assert len(capsys.readouterr().err.splitlines()) == 1
 
@@ -232,7 +232,7 @@ def test_houses_shows_folds_ranking_and_residuals(tmp_path):
     path = write_houses_report(
         tmp_path / "r.html", [chosen, peer], chosen, ["a & b"], points={"<mlp>": points}, test_price=price
     )
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     assert broken(text) == []
     page = Page(text)
     for words in (
@@ -245,7 +245,7 @@ def test_houses_shows_folds_ranking_and_residuals(tmp_path):
         "a price 10% above",
     ):
         assert words in text or words in page.text, words
-    unknown = write_houses_report(tmp_path / "r.html", [chosen], chosen).read_text()
+    unknown = write_houses_report(tmp_path / "r.html", [chosen], chosen).read_text(encoding="utf-8")
     assert "are not known" in unknown
     assert broken(unknown) == []
 

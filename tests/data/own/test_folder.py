@@ -280,7 +280,7 @@ def test_every_unreadable_file_is_listed_ten_in_the_message(tmp_path, notes):
     cut = (folder / "1" / "1.png").read_bytes()
     (folder / "1" / "cut.png").write_bytes(cut[: len(cut) // 2])
     for row in range(11):
-        (folder / "2" / f"text{row:02}.jpg").write_text("not a picture")
+        (folder / "2" / f"text{row:02}.jpg").write_text("not a picture", encoding="utf-8")
     with pytest.raises(
         UnreadableError, match=r"^set: 13 of 28 pictures cannot be read: 0/empty.png \(empty file\); 1/cut.png \("
     ) as caught:

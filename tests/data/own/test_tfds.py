@@ -92,7 +92,7 @@ def test_the_folder_above_is_answered_with_the_right_one(prepared):
 def test_what_is_no_prepared_data_set_is_refused(tmp_path):
     with pytest.raises(DataError, match="prepare it with tensorflow-datasets first"):
         data.open_data(f"tfds:{tmp_path}")
-    (tmp_path / "dataset_info.json").write_text("{}")
+    (tmp_path / "dataset_info.json").write_text("{}", encoding="utf-8")
     with pytest.raises(DataError, match="not a prepared data set") as caught:
         data.open_data(f"tfds:{tmp_path}")
     assert "\n" not in str(caught.value)
