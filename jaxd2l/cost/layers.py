@@ -12,7 +12,7 @@ from jaxd2l.cost.flops import taps
 from jaxd2l.cost.receptive_field import receptive_fields
 from jaxd2l.cost.traced import operations_of
 from jaxd2l.nn import Conv, Dense
-from jaxd2l.nn.window import pads, sizes
+from jaxd2l.nn.kernels.window import pads, sizes
 
 PyTree = Any
 

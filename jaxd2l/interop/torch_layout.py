@@ -11,8 +11,8 @@ import numpy as np
 from jaxd2l.interop.torch_names import torch_names
 from jaxd2l.nn.batch_normalisation import BatchNorm
 from jaxd2l.nn.conv import Conv
+from jaxd2l.nn.kernels.window import sizes
 from jaxd2l.nn.linear import Dense, Flatten
-from jaxd2l.nn.window import sizes
 
 
 class Weight(NamedTuple):

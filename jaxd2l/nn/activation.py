@@ -1,10 +1,15 @@
 """Activations: the nonlinearity without which a stack of affine maps is one affine map (D2L sec_mlp).
 
 All are elementwise, keep shape and dtype, and pass NaN through; softmax and log_softmax act along the last axis.
+16-bit floats are computed in float32 and rounded once; integers give float32, but for `relu`, which keeps them.
 """
+
+import math
 
 import jax
 import jax.numpy as jnp
+
+from jaxd2l.nn.kernels.precision import rounded, widened
 
 
 def relu(x: jax.Array) -> jax.Array:
@@ -14,19 +19,27 @@ def relu(x: jax.Array) -> jax.Array:
 
 def leaky_relu(x: jax.Array, slope: float = 0.01) -> jax.Array:
     """Keep x above 0, take `slope` * x elsewhere; derivative `slope` at 0 (Maas et al. 2013)."""
-    return jnp.where(x > 0, x, slope * x)
+    wide = widened(jnp.asarray(x))
+    below = jnp.where(wide > 0, jnp.zeros_like(wide), wide)  # 0 * inf would be NaN where slope is 0 and x infinite
+    return rounded(jnp.where(wide > 0, wide, slope * below), jnp.result_type(x))
+
+
+def sigmoid(x: jax.Array) -> jax.Array:
+    """1 / (1 + exp(-x)), in (0, 1); derivative at most 1/4, reached at 0. Saturates without overflow.
+
+    The derivative is y (1 - y) of the output y, as in PyTorch: right to the rounding of 1, so 0 where y rounds to 1.
+    """
+    return rounded(_logistic(widened(jnp.asarray(x))), jnp.result_type(x))
 
 
 @jax.custom_jvp
-def sigmoid(x: jax.Array) -> jax.Array:
-    """1 / (1 + exp(-x)), in (0, 1); derivative at most 1/4, reached at 0. Saturates without overflow."""
-    x = jnp.asarray(x)
+def _logistic(x: jax.Array) -> jax.Array:
     return jax.lax.platform_dependent(x, cpu=_flat_logistic, default=jax.lax.logistic)
 
 
-@sigmoid.defjvp
-def _sigmoid_jvp(primals: tuple[jax.Array], tangents: tuple[jax.Array]) -> tuple[jax.Array, jax.Array]:
-    y = sigmoid(primals[0])
+@_logistic.defjvp
+def _logistic_jvp(primals: tuple[jax.Array], tangents: tuple[jax.Array]) -> tuple[jax.Array, jax.Array]:
+    y = _logistic(primals[0])
     return y, y * (1 - y) * tangents[0]
 
 
@@ -34,18 +47,23 @@ def _flat_logistic(x: jax.Array) -> jax.Array:
     """The same on CPU, where XLA turns exp over four axes into scalar code, 7 times slower than over two."""
     if x.ndim < 3:
         return jax.lax.logistic(x)
-    flat = x.reshape(-1, x.shape[-2] * x.shape[-1])
+    flat = x.reshape(math.prod(x.shape[:-2]), x.shape[-2] * x.shape[-1])
     return jax.lax.optimization_barrier(jax.lax.logistic(flat)).reshape(x.shape)
 
 
 def tanh(x: jax.Array) -> jax.Array:
     """(1 - exp(-2x)) / (1 + exp(-2x)), in (-1, 1); derivative at most 1, reached at 0."""
-    return jnp.tanh(x)
+    return rounded(jnp.tanh(widened(jnp.asarray(x))), jnp.result_type(x))
 
 
 def gelu(x: jax.Array) -> jax.Array:
-    """Weigh x by the standard normal distribution function at x, exactly, through erf (Hendrycks & Gimpel 2016)."""
-    return 0.5 * x * (1 + jax.lax.erf(x * 0.5**0.5))
+    """Weigh x by the standard normal distribution function at x, exactly (Hendrycks & Gimpel 2016).
+
+    Through erfc: 1 + erf(x / sqrt(2)) would lose every digit far below 0. -inf gives NaN, as in PyTorch.
+    """
+    wide = widened(jnp.asarray(x))
+    near = jnp.clip(wide, -40, 40)  # beyond, the distribution function is 0 or 1, in float64 too, and squares overflow
+    return rounded(0.5 * wide * jax.lax.erfc(near * -(0.5**0.5)), jnp.result_type(x))
 
 
 def softmax(logits: jax.Array) -> jax.Array:
@@ -53,12 +71,17 @@ def softmax(logits: jax.Array) -> jax.Array:
 
     The maximum is subtracted first, so huge logits do not overflow.
     """
-    shifted = logits - jax.lax.stop_gradient(jnp.max(logits, axis=-1, keepdims=True))
-    exp = jnp.exp(shifted)
-    return exp / jnp.sum(exp, axis=-1, keepdims=True)
+    exp = jnp.exp(_shifted(logits))
+    return rounded(exp / jnp.sum(exp, axis=-1, keepdims=True), jnp.result_type(logits))
 
 
 def log_softmax(logits: jax.Array) -> jax.Array:
     """Logarithm of `softmax` along the last axis (nats), finite where softmax underflows to 0."""
-    shifted = logits - jax.lax.stop_gradient(jnp.max(logits, axis=-1, keepdims=True))
-    return shifted - jnp.log(jnp.sum(jnp.exp(shifted), axis=-1, keepdims=True))
+    shifted = _shifted(logits)
+    return rounded(shifted - jnp.log(jnp.sum(jnp.exp(shifted), axis=-1, keepdims=True)), jnp.result_type(logits))
+
+
+def _shifted(logits: jax.Array) -> jax.Array:
+    """Logits below their maximum, which may be of no class at all."""
+    wide = widened(jnp.asarray(logits))
+    return wide - jax.lax.stop_gradient(jnp.max(wide, axis=-1, keepdims=True, initial=-jnp.inf))

@@ -2,6 +2,7 @@
 arXiv:1502.03167; D2L sec_batch_norm).
 """
 
+import math
 from typing import NamedTuple
 
 import flax.linen as nn
@@ -9,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxd2l.nn.init import constant
+from jaxd2l.nn.kernels.precision import widened
 from jaxd2l.nn.parameters import declare
 
 
@@ -38,7 +40,7 @@ def batch_norm(
 
     Statistics are computed in at least float32, the result has the dtype of `x`, running statistics keep theirs.
     With one element per channel (a batch of 1 in a dense layer) the output is `bias` whatever `x` is, and nothing is
-    learned; PyTorch refuses it.
+    learned; PyTorch refuses it. A batch of no rows has no statistics: the running ones come back as they are.
 
     Args:
         x: (n, ..., channels): channels last, so NHWC, not NCHW.
@@ -53,7 +55,7 @@ def batch_norm(
         The normalised x, and the new running statistics.
 
     Raises:
-        ValueError: a vector does not have one entry per channel, or x has fewer than two axes.
+        ValueError: a vector does not have one entry per channel, x has fewer than two axes or is not floating point.
     """
     channels = x.shape[-1:]
     shapes = [scale.shape, bias.shape, running.mean.shape, running.var.shape]
@@ -62,14 +64,15 @@ def batch_norm(
             f"batch_norm: x (n, ..., channels) is {x.shape}, so scale, bias, running mean and variance have to be "
             f"{channels}; they are {', '.join(map(str, shapes))}"
         )
+    if not jnp.issubdtype(x.dtype, jnp.floating):
+        raise ValueError(f"batch_norm takes a floating-point x, got {x.dtype}: convert it first")
     row = (1,) * (x.ndim - 1) + channels  # one value per channel, broadcast over every other axis
-    wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    wide, count = widened(x), math.prod(x.shape[:-1])
     mean, var = running.mean.astype(wide.dtype), running.var.astype(wide.dtype)
-    if train:
+    if train and count > 0:
         axes = tuple(range(x.ndim - 1))
         mean = jnp.mean(wide, axes)
         var = jnp.mean(jnp.square(wide - mean.reshape(row)), axes)
-        count = x.size // x.shape[-1]
         unbiased = var * (count / max(count - 1, 1))
         running = RunningStatistics(
             ((1 - momentum) * running.mean + momentum * mean).astype(running.mean.dtype),

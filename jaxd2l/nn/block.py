@@ -8,7 +8,8 @@ import jax.numpy as jnp
 
 from jaxd2l.nn.activation import relu
 from jaxd2l.nn.init import uniform, zero_bias
-from jaxd2l.nn.linear import Dense
+from jaxd2l.nn.kernels.precision import rounded, widened
+from jaxd2l.nn.linear import Dense, dense
 
 type Normalisation = Callable[[], nn.Module]
 
@@ -39,7 +40,8 @@ class Centred(nn.Module):
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Any shape in, the same shape out, with mean 0."""
-        return x - jnp.mean(x)
+        wide = widened(x)
+        return rounded(wide - jnp.mean(wide), x.dtype) if x.size else x
 
 
 class DenseReLU(nn.Module):
@@ -92,10 +94,10 @@ class FixedHidden(nn.Module):
             "constants", "kernel", lambda: uniform(0.0, 1.0)(self.make_rng("params"), (features, features), x.dtype)
         )
         x = shared(x)
-        x = shared(relu(x @ constant.value + 1))
+        x = widened(shared(relu(dense(x, constant.value, jnp.ones(features, x.dtype)))))
         total = jax.lax.stop_gradient(jnp.sum(jnp.abs(x)))
         scale = jax.lax.while_loop(lambda s: total * s > 1, lambda s: s / 2, jnp.ones_like(total))
-        return jnp.sum(x * scale)
+        return jnp.sum(x * scale).astype(constant.value.dtype)
 
 
 class DenseStack(nn.Module):

@@ -15,8 +15,9 @@ from jax import lax
 
 from jaxd2l.nn.init import BiasRule, Initializer, bias_initializer, torch_bias, xavier_uniform
 from jaxd2l.nn.kernels import plan as conv_plan
+from jaxd2l.nn.kernels.precision import widened
+from jaxd2l.nn.kernels.window import Padding, Sizes, output_size, pads, sizes
 from jaxd2l.nn.parameters import declare
-from jaxd2l.nn.window import Padding, Sizes, output_size, pads, sizes
 
 __all__ = ["Conv", "conv1d", "conv2d", "conv3d"]
 
@@ -33,7 +34,7 @@ def conv1d(
     groups: int = 1,
 ) -> jax.Array:
     """`conv2d` over one spatial axis: `x` (n, w, c), `kernel` (kw, c / groups, features)."""
-    return _convolve(1, x, kernel, stride, padding, dilation, groups)
+    return _rounded(_convolve(1, x, kernel, stride, padding, dilation, groups), x, kernel)
 
 
 def conv2d(
@@ -56,12 +57,13 @@ def conv2d(
         groups: features are split into this many blocks, each seeing its own block of channels.
 
     Returns:
-        (n, floor((h + 2 p - d (kh - 1) - 1) / s) + 1, likewise for w, features), in the promoted dtype.
+        (n, floor((h + 2 p - d (kh - 1) - 1) / s) + 1, likewise for w, features), in the promoted dtype; 16-bit floats
+        are summed in float32 and rounded once.
 
     Raises:
         ValueError: a rank, a channel count or a setting does not fit, or the window is larger than the padded input.
     """
-    return _convolve(2, x, kernel, stride, padding, dilation, groups)
+    return _rounded(_convolve(2, x, kernel, stride, padding, dilation, groups), x, kernel)
 
 
 def conv3d(
@@ -74,13 +76,13 @@ def conv3d(
     groups: int = 1,
 ) -> jax.Array:
     """`conv2d` over three spatial axes: `x` (n, d, h, w, c), `kernel` (kd, kh, kw, c / groups, features)."""
-    return _convolve(3, x, kernel, stride, padding, dilation, groups)
+    return _rounded(_convolve(3, x, kernel, stride, padding, dilation, groups), x, kernel)
 
 
 def _convolve(
     rank: int, x: jax.Array, kernel: jax.Array, stride: Sizes, padding: Padding, dilation: Sizes, groups: int
 ) -> jax.Array:
-    """Check everything at the door, then convolve over the `rank` spatial axes."""
+    """Check everything at the door, then convolve over the `rank` spatial axes: sums in at least float32."""
     space = _SPACE[rank]
     if x.ndim != rank + 2 or kernel.ndim != rank + 2:
         raise ValueError(
@@ -103,22 +105,34 @@ def _convolve(
     output_size(x.shape[1:-1], kernel.shape[:rank], strides, borders, dilations)
     dtype = jnp.promote_types(x.dtype, kernel.dtype)
     x, kernel = x.astype(dtype), kernel.astype(dtype)
-    if groups == 1 and set(dilations) == {1} and x.shape[0] > 0:
-        if rank == 1:
-            at = conv_plan.Geometry((1, *strides), ((0, 0), *borders))
-            return conv_plan.convolve(x[:, None], kernel[None], at)[:, 0]
-        if rank == 2:
-            return conv_plan.convolve(x, kernel, conv_plan.Geometry(strides, borders))
-        return _convolve_volume(x, kernel, strides, borders)
-    return lax.conv_general_dilated(
-        x,
-        kernel,
+    planned = groups == 1 and set(dilations) == {1} and x.size > 0 and kernel.size > 0
+    if planned and rank == 1:
+        at = conv_plan.Geometry((1, *strides), ((0, 0), *borders))
+        return conv_plan.convolve(x[:, None], kernel[None], at)[:, 0]
+    if planned and rank == 2:
+        return conv_plan.convolve(x, kernel, conv_plan.Geometry(strides, borders))
+    plain = functools.partial(
+        lax.conv_general_dilated,
         window_strides=strides,
         padding=borders,
         rhs_dilation=dilations,
         dimension_numbers=(f"N{space}C", f"{space}IO", f"N{space}C"),
         feature_group_count=groups,
     )
+    wide = functools.partial(_convolve_volume, strides=strides, borders=borders) if planned else plain
+    if jnp.promote_types(dtype, jnp.float32) == dtype:
+        return wide(x, kernel)
+    return lax.platform_dependent(
+        x,
+        kernel,
+        cpu=lambda x, kernel: wide(widened(x), widened(kernel)),
+        default=lambda x, kernel: widened(plain(x, kernel)),  # the vendors' kernels sum in float32 themselves
+    )
+
+
+def _rounded(y: jax.Array, *arguments: jax.Array) -> jax.Array:
+    """The sums `y` in the dtype that `arguments` promote to."""
+    return y.astype(functools.reduce(jnp.promote_types, (a.dtype for a in arguments)))
 
 
 def _convolve_volume(
@@ -183,10 +197,11 @@ class Conv(nn.Module):
         kernel = declare(self, "kernel", self.kernel_init, (*window, channels, self.features), x)
         y = _convolve(rank, x, kernel, self.stride, self.padding, self.dilation, self.groups)
         if not self.use_bias:
-            return y
+            return _rounded(y, x, kernel)
         init = bias_initializer(self.bias_init, math.prod(window) * channels)
         bias = declare(self, "bias", init, (self.features,), x)
-        return lax.platform_dependent(y, bias, cpu=_add_bias_to_rows, default=_add_bias)
+        y = lax.platform_dependent(y, widened(bias), cpu=_add_bias_to_rows, default=_add_bias)
+        return _rounded(y, x, kernel, bias)
 
 
 def _add_bias(y: jax.Array, bias: jax.Array) -> jax.Array:
@@ -195,5 +210,5 @@ def _add_bias(y: jax.Array, bias: jax.Array) -> jax.Array:
 
 def _add_bias_to_rows(y: jax.Array, bias: jax.Array) -> jax.Array:
     """The same, row by row: with few features, XLA's code on CPU is slow over the last axis alone."""
-    rows = y.reshape(-1, y.shape[-2] * y.shape[-1])
+    rows = y.reshape(math.prod(y.shape[:-2]), y.shape[-2] * y.shape[-1])
     return (rows + lax.optimization_barrier(jnp.tile(bias, y.shape[-2]))[None]).reshape(y.shape)

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 
+from jaxd2l.nn.kernels.precision import rounded, widened
+
 
 def corr1d(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """(n,) and (k,) to (n - k + 1,): entry i is sum(x[i : i + k] * kernel)."""
@@ -64,7 +66,8 @@ def corr_channels(
     Returns:
         (n, *places, out), floor((size + 2 padding - dilation (k - 1) - 1) / stride) + 1 places along each axis.
     """
-    rank, window = len(stride), kernel.shape[:-2]
+    rank, window, dtype = len(stride), kernel.shape[:-2], jnp.result_type(x, kernel)
+    x, kernel = widened(x), widened(kernel)
     x = jnp.pad(x, [(0, 0), *((p, p) for p in padding), (0, 0)])
     places = [
         (size - d * (k - 1) - 1) // s + 1 for size, k, s, d in zip(x.shape[1:-1], window, stride, dilation, strict=True)
@@ -80,7 +83,7 @@ def corr_channels(
             )
             total = total + block[(slice(None), *seen)] @ weights[tap]
         features.append(total)
-    return jnp.concatenate(features, axis=-1)
+    return rounded(jnp.concatenate(features, axis=-1), dtype)
 
 
 def _corr(x: jax.Array, kernel: jax.Array, rank: int) -> jax.Array:
@@ -89,8 +92,9 @@ def _corr(x: jax.Array, kernel: jax.Array, rank: int) -> jax.Array:
     if any(k > size for k, size in zip(kernel.shape, x.shape, strict=True)):
         raise ValueError(f"the kernel {kernel.shape} is larger than x {x.shape}: no window fits")
     places = tuple(size - k + 1 for size, k in zip(x.shape, kernel.shape, strict=True))
+    dtype, x, kernel = jnp.result_type(x, kernel), widened(x), widened(kernel)
     windows = [
         jnp.sum(x[tuple(slice(p, p + k) for p, k in zip(place, kernel.shape, strict=True))] * kernel)
         for place in itertools.product(*map(range, places))
     ]
-    return jnp.stack(windows).reshape(places)
+    return rounded(jnp.stack(windows).reshape(places), dtype)

@@ -83,35 +83,35 @@ def constant(value: float) -> Initializer:
 
 def xavier_uniform(key: jax.Array, shape: Sequence[int], dtype: Any = jnp.float32) -> jax.Array:
     """Draw from U(-a, a), a = sqrt(6 / (fan_in + fan_out)): variance 2 / (fan_in + fan_out)."""
-    limit = math.sqrt(6 / sum(fans(shape)))
+    limit = math.sqrt(6 / max(sum(fans(shape)), 1))
     return jax.random.uniform(key, shape, dtype, -limit, limit)
 
 
 def xavier_normal(key: jax.Array, shape: Sequence[int], dtype: Any = jnp.float32) -> jax.Array:
     """Draw from N(0, 2 / (fan_in + fan_out)), the normal of Xavier's variance."""
-    return math.sqrt(2 / sum(fans(shape))) * jax.random.normal(key, shape, dtype)
+    return math.sqrt(2 / max(sum(fans(shape)), 1)) * jax.random.normal(key, shape, dtype)
 
 
 def he_uniform(key: jax.Array, shape: Sequence[int], dtype: Any = jnp.float32) -> jax.Array:
     """Draw from U(-a, a), a = sqrt(6 / fan_in): keeps the scale of activations through ReLU."""
-    limit = math.sqrt(6 / fans(shape)[0])
+    limit = math.sqrt(6 / max(fans(shape)[0], 1))
     return jax.random.uniform(key, shape, dtype, -limit, limit)
 
 
 def he_normal(key: jax.Array, shape: Sequence[int], dtype: Any = jnp.float32) -> jax.Array:
     """Draw from N(0, 2 / fan_in), the normal of He's variance."""
-    return math.sqrt(2 / fans(shape)[0]) * jax.random.normal(key, shape, dtype)
+    return math.sqrt(2 / max(fans(shape)[0], 1)) * jax.random.normal(key, shape, dtype)
 
 
 def torch_kernel(key: jax.Array, shape: Sequence[int], dtype: Any = jnp.float32) -> jax.Array:
     """Draw from U(-a, a), a = 1 / sqrt(fan_in): what PyTorch's Linear and Conv start from."""
-    limit = 1 / math.sqrt(fans(shape)[0])
+    limit = 1 / math.sqrt(max(fans(shape)[0], 1))
     return jax.random.uniform(key, shape, dtype, -limit, limit)
 
 
 def torch_bias(fan_in: int) -> Initializer:
     """Bias rule of PyTorch's Linear and Conv: U(-a, a), a = 1 / sqrt(fan_in)."""
-    limit = 1 / math.sqrt(fan_in)
+    limit = 1 / math.sqrt(max(fan_in, 1))
     return uniform(-limit, limit)
 
 

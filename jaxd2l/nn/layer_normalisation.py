@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxd2l.nn.init import constant
+from jaxd2l.nn.kernels.precision import widened
 from jaxd2l.nn.parameters import declare
 
 
@@ -18,14 +19,16 @@ def layer_norm(x: jax.Array, scale: jax.Array, bias: jax.Array, *, epsilon: floa
         epsilon: added to the (biased) variance, in squared units of x.
 
     Raises:
-        ValueError: `scale` and `bias` are not the last axes of x.
+        ValueError: `scale` and `bias` are not the last axes of x, or x is not floating point.
     """
     rank = scale.ndim
     if rank == 0 or scale.shape != bias.shape or x.shape[-rank:] != scale.shape:
         raise ValueError(f"layer_norm: scale {scale.shape} and bias {bias.shape} have to be the last axes of {x.shape}")
+    if not jnp.issubdtype(x.dtype, jnp.floating):
+        raise ValueError(f"layer_norm takes a floating-point x, got {x.dtype}: convert it first")
     axes = tuple(range(x.ndim - rank, x.ndim))
     row = (1,) * (x.ndim - rank) + scale.shape
-    wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    wide = widened(x)
     centred = wide - jnp.mean(wide, axes, keepdims=True)
     var = jnp.mean(jnp.square(centred), axes, keepdims=True)
     y = centred * jax.lax.rsqrt(var + epsilon) * scale.astype(wide.dtype).reshape(row)

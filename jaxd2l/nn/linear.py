@@ -1,9 +1,13 @@
 """The fully connected layer: every output is a weighted sum of every input (D2L sec_linear_regression, sec_mlp)."""
 
+import math
+
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 
 from jaxd2l.nn.init import BiasRule, Initializer, bias_initializer, torch_bias, xavier_uniform
+from jaxd2l.nn.kernels.precision import widened
 from jaxd2l.nn.kernels.product import multiply
 from jaxd2l.nn.parameters import declare
 
@@ -17,24 +21,28 @@ def dense(x: jax.Array, kernel: jax.Array, bias: jax.Array | None = None) -> jax
         bias: (out,); leave out for a linear map.
 
     Returns:
-        (..., out).
+        (..., out), in the promoted dtype; 16-bit floats are summed in float32 and rounded once.
 
     Raises:
-        ValueError: the shapes do not fit.
+        ValueError: the shapes do not fit, or neither x nor kernel is floating point.
     """
     if kernel.ndim != 2 or x.ndim < 1 or x.shape[-1] != kernel.shape[0]:
         raise ValueError(f"dense: expected x (..., in) and kernel (in, out), got {x.shape} and {kernel.shape}")
+    dtype = jnp.promote_types(x.dtype, kernel.dtype)
+    if not jnp.issubdtype(dtype, jnp.floating):
+        raise ValueError(f"dense takes floating-point arrays, got {x.dtype} and {kernel.dtype}: convert them first")
     y = multiply(x, kernel)
     if bias is None:
-        return y
+        return y.astype(dtype)
     if bias.shape != kernel.shape[1:]:
         raise ValueError(f"dense: bias {bias.shape} does not fit kernel {kernel.shape}; expected {kernel.shape[1:]}")
-    return y + bias.reshape((1,) * (y.ndim - 1) + bias.shape)
+    y = y + widened(bias).reshape((1,) * (y.ndim - 1) + bias.shape)
+    return y.astype(jnp.promote_types(dtype, bias.dtype))
 
 
 def flatten(x: jax.Array) -> jax.Array:
     """(n, ...) to (n, features), the rows of an NHWC image in H, W, C order (PyTorch's order is C, H, W)."""
-    return x.reshape(x.shape[0], -1)
+    return x.reshape(x.shape[0], math.prod(x.shape[1:]))
 
 
 class Dense(nn.Module):

@@ -92,8 +92,10 @@ def declare(
         dtype: of a new parameter; that of `x` unless given.
 
     Raises:
-        ValueError: the stored parameter has another shape.
+        ValueError: the stored parameter has another shape, or x is not floating point.
     """
+    if not jnp.issubdtype(x.dtype, jnp.floating):
+        raise ValueError(f"{type(module).__name__} takes a floating-point array, got {x.dtype}: convert it first")
     if module.has_variable("params", name):
         stored = module.get_variable("params", name).shape
         if stored != shape:

@@ -18,13 +18,14 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxd2l.nn.window import Padding, Sizes, output_size, pads, sizes
+from jaxd2l.nn.kernels.precision import widened
+from jaxd2l.nn.kernels.window import Padding, Sizes, output_size, pads, sizes
 
 __all__ = ["avg_pool", "global_avg_pool", "max_pool"]
 
 
 def max_pool(x: jax.Array, window: Sizes, *, stride: Sizes | None = None, padding: Padding = 0) -> jax.Array:
-    """Largest value in each window, channel by channel; among equals the first one gets the gradient.
+    """Largest value in each window, channel by channel; among equals the first pixel gets the gradient.
 
     Args:
         x: (n, *space, channels) with 1, 2 or 3 spatial axes, floating point.
@@ -44,15 +45,16 @@ def max_pool(x: jax.Array, window: Sizes, *, stride: Sizes | None = None, paddin
 def avg_pool(x: jax.Array, window: Sizes, *, stride: Sizes | None = None, padding: Padding = 0) -> jax.Array:
     """Mean of each window, channel by channel, counting the zeros of the padding as PyTorch does.
 
+    16-bit floats are summed in float32 and rounded once.
     Arguments, result and errors are those of `max_pool`, with padding of 0.
     """
-    return _mean(x, _windows(x, window, stride, padding))
+    return _mean(widened(x), _windows(x, window, stride, padding)).astype(x.dtype)
 
 
 def global_avg_pool(x: jax.Array) -> jax.Array:
     """Mean over all spatial axes: (n, *space, channels) to (n, channels), whatever the size of the image."""
     _check(x)
-    return jnp.mean(x, axis=tuple(range(1, x.ndim - 1)))
+    return jnp.mean(widened(x), axis=tuple(range(1, x.ndim - 1))).astype(x.dtype)
 
 
 class _Windows(NamedTuple):
@@ -67,6 +69,8 @@ def _check(x: jax.Array) -> None:
         raise ValueError(f"pooling takes x of shape (n, *space, channels) with 1 to 3 spatial axes, got {x.shape}")
     if not jnp.issubdtype(x.dtype, jnp.floating):
         raise ValueError(f"pooling takes a floating-point array, got {x.dtype}: convert it first")
+    if 0 in x.shape[1:-1]:
+        raise ValueError(f"pooling takes images of at least one pixel, got {x.shape}")
 
 
 def _windows(x: jax.Array, window: Sizes, stride: Sizes | None, padding: Padding) -> _Windows:
@@ -90,16 +94,24 @@ def _largest(x: jax.Array, at: _Windows) -> jax.Array:
 @_largest.defjvp
 def _largest_jvp(at: _Windows, primals: tuple[jax.Array], tangents: tuple[jax.Array]) -> tuple[jax.Array, jax.Array]:
     largest = _largest(primals[0], at)
-    parts = _slices(primals[0], at, -jnp.inf)
-    first = jnp.zeros(largest.shape, jnp.int32 if len(parts) > 255 else jnp.uint8)  # place of the first maximum
-    for place in reversed(range(len(parts))):
-        first = jnp.where(parts[place] == largest, jnp.full_like(first, place), first)
+    first = _first_maximum(primals[0], largest, at)
+    dy = widened(tangents[0])  # a pixel may be the maximum of many windows, whose cotangents are summed
     if set(at.strides) == {1}:
         deal = functools.partial(_deal, at, primals[0].shape, _apart(first))
-        return largest, jax.linear_transpose(deal, largest)(tangents[0])[0]
-    moved = enumerate(_phase_slices(tangents[0], at))
+        return largest, jax.linear_transpose(deal, widened(largest))(dy)[0].astype(largest.dtype)
+    moved = enumerate(_phase_slices(dy, at))
     total = _total(jnp.where(first == place, part, jnp.zeros_like(part)) for place, part in moved)
-    return largest, _apart(total)
+    return largest, _apart(total).astype(largest.dtype)
+
+
+@functools.partial(jax.jit, static_argnums=2)
+def _first_maximum(x: jax.Array, largest: jax.Array, at: _Windows) -> jax.Array:
+    """Place in the window of its first maximum: the padding is NaN here, since a window of -inf would find it."""
+    parts = _slices(x, at, jnp.nan)
+    first = jnp.zeros(largest.shape, jnp.int32 if len(parts) > 255 else jnp.uint8)
+    for place in reversed(range(len(parts))):
+        first = jnp.where(parts[place] == largest, jnp.full_like(first, place), first)
+    return first
 
 
 def _deal(at: _Windows, shape: tuple[int, ...], first: jax.Array, dy: jax.Array) -> jax.Array:
@@ -138,7 +150,7 @@ def _sum_tiles(x: jax.Array, at: _Windows) -> jax.Array:
         cells = x.reshape(lead, k, rest)
         cells = lax.optimization_barrier(cells) if axis else cells
         x = lax.optimization_barrier(_total(cells[:, i] for i in range(k)))
-    return x.reshape(-1, *at.output, rest)
+    return x.reshape(lead // math.prod(at.output), *at.output, rest)
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(1,))

@@ -4,6 +4,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxd2l.nn.kernels.precision import widened
+
 
 def dropout(x: jax.Array, rate: float | jax.Array, key: jax.Array) -> jax.Array:
     """Zero each element with probability `rate` and scale the rest by 1 / (1 - rate).
@@ -20,14 +22,15 @@ def dropout(x: jax.Array, rate: float | jax.Array, key: jax.Array) -> jax.Array:
     """
     if isinstance(rate, jax.core.Tracer):
         keep = jax.random.bernoulli(key, 1.0 - rate, x.shape)
-        kept_share = jnp.where(rate < 1.0, 1.0 - rate, jnp.ones_like(rate)).astype(x.dtype)
-        return jnp.where(keep, x / kept_share, jnp.zeros_like(x))
+        kept_share = widened(jnp.where(rate < 1.0, 1.0 - rate, jnp.ones_like(rate)))
+        return jnp.where(keep, (widened(x) / kept_share).astype(x.dtype), jnp.zeros_like(x))
     if not 0.0 <= rate <= 1.0:
         raise ValueError(f"rate is the share of elements to drop, in [0, 1]; got {rate}")
     if rate == 1.0:
         return jnp.zeros_like(x)  # x / (1 - rate) would divide by zero
     keep = jax.random.bernoulli(key, 1.0 - rate, x.shape)
-    return jnp.where(keep, x / (1.0 - rate), jnp.zeros_like(x))
+    # in 16 bits 1 - rate would be another share, and the mean would move
+    return jnp.where(keep, (widened(x) / (1.0 - rate)).astype(x.dtype), jnp.zeros_like(x))
 
 
 class Dropout(nn.Module):

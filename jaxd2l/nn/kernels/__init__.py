@@ -1,1 +1,1 @@
-"""How a CPU is made fast: convolutions and products by ways of our own, not what a layer is."""
+"""How layers are computed, not what they are: windows, the precision of sums, and what makes a CPU fast."""

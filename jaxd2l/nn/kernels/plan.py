@@ -16,6 +16,7 @@ from jax import lax
 
 from jaxd2l.nn.kernels import direct, patches
 from jaxd2l.nn.kernels.bilinear import bilinear
+from jaxd2l.nn.kernels.precision import widened
 from jaxd2l.nn.kernels.product import outer
 
 __all__ = ["Geometry", "Plan", "convolve", "plan"]
@@ -70,19 +71,36 @@ def _exceeds(window: Pair, image: Pair) -> bool:
 
 
 def convolve(x: jax.Array, kernel: jax.Array, at: Geometry) -> jax.Array:
-    """`conv2d` of (n, h, w, c) and (kh, kw, c, features) of one dtype; differentiable in both modes, to any order."""
-    image, window = x.shape[1:3], kernel.shape[:2]
+    """`conv2d` of (n, h, w, c) and (kh, kw, c, features) of one dtype; differentiable in both modes, to any order.
+
+    16-bit floats give the float32 sums, for the caller to round. On CPU all of it is computed in float32; the vendors'
+    kernels take 16 bits and sum in float32 themselves, so there the cotangent gets back the 16 bits it came from.
+    """
+    image, window, dtype = x.shape[1:3], kernel.shape[:2], x.dtype
 
     def product(x: jax.Array, kernel: jax.Array) -> jax.Array:
-        return lax.platform_dependent(x, kernel, cpu=partial(_forward, at), default=partial(_plain, at))
+        return lax.platform_dependent(
+            x,
+            kernel,
+            cpu=lambda x, kernel: _forward(at, widened(x), widened(kernel)),
+            default=lambda x, kernel: widened(_plain(at, x, kernel)),
+        )
 
     def input_gradient(kernel: jax.Array, dy: jax.Array) -> jax.Array:
-        default = partial(_plain_input_gradient, at, image)
-        return lax.platform_dependent(kernel, dy, cpu=partial(_input_gradient, at, image), default=default)
+        return lax.platform_dependent(
+            kernel,
+            dy,
+            cpu=lambda kernel, dy: _input_gradient(at, image, widened(kernel), dy).astype(dtype),
+            default=lambda kernel, dy: _plain_input_gradient(at, image, kernel, dy.astype(dtype)),
+        )
 
     def filter_gradient(x: jax.Array, dy: jax.Array) -> jax.Array:
-        default = partial(_plain_filter_gradient, at, window)
-        return lax.platform_dependent(x, dy, cpu=partial(_filter_gradient, at, window), default=default)
+        return lax.platform_dependent(
+            x,
+            dy,
+            cpu=lambda x, dy: _filter_gradient(at, window, widened(x), dy).astype(dtype),
+            default=lambda x, dy: _plain_filter_gradient(at, window, x, dy.astype(dtype)),
+        )
 
     return bilinear(product, input_gradient, filter_gradient)(x, kernel)
 
