@@ -88,7 +88,7 @@ def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
     # A comparison and a sum, not a gather: its gradient contains no scatter, so it is deterministic on GPU.
     chosen = labels[:, None] == jnp.arange(num_classes, dtype=labels.dtype)[None, :]
     picked = jnp.sum(jnp.where(chosen, log_p, jnp.zeros_like(log_p)), axis=-1)
-    return jnp.where((labels >= 0) & (labels < num_classes), -picked, jnp.full_like(picked, jnp.nan))
+    return jnp.where((labels >= 0) & (labels < num_classes), -picked, jnp.nan)
 
 
 def cross_entropy_with_probabilities(logits: jax.Array, target: jax.Array) -> jax.Array:
@@ -143,7 +143,7 @@ def one_hot(labels: jax.Array, num_classes: int) -> jax.Array:
         )
     classes = jnp.arange(num_classes, dtype=labels.dtype).reshape((1,) * labels.ndim + (-1,))
     rows = (labels[..., None] == classes).astype(jnp.float32)
-    return jnp.where(inside[..., None], rows, jnp.full_like(rows, jnp.nan))
+    return jnp.where(inside[..., None], rows, jnp.nan)
 
 
 def at_least_float32(x: jax.Array, what: str) -> jax.Array:
