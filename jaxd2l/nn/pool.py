@@ -104,13 +104,15 @@ def _largest_jvp(at: _Windows, primals: tuple[jax.Array], tangents: tuple[jax.Ar
     return largest, _apart(total).astype(largest.dtype)
 
 
-@functools.partial(jax.jit, static_argnums=2)
 def _first_maximum(x: jax.Array, largest: jax.Array, at: _Windows) -> jax.Array:
-    """Place in the window of its first maximum: the padding is NaN here, since a window of -inf would find it."""
-    parts = _slices(x, at, jnp.nan)
+    """Place in the window of its first maximum, which is a pixel: -inf is taken for the lowest finite number here, so
+    that in a window of nothing else the padding is not found before the image.
+    """
+    lowest = jnp.finfo(x.dtype).min
+    parts, sought = _slices(jnp.maximum(x, lowest), at, -jnp.inf), jnp.maximum(largest, lowest)
     first = jnp.zeros(largest.shape, jnp.int32 if len(parts) > 255 else jnp.uint8)
     for place in reversed(range(len(parts))):
-        first = jnp.where(parts[place] == largest, jnp.full_like(first, place), first)
+        first = jnp.where(parts[place] == sought, jnp.full_like(first, place), first)
     return first
 
 

@@ -1,21 +1,37 @@
 """Edges: tails of activations, infinities, batches of no rows, and no NaN that is made only to be passed over."""
 
+import inspect
+import math
+from functools import partial
+
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from model_table import MODELS
-from scipy.special import erfc
+from model_table import MODELS, QUICK, quick_first
+from scipy.special import erfcx
 
 from jaxd2l import nn
 
 
-def test_gelu_and_its_derivative_keep_their_digits_far_below_zero():
-    x = np.linspace(-8, -3, 201, dtype=np.float32)
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_gelu_and_its_derivatives_keep_their_digits_as_far_below_zero_as_the_numbers_go(precision):
+    x = np.linspace(-13.1, -3, 2001).astype(precision)  # at -13.14 the normal numbers of float32 end
     z = x.astype(np.float64)
-    share, density = erfc(-z / 2**0.5) / 2, np.exp(-(z**2) / 2) / (2 * np.pi) ** 0.5
-    np.testing.assert_allclose(nn.gelu(jnp.asarray(x)), z * share, rtol=1e-5)
-    np.testing.assert_allclose(jax.vmap(jax.grad(nn.gelu))(jnp.asarray(x)), share + z * density, rtol=1e-5)
+    density = np.exp(-(z**2) / 2) / (2 * np.pi) ** 0.5
+    share = density * (np.pi / 2) ** 0.5 * erfcx(-z / 2**0.5)
+    slope = jax.grad(nn.gelu)
+    with jax.enable_x64(precision == "float64"):
+        np.testing.assert_allclose(nn.gelu(jnp.asarray(x)), z * share, rtol=1e-5)
+        np.testing.assert_allclose(jax.vmap(slope)(jnp.asarray(x)), share + z * density, rtol=1e-5)
+        np.testing.assert_allclose(jax.vmap(jax.grad(slope))(jnp.asarray(x)), (2 - z**2) * density, rtol=1e-5)
+
+
+def test_gelu_has_its_limits_at_the_infinities():
+    ends = jnp.asarray([-jnp.inf, -3e38, -40.0, 40.0, 3e38, jnp.inf])
+    np.testing.assert_array_equal(nn.gelu(ends), [0, 0, 0, *ends[3:]])
+    np.testing.assert_array_equal(jax.vmap(jax.grad(nn.gelu))(ends), [0, 0, 0, 1, 1, 1])
 
 
 @pytest.mark.parametrize("function", [nn.relu, nn.leaky_relu, nn.sigmoid, nn.tanh, nn.gelu])
@@ -32,17 +48,100 @@ def test_the_gradient_of_a_border_window_of_minus_infinity_arrives_in_the_image(
         np.testing.assert_array_equal(back(jnp.ones_like(y))[0][0, :, 0], expected)
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_every_network_takes_a_batch_of_no_rows(name):
-    network, shape = MODELS[name].small or MODELS[name].network, MODELS[name].input_shape
+def zeros(network, shape):
+    """Variables of the network, all 0: of the right shapes, and drawn in no time."""
     x = jax.ShapeDtypeStruct((1, *shape), jnp.float32)
     stored = jax.eval_shape(lambda x: network.init(jax.random.key(0), x, train=False), x)
+    return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), stored)
 
-    def apply(stored, x):
+
+@pytest.mark.parametrize("name", quick_first(MODELS))
+def test_every_network_gives_no_rows_for_no_rows_and_learns_nothing_from_them(name):
+    network, shape = MODELS[name].small or MODELS[name].network, MODELS[name].input_shape
+    stored, none = zeros(network, shape), jnp.zeros((0, *shape))
+    classes = jax.eval_shape(partial(network.apply, train=False), stored, jnp.zeros((1, *shape))).shape[1:]
+
+    @jax.jit
+    def predict(stored, x):
         return network.apply(stored, x, train=False)
 
-    out = jax.eval_shape(apply, stored, jax.ShapeDtypeStruct((0, *shape), jnp.float32))
-    assert out.shape == (0, *jax.eval_shape(apply, stored, x).shape[1:])
+    @jax.jit
+    def gradient(params, others, x):
+        def total(params, x):
+            out, updated = network.apply(
+                {"params": params, **others},
+                x,
+                train=True,
+                mutable=["batch_stats"],
+                rngs={"dropout": jax.random.key(0)},
+            )
+            return jnp.sum(out), (out, updated.get("batch_stats", {}))
+
+        return jax.grad(total, argnums=(0, 1), has_aux=True)(params, x)
+
+    assert predict(stored, none).shape == (0, *classes)
+    params, others = stored["params"], {key: value for key, value in stored.items() if key != "params"}
+    (grads, dx), (out, statistics) = gradient(params, others, none)
+    assert out.shape == (0, *classes)
+    assert dx.shape == none.shape
+    chex.assert_trees_all_equal(grads, params)  # all 0
+    chex.assert_trees_all_equal(statistics, others.get("batch_stats", {}))
+
+
+LAYERS = {
+    "Dense": nn.Dense(3),
+    "Conv": nn.Conv(4, 3, stride=2, padding=1),
+    "Conv 1x1": nn.Conv(4, 1),
+    "Conv of groups": nn.Conv(6, 3, groups=3),
+    "Conv of a dilated window": nn.Conv(4, 2, dilation=2),
+    "BatchNorm": nn.BatchNorm(),
+    "LayerNorm": nn.LayerNorm(),
+    "Dropout": nn.Dropout(0.5),
+    "Flatten": nn.Flatten(),
+    "Centred": nn.Centred(),
+    "DenseReLU": nn.DenseReLU(3),
+}
+FUNCTIONS = {
+    **{f.__name__: f for f in (nn.relu, nn.leaky_relu, nn.sigmoid, nn.tanh, nn.gelu, nn.softmax, nn.log_softmax)},
+    "global_avg_pool": nn.global_avg_pool,
+    "flatten": nn.flatten,
+    "entropy": nn.entropy,
+    "max_pool": lambda x: nn.max_pool(x, 3, stride=2, padding=1),
+    "max_pool of stride 1": lambda x: nn.max_pool(x, 3, stride=1, padding=1),
+    "avg_pool": lambda x: nn.avg_pool(x, 3, stride=2, padding=1),
+    "avg_pool of tiles": lambda x: nn.avg_pool(x, (2, 7)),
+    "cross_entropy": lambda x: nn.cross_entropy(x[:, 0, 0], jnp.zeros(len(x), int)),
+    "shares": lambda x: nn.cross_entropy_with_probabilities(x[:, 0, 0], x[:, 1, 1]),
+    "squared_error": lambda x: nn.squared_error(x[:, 0, 0], x[:, 1, 1]),
+    "absolute_error": lambda x: nn.absolute_error(x[:, 0, 0], x[:, 1, 1]),
+    "huber": lambda x: nn.huber(x[:, 0, 0], x[:, 1, 1]),
+    "log_squared_error": lambda x: nn.log_squared_error(x[:, 0, 0], x[:, 1, 1]),
+}
+
+
+def called(layer):
+    """The layer as a function of x; those that differ in training are training."""
+    train = {"train": True} if "train" in inspect.signature(type(layer).__call__).parameters else {}
+
+    def run(x):
+        one = jnp.zeros((1, *x.shape[1:]), x.dtype)
+        stored = layer.init(jax.random.key(0), one, **({"train": False} if train else {}))
+        return layer.apply(stored, x, **train, mutable=["batch_stats"], rngs={"dropout": jax.random.key(1)})[0]
+
+    return run
+
+
+EVERYTHING = {**{name: called(layer) for name, layer in LAYERS.items()}, **FUNCTIONS}
+
+
+@pytest.mark.parametrize("how", [lambda f: f, jax.jit], ids=["eager", "jit"])
+@pytest.mark.parametrize("name", EVERYTHING)
+def test_every_layer_gives_no_rows_for_no_rows_and_takes_a_gradient_of_them(name, how):
+    for dtype in (jnp.float32, jnp.bfloat16):
+        x = jnp.zeros((0, 6, 7, 3), dtype)
+        y, back = jax.vjp(how(EVERYTHING[name]), x)
+        assert y.shape[0] == 0
+        assert back(y)[0].shape == x.shape
 
 
 def test_a_batch_of_no_rows_leaves_the_running_statistics():
@@ -52,30 +151,31 @@ def test_a_batch_of_no_rows_leaves_the_running_statistics():
     assert new is running
 
 
-X = jnp.linspace(-2.0, 2.0, 2 * 6 * 7 * 3).reshape(2, 6, 7, 3)
-ORDINARY = {
-    "relu": (nn.relu, X),
-    "leaky_relu": (lambda x: nn.leaky_relu(x, 0.0), X),
-    "sigmoid": (nn.sigmoid, X),
-    "tanh": (nn.tanh, X),
-    "gelu": (nn.gelu, X),
-    "softmax": (nn.softmax, X),
-    "log_softmax": (nn.log_softmax, X),
-    "max_pool": (lambda x: nn.max_pool(x, 3, stride=2, padding=1), X),
-    "max_pool_stride_1": (lambda x: nn.max_pool(x, 3, stride=1, padding=1), X),
-    "avg_pool": (lambda x: nn.avg_pool(x, 3, stride=2, padding=1), X),
-    "entropy": (nn.entropy, jnp.asarray([[0.0, 1.0], [0.5, 0.5]])),
-    "cross_entropy": (lambda x: nn.cross_entropy(x, jnp.asarray([0, 2])), X[:, 0, 0]),
-    "dropout": (lambda x: nn.dropout(x, 0.5, jax.random.key(0)), X),
-}
-
-
-@pytest.mark.parametrize("name", ORDINARY)
-def test_no_nan_is_made_on_ordinary_input_even_one_that_is_not_chosen(name):
-    function, x = ORDINARY[name]
-    with jax.debug_nans(True):
-        y, back = jax.vjp(function, x)
+@pytest.mark.parametrize("name", EVERYTHING)
+def test_no_layer_makes_a_nan_of_ordinary_numbers_even_one_that_is_not_chosen(name):
+    x = jnp.linspace(-2.0, 2.0, 2 * 6 * 7 * 3).reshape(2, 6, 7, 3)
+    with jax.debug_nans(True):  # outside jit, every operation is looked at
+        y, back = jax.vjp(EVERYTHING[name], x)
         assert np.all(np.isfinite(back(jnp.ones_like(y))[0]))
+
+
+@pytest.mark.parametrize("name", quick_first(MODELS))
+def test_no_network_makes_a_nan_of_ordinary_numbers(name):
+    network, shape = MODELS[name].small or MODELS[name].network, MODELS[name].input_shape
+    pixels = max(MODELS[name].smallest, 32)
+    shape = shape if name in QUICK else (pixels, pixels, shape[-1])
+    x = jnp.linspace(0.0, 1.0, 2 * math.prod(shape)).reshape(2, *shape)
+    with jax.debug_nans(True):
+        stored = network.init(jax.random.key(0), x, train=False)
+
+        def total(params):
+            variables = {**stored, "params": params}
+            out, _ = network.apply(
+                variables, x, train=True, mutable=["batch_stats"], rngs={"dropout": jax.random.key(1)}
+            )
+            return jnp.sum(out)
+
+        chex.assert_tree_all_finite(jax.grad(total)(stored["params"]))
 
 
 @pytest.mark.parametrize(

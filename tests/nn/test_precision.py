@@ -34,7 +34,6 @@ CASES = {
     "conv3d": (lambda x, k: nn.conv3d(x, k, padding=1), [(2, 6, 7, 8, 20), (3, 3, 3, 20, 5)]),
     "batch_norm": (batch_norm, [(600, 3), (3,), (3,)]),
     "layer_norm": (nn.layer_norm, [(3, 600), (600,), (600,)]),
-    "entropy": (nn.entropy, [(3, 2000)]),
     "corr1d": (nn.corr1d, [(302,), (300,)]),
     "corr2d": (nn.corr2d, [(32, 31), (30, 30)]),
     "centred": (lambda x: nn.Centred().apply({}, x), [(2000,)]),
