@@ -20,7 +20,7 @@ from jaxd2l.train.device import default_platform
 from jaxd2l.train.program import stored
 from jaxd2l.train.recipe import PRECISIONS, Recipe
 from jaxd2l.train.state import TrainState, init_state
-from jaxd2l.train.step import Batch, Tally, make_judge, make_step
+from jaxd2l.train.step import Batch, Tally, make_judge
 
 PyTree = Any
 
@@ -174,7 +174,7 @@ def trace(recipe: Recipe, data: Dataset) -> Traced:
     prepared = jax.eval_shape(lambda x: objective.prepare(x).astype(jnp.float32), batch.x)
     key = jax.random.key(0)
     state = jax.eval_shape(lambda key: init_state(recipe.model, optimizer, key, jnp.zeros(prepared.shape)), key)
-    step = make_step(recipe.model, optimizer, objective, remat=recipe.remat, accumulate=recipe.accumulate)
+    step = recipe.make_step(optimizer)
     judge = make_judge(recipe.model, objective)
     return Traced(
         step=jax.make_jaxpr(step)(state, batch, key),

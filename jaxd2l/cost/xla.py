@@ -15,7 +15,7 @@ from jaxd2l.train.epoch import empty_tally
 from jaxd2l.train.program import bind, stored
 from jaxd2l.train.recipe import Recipe
 from jaxd2l.train.state import run_keys
-from jaxd2l.train.step import make_judge, make_step
+from jaxd2l.train.step import make_judge
 
 PLAIN = ("cuda",)  # lowered for it, a convolution is one operation that XLA knows how to count; no GPU is needed
 MEASURED_STEPS = 5
@@ -57,7 +57,7 @@ def xla_flops(recipe: Recipe, data: Dataset | None = None) -> tuple[float, float
     optimizer, objective, batch = recipe.make_optimizer(), recipe.objective(), batch_like(recipe, data)
     pure, key = bind(recipe, data), run_keys(0).init
     state = jax.eval_shape(pure.init, key, *[jax.ShapeDtypeStruct((), jnp.float32)] * 2)
-    step = make_step(recipe.model, optimizer, objective, remat=recipe.remat, accumulate=recipe.accumulate)
+    step = recipe.make_step(optimizer)
     judge = jax.jit(make_judge(recipe.model, objective)).trace(state.params, state.batch_stats, batch)
     update = jax.jit(step).trace(state, batch, key)
     forward, both = (t.lower(lowering_platforms=PLAIN).cost_analysis()["flops"] for t in (judge, update))
@@ -94,10 +94,10 @@ def measure(found: Cost, data: Dataset | None = None) -> Measured:
     """
     recipe = found.recipe
     data = shapes(recipe.dataset) if data is None else data
-    objective, key = recipe.objective(), run_keys(0)
+    key = run_keys(0)
     rate = np.float32(0 if callable(recipe.learning_rate) else recipe.learning_rate)  # a schedule is in the program
     state = jax.jit(bind(recipe, data).init)(key.init, rate, np.float32(0))
-    step = make_step(recipe.model, recipe.make_optimizer(), objective, remat=recipe.remat, accumulate=recipe.accumulate)
+    step = recipe.make_step()
     batch = jax.tree.map(lambda a: jnp.ones(a.shape, a.dtype), batch_like(recipe, data))
     update = compile_lowered(jax.jit(step, donate_argnums=0).lower(state, batch, key.noise))
     seconds = []

@@ -26,7 +26,7 @@ from jaxd2l.train.check_data import require_fitting_outputs
 from jaxd2l.train.epoch import empty_tally, make_epoch
 from jaxd2l.train.optimizer import Factory, HyperparametersInState, adam, bound, with_hyperparameters
 from jaxd2l.train.state import Keys, TrainState, init_state, run_keys
-from jaxd2l.train.step import Batch, Objective, PerExample, Tally, make_judge, make_step
+from jaxd2l.train.step import Batch, Objective, PerExample, Step, Tally, make_judge, make_step
 
 PyTree = Any
 Network = Callable[[float | jax.Array], nn.Module]
@@ -219,9 +219,7 @@ def make_training(
     return train
 
 
-def _only_with_examples(
-    step: Callable[[TrainState, Batch, jax.Array], tuple[TrainState, Tally]],
-) -> Callable[[TrainState, Batch, jax.Array], tuple[TrainState, Tally]]:
+def _only_with_examples(step: Step) -> Step:
     """Leave the state as it is on a batch of padding alone, which a fold one row shorter can have as its last."""
 
     def guarded(state: TrainState, batch: Batch, key: jax.Array) -> tuple[TrainState, Tally]:

@@ -13,7 +13,7 @@ from jax import lax
 
 from jaxd2l.data import Rows
 from jaxd2l.train.state import TrainState
-from jaxd2l.train.step import Batch, Tally
+from jaxd2l.train.step import Batch, Step, Tally
 
 PyTree = Any
 Bound = jax.Array | int
@@ -35,7 +35,7 @@ def _record(record: Tally, tally: Tally, i: jax.Array) -> Tally:
 
 
 def make_epoch(
-    step: Callable[[TrainState, Batch, jax.Array], tuple[TrainState, Tally]],
+    step: Step,
 ) -> Callable[..., tuple[TrainState, Tally]]:
     """Loop `step` over batches.
 

@@ -17,7 +17,7 @@ from jaxd2l.train.epoch import empty_tally, make_epoch, make_evaluation
 from jaxd2l.train.optimizer import HyperparametersInState
 from jaxd2l.train.recipe import Recipe
 from jaxd2l.train.state import TrainState, init_state, run_keys
-from jaxd2l.train.step import Tally, make_judge, make_step
+from jaxd2l.train.step import Tally, make_judge
 
 Executable = Any
 # Drawing a network's parameters once takes less time than optimising the code that does: ResNet-18's initialisation
@@ -151,7 +151,7 @@ def bind(recipe: Recipe, data: Dataset) -> Functions:
     keep_last = not jax.tree.leaves(jax.eval_shape(init, run_keys(0).init, number, number).batch_stats)
     steps = num_steps(n, batch_size, keep_last=keep_last)
     rows_of = partial(epoch_rows, n=n, batch_size=batch_size, keep_last=keep_last)
-    step = make_step(recipe.model, optimizer, objective, remat=recipe.remat, accumulate=recipe.accumulate)
+    step = recipe.make_step(optimizer)
     return Functions(
         init=init,
         shuffle=lambda key, epoch: rows_of(jax.random.fold_in(key, epoch)),

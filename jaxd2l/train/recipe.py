@@ -16,7 +16,7 @@ from jaxd2l.data import AUGMENTATIONS, Prepare, as_stored, image_preparer
 from jaxd2l.nn.loss import cross_entropy
 from jaxd2l.nn.metric import hits
 from jaxd2l.train.optimizer import Factory, Rate, bound, clipped, sgd
-from jaxd2l.train.step import Objective, PerExample
+from jaxd2l.train.step import Objective, PerExample, Step, make_step
 
 PRECISIONS = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 
@@ -110,6 +110,15 @@ class Recipe:
         """What the network is trained and judged by."""
         augment = None if self.augment is None else AUGMENTATIONS[self.augment]
         return Objective(self.loss, self.hits, self.prepare(), PRECISIONS[self.precision], augment)
+
+    def make_step(self, optimizer: optax.GradientTransformation | None = None) -> Step:
+        """One update of this recipe, see `jaxd2l.train.step.make_step`.
+
+        Args:
+            optimizer: that of `make_optimizer` unless given.
+        """
+        optimizer = self.make_optimizer() if optimizer is None else optimizer
+        return make_step(self.model, optimizer, self.objective(), remat=self.remat, accumulate=self.accumulate)
 
     def prepare(self) -> Prepare:
         """What happens to a stored batch inside the step."""

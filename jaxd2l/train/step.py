@@ -61,6 +61,9 @@ class Objective(NamedTuple):
     augment: Augment | None = None
 
 
+Step = Callable[[TrainState, Batch, jax.Array], tuple[TrainState, Tally]]
+
+
 def _cast(tree: PyTree, dtype: Any) -> PyTree:
     return jax.tree.map(lambda leaf: leaf.astype(dtype), tree)
 
@@ -79,7 +82,7 @@ def make_step(
     *,
     remat: bool = False,
     accumulate: int = 1,
-) -> Callable[[TrainState, Batch, jax.Array], tuple[TrainState, Tally]]:
+) -> Step:
     """Bind everything but the arrays.
 
     Args:
