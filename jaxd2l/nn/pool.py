@@ -12,7 +12,7 @@ import functools
 import itertools
 import math
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -105,15 +105,29 @@ def _largest_jvp(at: _Windows, primals: tuple[jax.Array], tangents: tuple[jax.Ar
 
 
 def _first_maximum(x: jax.Array, largest: jax.Array, at: _Windows) -> jax.Array:
-    """Place in the window of its first maximum, which is a pixel: -inf is taken for the lowest finite number here, so
-    that in a window of nothing else the padding is not found before the image.
+    """Place in the window of its first maximum, which is a pixel.
+
+    -inf is sought as the lowest finite number, which no padding equals: a window of nothing else keeps the place that
+    it starts with, that of its first pixel.
     """
-    lowest = jnp.finfo(x.dtype).min
-    parts, sought = _slices(jnp.maximum(x, lowest), at, -jnp.inf), jnp.maximum(largest, lowest)
-    first = jnp.zeros(largest.shape, jnp.int32 if len(parts) > 255 else jnp.uint8)
+    padded = any(pair != (0, 0) for pair in at.borders)
+    parts, sought = _slices(x, at, -jnp.inf), jnp.maximum(largest, jnp.finfo(x.dtype).min) if padded else largest
+    first = _first_pixel(largest.shape, at, jnp.int32 if len(parts) > 255 else jnp.uint8)
     for place in reversed(range(len(parts))):
         first = jnp.where(parts[place] == sought, jnp.full_like(first, place), first)
     return first
+
+
+def _first_pixel(shape: tuple[int, ...], at: _Windows, dtype: Any) -> jax.Array:
+    """Place of the first pixel of the image in each window, (n, *output, channels)."""
+    place = jnp.zeros(shape, dtype)
+    for axis, ((low, _), stride) in enumerate(zip(at.borders, at.strides, strict=True)):
+        step = math.prod(at.window[axis + 1 :])
+        for outside in range(1, low + 1):  # windows that begin so many pixels before the image
+            number = lax.broadcasted_iota(jnp.int32, shape, axis + 1)
+            begins = (low - outside) // stride if (low - outside) % stride == 0 else -1
+            place = jnp.where(number == begins, place + jnp.asarray(step * outside, dtype), place)
+    return place
 
 
 def _deal(at: _Windows, shape: tuple[int, ...], first: jax.Array, dy: jax.Array) -> jax.Array:

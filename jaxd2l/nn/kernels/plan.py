@@ -16,7 +16,7 @@ from jax import lax
 
 from jaxd2l.nn.kernels import direct, patches
 from jaxd2l.nn.kernels.bilinear import bilinear
-from jaxd2l.nn.kernels.precision import widened
+from jaxd2l.nn.kernels.precision import widened, widened_again
 from jaxd2l.nn.kernels.product import outer
 
 __all__ = ["Geometry", "Plan", "convolve", "plan"]
@@ -98,7 +98,7 @@ def convolve(x: jax.Array, kernel: jax.Array, at: Geometry) -> jax.Array:
         return lax.platform_dependent(
             x,
             dy,
-            cpu=lambda x, dy: _filter_gradient(at, window, widened(x), dy).astype(dtype),
+            cpu=lambda x, dy: _filter_gradient(at, window, widened_again(x), dy).astype(dtype),
             default=lambda x, dy: _plain_filter_gradient(at, window, x, dy.astype(dtype)),
         )
 

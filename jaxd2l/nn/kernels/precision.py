@@ -6,13 +6,19 @@ float32 and rounds once, at its end; its gradient does too, since the two conver
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 
-__all__ = ["rounded", "widened"]
+__all__ = ["rounded", "widened", "widened_again"]
 
 
 def widened(x: jax.Array) -> jax.Array:
     """`x` in at least float32: itself, unless it holds 16-bit floats or integers."""
     return x.astype(jnp.promote_types(x.dtype, jnp.float32))
+
+
+def widened_again(x: jax.Array) -> jax.Array:
+    """`widened` in a backward pass: behind a barrier, or the wide copy of the forward pass would be kept for it."""
+    return x if widened(x).dtype == x.dtype else widened(lax.optimization_barrier(x))
 
 
 def rounded(y: jax.Array, dtype: jnp.dtype) -> jax.Array:
