@@ -181,7 +181,9 @@ def _kernels(program: Operations, pinned: set[Value]) -> list[_Kernel]:
         if v not in in_memory:
             sources[v] = _union(operands[v], lambda u: sources.get(u, frozenset({u})))
             continue
-        again = not routine and operation.name not in COSTLY and sum(2 * u.bytes > v.bytes for u in roots[v]) <= 1
+        narrowed = v in pinned and any(_itemsize(u) > _itemsize(v) for u in roots[v])  # the wide one is let go
+        cheap = not (routine or narrowed or operation.name in COSTLY)
+        again = cheap and sum(2 * u.bytes > v.bytes for u in roots[v]) <= 1
         roots[v] = roots[v] if again else frozenset({v})
         sources[v] = roots[v] | {v}
     kernels: dict[Value, _Kernel] = {}
@@ -194,6 +196,10 @@ def _kernels(program: Operations, pinned: set[Value]) -> list[_Kernel]:
             in_order = tuple(sorted(reads, key=lambda u: place.get(u, -1)))
             kernels |= dict.fromkeys(writes, _Kernel(operation, writes, in_order))
     return _scheduled(kernels)
+
+
+def _itemsize(v: Value) -> int:
+    return getattr(v.dtype, "itemsize", 8)
 
 
 def _union(values: Iterable[Value], of: Callable[[Value], frozenset[Value]]) -> frozenset[Value]:

@@ -131,8 +131,9 @@ def _convolve(
 
 
 def _rounded(y: jax.Array, *arguments: jax.Array) -> jax.Array:
-    """The sums `y` in the dtype that `arguments` promote to."""
-    return y.astype(functools.reduce(jnp.promote_types, (a.dtype for a in arguments)))
+    """The sums `y` in the dtype that `arguments` promote to; behind a barrier, or the wide ones would be kept too."""
+    dtype = functools.reduce(jnp.promote_types, (a.dtype for a in arguments))
+    return y if y.dtype == dtype else lax.optimization_barrier(y.astype(dtype))
 
 
 def _convolve_volume(
