@@ -1,6 +1,6 @@
 """Open pages in headless Chromium as a reader would, and fail on what only a browser sees.
 
-    uv run scripts/look_at_report.py runs/lenet/RUN/report.html --out /tmp/looks
+    uv run scripts/look_at_report.py runs/lenet/RUN/report.html --out looks
 
 Each page is opened at 400 and 1,400 pixels, light and dark, and printed. Messages of the console, requests beyond the
 page itself and content wider than the window are printed and end with exit code 1; the pictures are for your eyes.

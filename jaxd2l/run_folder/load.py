@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxd2l.data import DataError, Dataset
+from jaxd2l.data import DataError, Dataset, shapes
 from jaxd2l.recipes import load_data
 from jaxd2l.run_folder.best import Chosen, best_of, choose_weights
 from jaxd2l.run_folder.metrics import whole_rows
@@ -123,7 +123,7 @@ class KeptRun:
             dtype, *shape = self.config["data"]["input"]
             return jax.ShapeDtypeStruct((1, *map(int, shape)), jnp.dtype(dtype))
         except (KeyError, TypeError, ValueError):
-            x = load_data(self.recipe).train.x
+            x = shapes(self.recipe.dataset).train.x
             return jax.ShapeDtypeStruct((1, *x.shape[1:]), x.dtype)
 
 
@@ -144,5 +144,5 @@ def load_run(run_dir: Path | str, recipe: Recipe | None = None) -> KeptRun:
     described = config.get("data")
     classes = tuple(described.get("classes", ())) if isinstance(described, dict) else ()
     if not classes and found.hits is not None and recipe is None:
-        classes = load_data(found).classes
+        classes = shapes(found.dataset).classes
     return KeptRun(folder, found, int(config.get("seed", 0)), epochs, classes, config)
