@@ -23,79 +23,14 @@ import time
 from pathlib import Path
 
 import jax
-import numpy as np
 import psutil
+from peers.driver import Peer, same_work, write_task
 
-from jaxd2l.data import load
-from jaxd2l.interop.torch import to_torch
 from jaxd2l.recipes import find
 from jaxd2l.run_folder.processor import visible_cores
-from jaxd2l.train import compile_program  # noqa: F401 - fails early where the package is not installed
-from jaxd2l.train.state import run_keys
 
 HERE = Path(__file__).resolve().parent
 PEERS = ["jax loop", "torch eager", "torch.compile", "keras"]
-TOLERANCE = 2e-3  # of the mean loss over the first round: float32 sums in another order, a few dozen updates
-
-
-def write_task(folder, recipe, batch, steps, rounds):
-    """Everything a peer needs, so that all start from the same numbers."""
-    data = load(recipe.dataset).train
-    n = steps * batch
-    rng = np.random.default_rng(0)
-    rows = np.stack([rng.permutation(n).reshape(steps, batch) for _ in range(rounds + 1)]).astype(np.int32)
-    prepared = jax.eval_shape(recipe.prepare(), jax.ShapeDtypeStruct((1, *data.x.shape[1:]), data.x.dtype))
-    variables = jax.jit(lambda key: recipe.model.init(key, jax.numpy.zeros(prepared.shape), train=False))(
-        run_keys(0).init
-    )
-    weights = to_torch(recipe.model, variables["params"], variables.get("batch_stats", {}), prepared.shape[1:])
-    task = {
-        "recipe": recipe.name,
-        "image_size": recipe.image_size,
-        "learning_rate": min(recipe.learning_rate, 0.02),  # so low that rounding does not grow within a round
-    }
-    (folder / "task.json").write_text(json.dumps(task), encoding="utf-8")
-    np.savez(folder / "data.npz", x=data.x[:n], y=data.y[:n])
-    np.savez(folder / "rows.npz", rows=rows)
-    np.savez(folder / "weights.npz", **{k: np.asarray(v) for k, v in weights.items()})
-
-
-class Peer:
-    """A process that trains one round when told to."""
-
-    def __init__(self, name, command):
-        self.name, self.rounds, self.failure = name, [], None
-        environment = {**os.environ, "JAX_ENABLE_COMPILATION_CACHE": "0"}
-        self.began = time.perf_counter()
-        self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
-        )
-        self.ready = self.read()
-        self.start_seconds = time.perf_counter() - self.began
-
-    def read(self):
-        """The next message, or None with `failure` set."""
-        for line in self.process.stdout:
-            if line.startswith("{"):
-                return json.loads(line)
-        said = self.process.stderr.read().strip().splitlines()
-        self.failure = said[-1][:200] if said else "ended without a word"
-        return None
-
-    def train(self, i):
-        """One round; kept unless it is the first, which warms up."""
-        if self.failure:
-            return
-        self.process.stdin.write(f"{i}\n")
-        self.process.stdin.flush()
-        message = self.read()
-        if message:
-            self.rounds.append(message)
-
-    def end(self):
-        """Close the peer's input, which ends it."""
-        self.process.stdin.close()
-        self.process.wait(timeout=60)
 
 
 def peers(arguments, folder):
@@ -122,7 +57,7 @@ def compare(name, batch, arguments):
             if not command:
                 found[peer_name] = {"failure": "not installed: give its interpreter"}
                 continue
-            running.append(Peer(peer_name, [str(part) for part in command]))
+            running.append(Peer(peer_name, command).wait())
         for i in range(arguments.rounds + 1):
             for peer in running:
                 peer.train(i)
@@ -131,11 +66,8 @@ def compare(name, batch, arguments):
     ours = running[0]
     if ours.failure:
         raise SystemExit(f"jaxd2l itself failed on {name}: {ours.failure}")
-    stochastic = name in ("alexnet", "vgg11", "nin", "dropout_mlp")
     for peer in running:
-        found[peer.name] = (
-            {"failure": peer.failure} if peer.failure else summary(peer, ours, arguments.steps, stochastic)
-        )
+        found[peer.name] = {"failure": peer.failure} if peer.failure else summary(name, peer, ours, arguments.steps)
     return {
         "recipe": name,
         "batch_size": batch,
@@ -146,18 +78,15 @@ def compare(name, batch, arguments):
     }
 
 
-def summary(peer, ours, steps, stochastic):
+def summary(name, peer, ours, steps):
     """Times and ratios over the rounds after the first, and whether it did the same work."""
     seconds, base = ([r["seconds"] for r in p.rounds[1:]] for p in (peer, ours))
     processor, processor_base = ([r["processor_seconds"] for r in p.rounds[1:]] for p in (peer, ours))
     ratios = [a / b for a, b in zip(seconds, base, strict=True)]
-    same = peer.ready["parameters"] == ours.ready["parameters"]
-    same = same and abs(peer.ready["first_loss"] - ours.ready["first_loss"]) < 1e-3 * ours.ready["first_loss"]
-    drift = abs(peer.rounds[0]["loss"] - ours.rounds[0]["loss"]) / ours.rounds[0]["loss"]
-    if not stochastic:  # dropout draws other masks in another framework
-        same = same and drift < TOLERANCE
+    ready, base_ready = ((p.ready["parameters"], p.ready["first_loss"]) for p in (peer, ours))
+    losses = peer.rounds[0]["loss"], ours.rounds[0]["loss"]
     return {
-        "same_work": bool(same),
+        "same_work": same_work(name, ready, base_ready, losses),
         "parameters": peer.ready["parameters"],
         "first_loss": peer.ready["first_loss"],
         "loss_of_first_round": peer.rounds[0]["loss"],

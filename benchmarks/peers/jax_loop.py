@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from protocol import Task, serve
+from protocol import Task, Trainer, serve
 
 from jaxd2l.nn import pool
 from jaxd2l.nn.kernels import direct as conv_direct
@@ -78,9 +78,8 @@ def main():
         return np.mean(jax.device_get(losses))
 
     parameters = sum(p.size for p in jax.tree.leaves(params))
-    serve(
-        began, parameters, first_loss, train_round, {"jax": jax.__version__, "flax": flax.__version__}, compile_seconds
-    )
+    versions = {"jax": jax.__version__, "flax": flax.__version__}
+    serve(began, parameters, {"float32": Trainer(first_loss, train_round, compile_seconds)}, versions)
 
 
 if __name__ == "__main__":

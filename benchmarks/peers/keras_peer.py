@@ -8,7 +8,7 @@ os.environ["KERAS_BACKEND"] = "jax"
 import keras
 import numpy as np
 from keras import layers
-from protocol import Task, serve
+from protocol import Task, Trainer, serve
 
 
 def network(recipe):
@@ -59,7 +59,8 @@ def main():
         history = model.fit(x[rows], task.y[rows], batch_size=batch, shuffle=False, verbose=0)
         return history.history["loss"][0]
 
-    serve(began, model.count_params(), first_loss, train_round, {"keras": keras.__version__}, compile_seconds)
+    trainers = {"float32": Trainer(first_loss, train_round, compile_seconds)}
+    serve(began, model.count_params(), trainers, {"keras": keras.__version__})
 
 
 if __name__ == "__main__":

@@ -8,7 +8,9 @@ The folder given as the first argument holds the whole task, so that all peers d
 import json
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,8 +27,22 @@ class Task:
         self.weights = dict(np.load(folder / "weights.npz"))
 
 
-def serve(began, parameters, first_loss, train, versions, compile_seconds):
-    """Announce that compilation is over, then train a round for each number read, until a line that is none.
+class Trainer(NamedTuple):
+    """One way in which a peer trains.
+
+    Attributes:
+        first_loss: mean loss of the first batch in prediction mode, before any update.
+        train: `f(round) -> mean loss`, finished when it returns.
+        compile_seconds: tracing and compiling, as far as the peer can tell them apart.
+    """
+
+    first_loss: float
+    train: Callable[[int], float]
+    compile_seconds: float
+
+
+def serve(began, parameters, trainers, versions):
+    """Announce that compilation is over, then train a round for each line `round mode`, until a line that is none.
 
     Every round but the first is trained twice, and the second time counts: while the others had their turn the system
     took memory back, and getting it again is no part of training, where one step follows another.
@@ -34,25 +50,20 @@ def serve(began, parameters, first_loss, train, versions, compile_seconds):
     Args:
         began: `time.perf_counter()` at the start of the process's own work.
         parameters: how many the network has.
-        first_loss: mean loss of the first batch in prediction mode, before any update.
-        train: `f(round) -> mean loss`, finished when it returns.
+        trainers: a `Trainer` by the name of its mode; the first is meant where a line names none.
         versions: of what matters.
-        compile_seconds: tracing and compiling, as far as the peer can tell them apart.
     """
-    total = time.perf_counter() - began
-    say(
-        {
-            "parameters": int(parameters),
-            "first_loss": float(first_loss),
-            "versions": versions,
-            "compile_seconds": compile_seconds,
-            "start_seconds": total,
-        }
-    )
+    modes = {
+        name: {"first_loss": float(one.first_loss), "compile_seconds": one.compile_seconds}
+        for name, one in trainers.items()
+    }
+    ready = {"parameters": int(parameters), "versions": versions, "start_seconds": time.perf_counter() - began}
+    say({**ready, **next(iter(modes.values())), "modes": modes})
     for line in sys.stdin:
-        if not line.strip().isdigit():
+        number, *mode = line.split() or [""]
+        if not number.isdigit():
             break
-        i = int(line)
+        i, train = int(number), trainers[" ".join(mode) or next(iter(trainers))].train
         if i > 0:
             train(i)
         began, used = time.perf_counter(), time.process_time()

@@ -20,15 +20,14 @@ def _packed(name: str, source: Source, file: File) -> bytes:
 
     The folder itself may hold the file with or without its `.gz`.
     """
-    folder = data_dir(name)
-    explicit = folder.is_dir() and (not source.embedded or "JAXD2L_DATA_DIR" in os.environ)
-    if explicit:
+    folder = data_dir(name) if not source.embedded or "JAXD2L_DATA_DIR" in os.environ else None
+    if folder is not None and folder.is_dir():
         for candidate in (folder / file.name, folder / file.name.removesuffix(".gz")):
             if candidate.is_file():
                 return candidate.read_bytes()
         if source.embedded:
             raise DataError(f"{folder}: {file.name} is missing; add it, or remove the folder to use the embedded copy")
-    if source.embedded:
+    if folder is None or source.embedded:
         return resources.files("jaxd2l.data").joinpath(name, file.name).read_bytes()
     return fetch(source.url + file.name, file.sha256, file.size, folder).read_bytes()
 

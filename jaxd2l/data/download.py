@@ -11,8 +11,6 @@ import tempfile
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import platformdirs
-
 _PROBE_SECONDS = 5.0
 
 
@@ -30,6 +28,8 @@ def user_cache() -> Path | None:
     root = os.environ.get("XDG_CACHE_HOME", "")
     if os.path.isabs(root):
         return Path(root) / "jaxd2l"
+    import platformdirs  # here alone: training needs no cache of ours
+
     try:
         folder = platformdirs.user_cache_path("jaxd2l", appauthor=False)
     except (RuntimeError, OSError, KeyError):  # without HOME and without an entry in the user database
