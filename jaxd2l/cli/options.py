@@ -6,6 +6,8 @@ import re
 
 # The words that an option may be, which the library has as keys and values of its own: a test compares the two.
 AUGMENTATIONS = ("flip", "crop", "crop_flip")
+OPTIMIZERS = ("sgd", "adam", "adamw")
+SCHEDULES = ("constant", "cosine", "step", "linear")
 PRECISIONS = ("float32", "bfloat16")
 WEIGHTS = ("last", "best")
 METHODS = ("measure", "vmap", "loop")
@@ -60,6 +62,31 @@ def add_recipe_options(parser: argparse.ArgumentParser) -> None:
         "--remat", action="store_true", default=None, help="keep few activations, compute the others twice"
     )
     group.add_argument("--accumulate", type=integer, metavar="N", help="cut each batch into N pieces to save memory")
+    add_optimizer_options(parser)
+
+
+def add_optimizer_options(parser: argparse.ArgumentParser) -> None:
+    """The rule of an update, and how its learning rate goes over the run; unset means the recipe's own."""
+    group = parser.add_argument_group("optimizer and schedule (default: the recipe's own; else plain sgd at one rate)")
+    group.add_argument(
+        "--optimizer",
+        choices=OPTIMIZERS,
+        help="weight decay adds to the gradient, in adamw it is decoupled from it; kernels alone decay in all",
+    )
+    group.add_argument("--momentum", type=number, metavar="SHARE", help="of sgd: share of the last step kept: .9")
+    group.add_argument(
+        "--nesterov", action=argparse.BooleanOptionalAction, default=None, help="of sgd: look ahead along the momentum"
+    )
+    group.add_argument(
+        "--schedule",
+        choices=SCHEDULES,
+        help="cosine and linear fall to 0 at the last update; step multiplies by --step-factor after --step-epochs",
+    )
+    group.add_argument(
+        "--warmup", type=number, metavar="EPOCHS", help="the rate rises from 0 along a line first; parts count (.5)"
+    )
+    group.add_argument("--step-epochs", type=integer, metavar="N", help="of step (default: a third of the run)")
+    group.add_argument("--step-factor", type=number, metavar="F", help="of step (default: 0.1)")
 
 
 def add_data_options(parser: argparse.ArgumentParser) -> None:

@@ -24,7 +24,7 @@ from jaxd2l.report.console import Console, epoch_line
 from jaxd2l.report.table import markdown, summarise
 from jaxd2l.train import Program, Recipe, compile_program, fit, run_keys
 from jaxd2l.train.device import default_device
-from jaxd2l.train.recipe import overridden
+from jaxd2l.train.recipe import complete, overridden
 
 SMALL_MACS = 1e6  # what a laptop's CPU trains in minutes
 
@@ -74,7 +74,7 @@ def _runs_of(recipe: Recipe, data: Dataset, args: argparse.Namespace) -> list[di
     if not missing:
         return [runs[seed] for seed in range(args.seeds)]
     folder.mkdir(parents=True, exist_ok=True)
-    with Console(quiet=args.quiet, epochs=recipe.epochs) as console:
+    with Console(quiet=args.quiet, epochs=recipe.epochs, rate=recipe.follows_a_schedule) as console:
         console.say(f"{recipe.name}: {len(runs)} of {args.seeds} seeds are there; {_estimate(recipe, data, missing)}")
         program: Program = compile_program(recipe, data)
         console.say(f"{recipe.name}: compiled in {program.compile_seconds:.1f} s")
@@ -98,7 +98,7 @@ def _runs_of(recipe: Recipe, data: Dataset, args: argparse.Namespace) -> list[di
 def _kept(path: Path, asked: dict[str, Any]) -> dict[str, Any]:
     try:
         run: dict[str, Any] = json.loads(path.read_bytes())
-        found = run["settings"]
+        found = complete(run["settings"])
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path}: no result of this command ({error!r}); remove it to run that seed again") from error
     differing = sorted(name for name in {*asked, *found} if asked.get(name) != found.get(name))

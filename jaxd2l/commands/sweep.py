@@ -21,7 +21,7 @@ from jaxd2l.report.sweep import Summary, divergence_map, markdown, plot, summari
 from jaxd2l.selection.curves import Curves
 from jaxd2l.selection.sweep import Method, Rates, Sweep, rates_of, sweep
 from jaxd2l.train import Recipe
-from jaxd2l.train.recipe import overridden
+from jaxd2l.train.recipe import complete, overridden
 
 _CURVES = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
 
@@ -112,7 +112,7 @@ def _at(asked: dict[str, Any], point: Rates) -> dict[str, Any]:
 def _kept(path: Path, asked: dict[str, Any]) -> Curves:
     try:
         member = json.loads(path.read_bytes())
-        found = member["settings"]
+        found = complete(member["settings"])
         lists = [np.array([np.nan if v is None else v for v in member[name]], float) for name in _CURVES]
         curves = Curves(lists[0], lists[1], lists[2], lists[3], member["diverged"])
     except (ValueError, KeyError, TypeError) as error:

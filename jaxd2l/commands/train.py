@@ -77,7 +77,7 @@ def _run(args: argparse.Namespace, signals: StopSignals, stack: ExitStack) -> in
     if found is not None and _is_finished(folder, recipe):
         return _report_finished(args, recipe, data, seed, folder)
 
-    console = stack.enter_context(Console(quiet=args.quiet, epochs=recipe.epochs))
+    console = stack.enter_context(Console(quiet=args.quiet, epochs=recipe.epochs, rate=recipe.follows_a_schedule))
     console.say(
         f"{recipe.name} on {data.name}, {len(data.train.x):,} training and {len(data.test.x):,} test "
         f"examples, seed {seed}, {run_folder.device_name()}"
@@ -139,8 +139,8 @@ def _asked(args: argparse.Namespace, found: dict[str, Any] | None) -> tuple[Reci
     Raises:
         ValueError: a setting out of range, or another one than the run began with.
     """
-    values = vars(args)
-    asked = {n: (found or {}).get(n) if values[n] is None else values[n] for n in (*OVERRIDABLE, *_RUN_SETTINGS)}
+    values, own = vars(args), run_folder.plain_settings(found or {})
+    asked = {n: own.get(n) if values[n] is None else values[n] for n in (*OVERRIDABLE, *_RUN_SETTINGS)}
     recipe = overridden(find(args.recipe), asked)
     config = run_folder.configuration(
         recipe,
@@ -150,7 +150,7 @@ def _asked(args: argparse.Namespace, found: dict[str, Any] | None) -> tuple[Reci
         deterministic=bool(asked["deterministic"]),
     )
     if found is not None:
-        run_folder.refuse_other_settings(args.out, {**found, "epochs": None}, {**config, "epochs": None})
+        run_folder.refuse_other_run(args.out, found, config, recipe)
         done, _ = run_folder.finished_epochs(args.out)
         if recipe.epochs < done:
             raise ValueError(f"{args.out} has finished {done} epochs already; --epochs must be at least that")

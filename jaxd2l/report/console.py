@@ -15,8 +15,8 @@ def _share(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
 
 
-def epoch_line(result: EpochResult, epochs: int) -> str:
-    """One epoch in one line."""
+def epoch_line(result: EpochResult, epochs: int, *, rate: bool = False) -> str:
+    """One epoch in one line, with the learning rate of its last update where `rate` asks for it and it is known."""
     parts = [f"epoch {result.epoch:>{len(str(epochs))}}/{epochs}", f"loss {_loss(result.train_loss)}"]
     if result.train_accuracy is not None:
         parts.append(f"train accuracy {result.train_accuracy:.3f}")
@@ -24,6 +24,8 @@ def epoch_line(result: EpochResult, epochs: int) -> str:
         parts.append(f"test loss {_loss(result.test_loss)}")
     else:
         parts.append(f"test accuracy {result.test_accuracy:.3f}")
+    if rate and result.learning_rate is not None:
+        parts.append(f"rate {result.learning_rate:.3g}")
     return "  ".join([*parts, f"{result.images_per_second:,.0f} images/s"])
 
 
@@ -50,9 +52,10 @@ def closing_table(recipe: Recipe, run: Run) -> str:
 class Console:
     """Shows a run while it goes; a context manager, so that the bar is taken down whatever happens."""
 
-    def __init__(self, *, quiet: bool, epochs: int) -> None:
+    def __init__(self, *, quiet: bool, epochs: int, rate: bool = False) -> None:
         self._quiet = quiet
         self._epochs = epochs
+        self._rate = rate  # whether an epoch's line says it
         self._epoch = 1
         self._bar: Any = None
         self._task: Any = None
@@ -96,4 +99,4 @@ class Console:
     def epoch(self, result: EpochResult) -> None:
         """Print the line of a finished epoch."""
         self._epoch = result.epoch + 1
-        self.say(epoch_line(result, self._epochs))
+        self.say(epoch_line(result, self._epochs, rate=self._rate))

@@ -13,7 +13,7 @@
 Nothing in it is executed when it is read: JSON and safetensors only, never a pickle.
 
 - `fit`, `load_run`, `KeptRun`: train and keep the run, open it again
-- `configuration`, `recipe_of`, `refuse_other_settings`: what it was asked to do
+- `configuration`, `recipe_of`, `plain_settings`, `refuse_other_settings`, `refuse_other_run`: what it was asked to do
 - `check_free`, `create`, `begun`, `finished_epochs`, `read_config`, `default_path`: the folder as a whole
 - `append_metrics`, `write_metrics`, `read_metrics`, `whole_rows`, `ends_whole`: its epochs
 - `write_weights`, `read_weights`, `weights_epoch`, `count_parameters`, `parse_weights`,
@@ -45,7 +45,7 @@ from jaxd2l.run_folder.load import KeptRun, load_run
 from jaxd2l.run_folder.lock import FolderInUseError, FolderLock, holder
 from jaxd2l.run_folder.metrics import append_metrics, ends_whole, read_metrics, whole_rows, write_metrics
 from jaxd2l.run_folder.provenance import conditions, device_name, differences, environment, note_start
-from jaxd2l.run_folder.settings import configuration, recipe_of, refuse_other_settings
+from jaxd2l.run_folder.settings import configuration, plain_settings, recipe_of, refuse_other_run, refuse_other_settings
 from jaxd2l.run_folder.training import fit
 from jaxd2l.run_folder.weights import count_parameters, read_weights, weights_epoch, write_weights
 from jaxd2l.run_folder.weights import fit_to as fit_weights
@@ -90,11 +90,13 @@ __all__ = [
     "load_run",
     "note_start",
     "parse_weights",
+    "plain_settings",
     "put_best_in_order",
     "read_config",
     "read_metrics",
     "read_weights",
     "recipe_of",
+    "refuse_other_run",
     "refuse_other_settings",
     "remove_partial_files",
     "serialize_weights",

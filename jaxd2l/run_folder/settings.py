@@ -19,7 +19,8 @@ from jaxd2l.run_folder.files import CONFIG
 from jaxd2l.run_folder.identity import identity
 from jaxd2l.run_folder.layout import read_config
 from jaxd2l.train import Recipe
-from jaxd2l.train.recipe import overridden
+from jaxd2l.train.optimizer import OPTIMIZERS
+from jaxd2l.train.recipe import complete, overridden
 
 _FUNCTIONS = ("optimizer", "loss", "hits")
 _ADDED = ("data.", "rows", *_FUNCTIONS)
@@ -92,7 +93,7 @@ def recipe_of(folder: Path, recipe: Recipe | None = None) -> tuple[Recipe, dict[
     config = read_config(folder)
     name = config.get("recipe", "")
     try:
-        found = overridden(recipe if recipe is not None else find(name), _numbers(config))
+        found = overridden(recipe if recipe is not None else find(name), plain_settings(config))
     except (ValueError, TypeError) as error:
         own = "" if recipe is not None else "; a run of a recipe of your own is opened with it: recipe=..."
         raise DataError(f"{folder / CONFIG}: {error}{own}") from error
@@ -115,10 +116,27 @@ def refuse_other_settings(folder: Path, found: Mapping[str, Any], asked: Mapping
     """
     then, now = _flat(found), _flat(asked)
     names = [name for name in {**then, **now} if not name.startswith(_ADDED) or (name in then and name in now)]
+    then, now = complete(then), complete(now)
     differing = [name for name in names if _as_today(then.get(name)) != _as_today(now.get(name))]
     if differing:
         said = ", ".join("{} {} (asked: {})".format(n, *_shorts(then.get(n), now.get(n))) for n in differing)
         raise ValueError(f"{folder} holds a run with {said}; give the same settings or name another folder")
+
+
+def refuse_other_run(folder: Path, found: Mapping[str, Any], asked: Mapping[str, Any], recipe: Recipe) -> None:
+    """`refuse_other_settings`, except that more epochs make a run longer, where its schedule is not laid out for them.
+
+    Raises:
+        ValueError: a setting differs, or the number of epochs under a schedule that spans the run.
+    """
+    refuse_other_settings(folder, {**found, "epochs": None}, {**asked, "epochs": None})
+    then = found.get("epochs")
+    if then != recipe.epochs and recipe.course.spans_the_run:
+        raise ValueError(
+            f"{folder} holds a run of {then} epochs whose {recipe.schedule} schedule goes over all of them; it cannot "
+            f"become one of {recipe.epochs}; train that anew in another folder, or under a schedule that can go on: "
+            "constant, or step with a number of step_epochs"
+        )
 
 
 def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -128,9 +146,11 @@ def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {**own, **({f"data.{name}": value for name, value in data.items()} if isinstance(data, Mapping) else {})}
 
 
-def _numbers(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration without a schedule, of which it has only the name: the recipe has the schedule itself."""
-    return {n: v for n, v in config.items() if not (n == "learning_rate" and isinstance(v, str))}
+def plain_settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration without what it only describes, a schedule or optimizer of one's own: the recipe has it."""
+    described = {"learning_rate": isinstance(config.get("learning_rate"), str)}
+    described["optimizer"] = config.get("optimizer") not in OPTIMIZERS
+    return {name: value for name, value in config.items() if not described.get(name, False)}
 
 
 # Until a network's start became that of its layers, every network said it in two fields of its own.

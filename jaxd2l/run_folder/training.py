@@ -13,7 +13,7 @@ from jaxd2l.run_folder.layout import begun, check_free, create, finished_epochs,
 from jaxd2l.run_folder.load import load_run
 from jaxd2l.run_folder.lock import FolderLock
 from jaxd2l.run_folder.provenance import environment, note_start
-from jaxd2l.run_folder.settings import configuration, fingerprint, refuse_other_settings
+from jaxd2l.run_folder.settings import configuration, fingerprint, refuse_other_run
 from jaxd2l.run_folder.weights import weights_epoch
 from jaxd2l.run_folder.writer import RunWriter
 from jaxd2l.train import DivergenceError, EpochResult, Program, Progress, Recipe, Run, TrainState
@@ -60,7 +60,7 @@ def fit(
         seed: an integer in [0, 2**32).
         run_dir: the run's folder, made where it is not there; None keeps nothing.
         resume: go on with the run that the folder holds, or begin it there. Its settings have to be these; a larger
-            `recipe.epochs` makes it longer.
+            `recipe.epochs` makes it longer, unless the schedule is laid out for the number of epochs.
         overwrite: replace the run that the folder holds.
         checkpoint_every: save inside an epoch too, this often, in seconds; at the end of an epoch once 5 s have passed.
         keep: newest checkpoints that stay, beside the best.
@@ -97,7 +97,7 @@ def fit(
         if going_on:
             stack.enter_context(FolderLock(folder))
             found = read_config(folder)
-            refuse_other_settings(folder, {**found, "epochs": None}, {**config, "epochs": None})
+            refuse_other_run(folder, found, config, recipe)
             done, _ = finished_epochs(folder)
             if recipe.epochs < done:
                 raise ValueError(f"{folder} has finished {done} epochs already; epochs must be at least that")

@@ -58,8 +58,8 @@ def fit(
         seed: an integer in [0, 2**32).
         program: from `compile_program` with the same recipe up to learning rate, weight decay and epochs,
             and data of the same shapes, which is looked at; compiled here when None. Give it to train many seeds.
-        start: go on from here, of the same recipe, data and seed; from the beginning when None. Its arrays
-            are donated.
+        start: go on from here, of the same recipe, data and seed; from the beginning when None. More epochs than it
+            began with make it longer, unless its schedule is laid out for them. Its arrays are donated.
         on_epoch: called as `(result, state)` after each epoch. Read the state at once: the next epoch
             donates its buffers.
         on_chunk: called with the run's `Progress` after each piece of an epoch and between epochs: the place to
@@ -111,8 +111,9 @@ def fit(
             raise _divergence(now, steps - 1, recipe, finite)
         train_loss, train_accuracy = mean(now.record, classified)
         images_per_second = float(np.asarray(now.record.examples).sum()) / max(now.seconds, 1e-9)
+        rate = recipe.rate_in_force(now.state.opt_state, int(now.state.step), steps)
         result = EpochResult(
-            now.epoch, train_loss, train_accuracy, test_loss, test_accuracy, now.seconds, images_per_second
+            now.epoch, train_loss, train_accuracy, test_loss, test_accuracy, now.seconds, images_per_second, rate
         )
         if on_epoch is not None:
             on_epoch(result, now.state)
@@ -137,13 +138,16 @@ def _divergence(now: Progress, i: int, recipe: Recipe, finite: TrainState) -> Di
     loss, examples, norm = (
         float(np.asarray(a)[i]) for a in (now.record.loss, now.record.examples, now.record.gradient_norm)
     )
-    rate, scheduled = recipe.learning_rate, callable(recipe.learning_rate)
+    rate, by_name = recipe.learning_rate, not recipe.course.is_constant
+    scheduled = callable(recipe.optimizer) and (callable(rate) or by_name)
     if not callable(recipe.optimizer):
-        rate, scheduled = None, False
+        rate = None
     elif scheduled:
-        rate = float(rate(int(now.state.step) - now.step + i))  # the updates that were made before this one
+        updates = int(now.state.step) - now.step + i + 1  # with the one that failed
+        rate = recipe.rate_in_force(now.state.opt_state, updates, now.record.loss.size)
     at = (now.epoch, i + 1, loss / examples, norm)
-    return DivergenceError(*at, rate, finite, now.results, scheduled=scheduled)
+    given = recipe.learning_rate if by_name else None
+    return DivergenceError(*at, rate, finite, now.results, scheduled=scheduled, given=given)
 
 
 def _evaluate(

@@ -151,7 +151,7 @@ def bind(recipe: Recipe, data: Dataset) -> Functions:
     keep_last = not jax.tree.leaves(jax.eval_shape(init, run_keys(0).init, number, number).batch_stats)
     steps = num_steps(n, batch_size, keep_last=keep_last)
     rows_of = partial(epoch_rows, n=n, batch_size=batch_size, keep_last=keep_last)
-    step = recipe.make_step(optimizer)
+    step = recipe.make_step(recipe.scheduled_optimizer(steps))
     return Functions(
         init=init,
         shuffle=lambda key, epoch: rows_of(jax.random.fold_in(key, epoch)),

@@ -7,18 +7,17 @@ from typing import Any
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
-import numpy as np
 import optax
 
 from jaxd2l.book import Published
 from jaxd2l.data import AUGMENTATIONS, Prepare, as_stored, image_preparer
 from jaxd2l.nn.loss import cross_entropy
 from jaxd2l.nn.metric import hits
-from jaxd2l.train.optimizer import Factory, Rate, bound, clipped, sgd
+from jaxd2l.train.check_recipe import PRECISIONS, check_recipe
+from jaxd2l.train.optimizer import Course, Factory, Rate, bound, clipped, scheduled, sgd
+from jaxd2l.train.optimizer.rules import name_of, rule_called, with_momentum
+from jaxd2l.train.optimizer.schedule import has_own_schedule, rate_in_state
 from jaxd2l.train.step import Objective, PerExample, Step, make_step
-
-PRECISIONS = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -40,9 +39,11 @@ class Recipe:
         remat: compute most activations a second time in the backward pass instead of keeping them.
         accumulate: pieces that each batch is cut into to save memory; it divides `batch_size`.
         clip_norm: the gradient is scaled down to this L2 norm where it is longer; None never does.
-        optimizer: `f(learning_rate, weight_decay)`, such as `sgd`, `adam` or
+        optimizer: a key of `OPTIMIZERS`; or `f(learning_rate, weight_decay)`, such as `sgd`, `adam` or
             `lambda rate, decay: optax.adamw(rate, weight_decay=decay)`; or a finished transformation of optax, which
             has its own numbers.
+        momentum, nesterov: of `sgd`, see there.
+        schedule, warmup, step_epochs, step_factor: how the learning rate goes over the run, see `Course`.
         loss: per example.
         hits: which outputs are right; None for regression.
         source: where the values come from.
@@ -64,7 +65,13 @@ class Recipe:
     remat: bool = False
     accumulate: int = 1
     clip_norm: float | None = None
-    optimizer: Factory | optax.GradientTransformation = sgd
+    optimizer: str | Factory | optax.GradientTransformation = sgd
+    momentum: float = 0.0
+    nesterov: bool = False
+    schedule: str = "constant"
+    warmup: float = 0.0
+    step_epochs: int | None = None
+    step_factor: float = 0.1
     loss: PerExample = cross_entropy
     hits: PerExample | None = hits
     source: str = ""
@@ -78,33 +85,19 @@ class Recipe:
         Raises:
             ValueError: naming the field, what it holds and what it may hold.
         """
-        for name, lowest in (("epochs", 1), ("batch_size", 1), ("image_size", 1), ("accumulate", 1)):
-            value = getattr(self, name)
-            if value is None and name == "image_size":
-                continue
-            if isinstance(value, bool) or not isinstance(value, int) or value < lowest:
-                raise ValueError(f"{name} must be an integer of at least {lowest}, got {value!r}")
-        if not (callable(self.learning_rate) or (_is_number(self.learning_rate) and self.learning_rate > 0)):
-            raise ValueError(f"learning_rate must be a positive number, got {self.learning_rate!r}")
-        if not (_is_number(self.weight_decay) and self.weight_decay >= 0):
-            raise ValueError(f"weight_decay must be a number of at least 0, got {self.weight_decay!r}")
-        if self.weight_decay and not callable(self.optimizer):
-            raise ValueError(
-                f"weight_decay {self.weight_decay!r} does not reach a finished optimizer; give weight_decay=0, or "
-                "optimizer as f(learning_rate, weight_decay)"
-            )
-        if self.clip_norm is not None and not (math.isfinite(self.clip_norm) and self.clip_norm > 0):
-            raise ValueError(f"clip_norm must be a positive number, got {self.clip_norm!r}")
-        if self.batch_size % self.accumulate:
-            raise ValueError(f"accumulate must divide the batch size of {self.batch_size}, got {self.accumulate!r}")
-        if not isinstance(self.remat, bool):
-            raise ValueError(f"remat must be True or False, got {self.remat!r}")
-        if self.augment is not None and self.augment not in AUGMENTATIONS:
-            raise ValueError(f"augment must be one of {', '.join(AUGMENTATIONS)} or None, got {self.augment!r}")
-        if self.augment is not None and self.image_size is None:
-            raise ValueError(f"recipe {self.name} takes no images, so nothing can be augmented; leave augment out")
-        if self.precision not in PRECISIONS:
-            raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got {self.precision!r}")
+        if isinstance(self.optimizer, str):
+            object.__setattr__(self, "optimizer", rule_called(self.optimizer))
+        check_recipe(self)
+
+    @property
+    def course(self) -> Course:
+        """How the learning rate goes over the run."""
+        return Course(self.schedule, self.epochs, self.warmup, self.step_epochs, self.step_factor)
+
+    @property
+    def follows_a_schedule(self) -> bool:
+        """Whether a schedule moves the learning rate: one by name, or one of optax."""
+        return callable(self.learning_rate) or not self.course.is_constant
 
     def objective(self) -> Objective:
         """What the network is trained and judged by."""
@@ -115,7 +108,7 @@ class Recipe:
         """One update of this recipe, see `jaxd2l.train.step.make_step`.
 
         Args:
-            optimizer: that of `make_optimizer` unless given.
+            optimizer: that of `make_optimizer` unless given; `scheduled_optimizer` follows the schedule.
         """
         optimizer = self.make_optimizer() if optimizer is None else optimizer
         return make_step(self.model, optimizer, self.objective(), remat=self.remat, accumulate=self.accumulate)
@@ -143,31 +136,63 @@ class Recipe:
     ) -> optax.GradientTransformation:
         """The optimizer, with this recipe's learning rate and weight decay where no others are given.
 
+        It keeps the learning rate as it is; that of an update follows the schedule in `scheduled_optimizer`.
+
         Raises:
             ValueError: `optimizer` gives no transformation of optax.
         """
         rate = self.learning_rate if learning_rate is None else learning_rate
-        optimizer = bound(self.optimizer, rate, self.weight_decay if weight_decay is None else weight_decay)
+        rule = with_momentum(self.optimizer, self.momentum, self.nesterov)
+        optimizer = bound(rule, rate, self.weight_decay if weight_decay is None else weight_decay)
         return optimizer if self.clip_norm is None else clipped(optimizer, self.clip_norm)
+
+    def scheduled_optimizer(self, steps: int) -> optax.GradientTransformation:
+        """The optimizer with its schedule, which is laid out for `steps` updates an epoch; its state is the same.
+
+        Raises:
+            ValueError: the optimizer's learning rate is no array in its state, so that no schedule moves it.
+        """
+        optimizer = self.make_optimizer()
+        return optimizer if self.course.is_constant else scheduled(optimizer, self.course.shares(steps))
+
+    def rate_in_force(self, opt_state: Any, updates: int, steps: int) -> float | None:
+        """The learning rate of the last of `updates` updates; None where the optimizer alone knows it.
+
+        Args:
+            opt_state: after that update.
+            updates: how many were made, at least 1.
+            steps: updates an epoch.
+        """
+        rate: Any = self.learning_rate
+        if not callable(self.optimizer):
+            rate = rate_in_state(opt_state)
+        elif callable(rate):
+            rate = float(rate(updates - 1))
+        elif has_own_schedule(opt_state):
+            return None
+        elif not self.course.is_constant:
+            rate = rate * float(self.course.shares(steps)(updates - 1))
+        return float(rate) if rate is not None and math.isfinite(rate) else None
 
     def settings(self) -> dict[str, Any]:
         """The fields that a command line may override, as plain values; a schedule by its name."""
         values = {name: getattr(self, name) for name in OVERRIDABLE}
+        values["optimizer"] = name_of(self.optimizer)
         if callable(self.learning_rate):
             values["learning_rate"] = getattr(self.learning_rate, "__qualname__", type(self.learning_rate).__name__)
         return values
 
 
+_LATER = ("momentum", "nesterov", "schedule", "warmup", "step_epochs", "step_factor")  # than the first run folders
 OVERRIDABLE = (
     *("dataset", "epochs", "batch_size", "learning_rate", "weight_decay"),
-    *("image_size", "augment", "precision", "remat", "accumulate", "clip_norm"),
+    *("image_size", "augment", "precision", "remat", "accumulate", "clip_norm", "optimizer", *_LATER),
 )
 
 
-def _is_number(value: Any) -> bool:
-    return (
-        isinstance(value, int | float | np.number | jax.Array) and not isinstance(value, bool) and math.isfinite(value)
-    )
+def complete(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings with those added that an earlier version did not have, as it trained: by their defaults."""
+    return {"optimizer": "sgd", **{name: getattr(Recipe, name) for name in _LATER}, **settings}
 
 
 def overridden(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:

@@ -20,6 +20,8 @@ class EpochResult(NamedTuple):
         test_accuracy: likewise, share in [0, 1]; None for regression.
         seconds: the updates alone.
         images_per_second: training examples over `seconds`.
+        learning_rate: of the epoch's last update; None where the optimizer alone knows it, and in a run of an earlier
+            version.
     """
 
     epoch: int
@@ -29,6 +31,7 @@ class EpochResult(NamedTuple):
     test_accuracy: float | None
     seconds: float
     images_per_second: float
+    learning_rate: float | None = None
 
 
 def best_epoch(results: Sequence[EpochResult]) -> int:
@@ -112,6 +115,10 @@ class DivergenceError(ArithmeticError):
         state: the last state known to be finite: after the epoch before, or the initial one. In a run that was
             resumed inside this epoch, the one it was resumed from.
         epochs: results of the finished epochs.
+
+    Args:
+        scheduled: whether a schedule moved the rate.
+        given: the learning rate that a schedule by name takes shares of.
     """
 
     def __init__(
@@ -125,13 +132,16 @@ class DivergenceError(ArithmeticError):
         epochs: tuple[EpochResult, ...],
         *,
         scheduled: bool = False,
+        given: float | None = None,
     ) -> None:
         self.epoch, self.step, self.loss, self.gradient_norm = epoch, step, loss, gradient_norm
         self.learning_rate, self.state, self.epochs = learning_rate, state, epochs
         rate, advice = "the optimizer's own learning rate", "a lower one"
         if learning_rate is not None:
             rate = f"learning rate {learning_rate:g}" + (" of the schedule" if scheduled else "")
-            advice = "a schedule of lower rates" if scheduled else f"a learning rate of {learning_rate / 10:g}"
+            lower = learning_rate if given is None else given
+            own = scheduled and given is None
+            advice = "a schedule of lower rates" if own else f"a learning rate of {lower / 10:g}"
         super().__init__(
             f"the loss became non-finite at epoch {epoch}, step {step} (loss {loss:.4g}, gradient norm "
             f"{gradient_norm:.4g}, {rate}); try {advice}, or clip_norm=1"

@@ -11,7 +11,7 @@ from jaxd2l.train.recipe import Recipe
 # What is compiled in; the other fields name, count or cite.
 _COMPILED = (
     *("model", "batch_size", "image_size", "augment", "precision", "remat", "accumulate", "clip_norm"),
-    *("optimizer", "loss", "hits"),
+    *("optimizer", "momentum", "nesterov", "schedule", "warmup", "step_epochs", "step_factor", "loss", "hits"),
 )
 
 
@@ -20,8 +20,8 @@ def require_same_program(program: Program, recipe: Recipe, data: Dataset) -> Non
 
     Args:
         program: from `compile_program`.
-        recipe: what is to be trained: the program's but for its epochs, and but for learning rate and weight decay
-            where the optimizer holds them in its state.
+        recipe: what is to be trained: the program's but for its epochs, unless its schedule is laid out for them, and
+            but for learning rate and weight decay where the optimizer holds them in its state.
         data: what it is to be trained on.
 
     Raises:
@@ -30,6 +30,8 @@ def require_same_program(program: Program, recipe: Recipe, data: Dataset) -> Non
     compiled = program.recipe
     for field in _COMPILED:
         _require_equal(field, getattr(compiled, field), getattr(recipe, field))
+    if recipe.course.spans_the_run:
+        _require_equal("epochs", compiled.epochs, recipe.epochs)
     in_state = isinstance(compiled.make_optimizer(), HyperparametersInState)
     rates = compiled.learning_rate, recipe.learning_rate
     if callable(recipe.optimizer) and (not in_state or any(map(callable, rates))):

@@ -33,6 +33,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         help="vmap: members as one program; loop: one after another; measure: time both first (default)",
     )
     parser.add_argument("--out", type=Path, default=Path("runs/sweep"), metavar="DIR", help="default: %(default)s")
+    options.add_optimizer_options(parser)
     options.add_data_options(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     parser.add_argument("--quiet", action="store_true", help="print only the table and the map")

@@ -31,7 +31,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         "--resume",
         action="store_true",
         help="go on with the run that --out holds, or begin it there; settings left out are the run's own, "
-        "and a larger --epochs makes it longer",
+        "and a larger --epochs makes it longer, unless its schedule is laid out for them",
     )
     output.add_argument(
         "--checkpoint-every",

@@ -1,8 +1,7 @@
-"""Optimizers: optax, with the numbers that a sweep varies kept as arrays in the state.
+"""Learning rate and weight decay as arrays in an optimizer's state.
 
-Because learning rate and weight decay live in `opt_state.hyperparams`, one compiled epoch serves
-every value of them, and `vmap` over states trains many at once. `bound` brings any other optimizer of optax into
-this form, where its factory lets itself be traced.
+Because they live in `opt_state.hyperparams`, one compiled epoch serves every value of them, and `vmap` over states
+trains many at once. `bound` brings any optimizer of optax into this form, where its factory lets itself be traced.
 """
 
 import inspect
@@ -27,74 +26,6 @@ class HyperparametersInState(optax.GradientTransformationExtraArgs):
     """
 
     given: tuple[Any, Any]
-
-
-def kernels_only(params: PyTree) -> PyTree:
-    """Which leaves weight decay shrinks: kernels, not biases, not a norm's scale (D2L sec_weight_decay)."""
-    return jax.tree_util.tree_map_with_path(lambda path, _: path[-1].key == "kernel", params)
-
-
-def sgd(
-    learning_rate: Rate, weight_decay: float = 0.0, *, momentum: float = 0.0, clip_norm: float | None = None
-) -> optax.GradientTransformation:
-    """Minibatch stochastic gradient descent, as `torch.optim.SGD` computes it.
-
-        g <- gradient + weight_decay * kernel;  m <- momentum * m + g;  w <- w - learning_rate * m
-
-    Args:
-        learning_rate: step size, or a schedule of it over updates.
-        weight_decay: lambda of the penalty lambda / 2 |kernel|^2; biases are not decayed.
-        momentum: share of the last step kept; 0 is plain SGD and keeps no state.
-        clip_norm: scale the gradient down to this global L2 norm where it is longer; None never does.
-
-    Returns:
-        A transformation whose state carries `learning_rate` and `weight_decay`.
-    """
-
-    def build(learning_rate: jax.Array, weight_decay: jax.Array) -> optax.GradientTransformation:
-        return optax.chain(
-            optax.identity() if clip_norm is None else optax.clip_by_global_norm(clip_norm),
-            optax.add_decayed_weights(weight_decay, mask=kernels_only),
-            optax.sgd(learning_rate, momentum=momentum or None),
-        )
-
-    return _in_state(build, learning_rate, weight_decay)
-
-
-def adam(learning_rate: Rate, weight_decay: float = 0.0) -> optax.GradientTransformation:
-    """Adam (Kingma and Ba 2015, arXiv:1412.6980) with coupled weight decay, as `torch.optim.Adam` computes it.
-
-    Args:
-        learning_rate: step size, or a schedule of it over updates.
-        weight_decay: added to the gradient of kernels before the moments, as `weight_decay * kernel`.
-
-    Returns:
-        A transformation whose state carries `learning_rate` and `weight_decay`.
-    """
-
-    def build(learning_rate: jax.Array, weight_decay: jax.Array) -> optax.GradientTransformation:
-        return optax.chain(optax.add_decayed_weights(weight_decay, mask=kernels_only), optax.adam(learning_rate))
-
-    return _in_state(build, learning_rate, weight_decay)
-
-
-def clipped(optimizer: optax.GradientTransformation, clip_norm: float) -> optax.GradientTransformation:
-    """The same optimizer on gradients that are scaled down to global L2 norm `clip_norm` where they are longer.
-
-    The state is the optimizer's own, so its hyperparameters stay where they are.
-    """
-    clip = optax.clip_by_global_norm(clip_norm)
-    inner = optax.with_extra_args_support(optimizer)
-
-    def update(gradient: PyTree, state: PyTree, params: PyTree = None, **extra: Any) -> tuple[PyTree, PyTree]:
-        shorter, _ = clip.update(gradient, clip.init(params), params)
-        updates, new_state = inner.update(shorter, state, params, **extra)
-        return updates, new_state
-
-    shortening = type(inner)(optimizer.init, update)
-    if isinstance(inner, HyperparametersInState) and isinstance(shortening, HyperparametersInState):
-        shortening.given = inner.given
-    return shortening
 
 
 def bound(
@@ -126,12 +57,12 @@ def bound(
     except TypeError:
         if not callable(learning_rate):
             raise
-        return _in_state(build, learning_rate, weight_decay)  # it computes with the rate: give it one at a time
+        return held_in_state(build, learning_rate, weight_decay)  # it computes with the rate: give it one at a time
     if callable(learning_rate):
         return plain  # optax's own optimizers keep a schedule's place in their state
     traced, handed_on = _lets_itself_be_traced(build)
     if traced:
-        return plain if handed_on else _in_state(build, learning_rate, weight_decay)
+        return plain if handed_on else held_in_state(build, learning_rate, weight_decay)
     return optax.GradientTransformationExtraArgs(*plain) if isinstance(plain, HyperparametersInState) else plain
 
 
@@ -145,7 +76,7 @@ def _lets_itself_be_traced(build: Factory) -> tuple[bool, bool]:
         handed_on = given[0] is learning_rate and given[1] is weight_decay
 
     def first_update(learning_rate: jax.Array, weight_decay: jax.Array, params: PyTree) -> PyTree:
-        optimizer = _in_state(build, learning_rate, weight_decay)
+        optimizer = held_in_state(build, learning_rate, weight_decay)
         extra = {"value": learning_rate, "grad": params, "value_fn": lambda params: learning_rate}
         return optimizer.update(params, optimizer.init(params), params, **extra)
 
@@ -165,15 +96,15 @@ def _lets_itself_be_traced(build: Factory) -> tuple[bool, bool]:
     return True, handed_on
 
 
-def _in_state(build: Factory, learning_rate: Rate, weight_decay: float | jax.Array) -> HyperparametersInState:
+def held_in_state(build: Factory, learning_rate: Rate, weight_decay: float | jax.Array) -> HyperparametersInState:
     """What `build` makes, with its two numbers in the state; parts that keep numbers of their own follow them."""
 
     def following(learning_rate: Any, weight_decay: Any) -> optax.GradientTransformation:
         made = optax.with_extra_args_support(build(learning_rate, weight_decay))
 
         def update(gradient: PyTree, state: PyTree, params: PyTree = None, **extra: Any) -> tuple[PyTree, PyTree]:
-            if any(map(_holds_hyperparameters, jax.tree.leaves(state, is_leaf=_holds_hyperparameters))):
-                state = jax.tree.map(_following, state, made.init(params), is_leaf=_holds_hyperparameters)
+            if any(map(holds_hyperparameters, jax.tree.leaves(state, is_leaf=holds_hyperparameters))):
+                state = jax.tree.map(_following, state, made.init(params), is_leaf=holds_hyperparameters)
             return made.update(gradient, state, params, **extra)
 
         return optax.GradientTransformationExtraArgs(made.init, update)
@@ -186,9 +117,9 @@ def _in_state(build: Factory, learning_rate: Rate, weight_decay: float | jax.Arr
 
 def _following(node: Any, begun: Any) -> Any:
     """A part of the state with the numbers that it would begin with now."""
-    if not _holds_hyperparameters(node):
+    if not holds_hyperparameters(node):
         return node
-    inner = jax.tree.map(_following, node.inner_state, begun.inner_state, is_leaf=_holds_hyperparameters)
+    inner = jax.tree.map(_following, node.inner_state, begun.inner_state, is_leaf=holds_hyperparameters)
     return node._replace(hyperparams=begun.hyperparams, inner_state=inner)
 
 
@@ -239,5 +170,6 @@ def with_hyperparameters(opt_state: PyTree, **values: float | jax.Array) -> PyTr
     return opt_state._replace(hyperparams=new)
 
 
-def _holds_hyperparameters(node: Any) -> bool:
+def holds_hyperparameters(node: Any) -> bool:
+    """Whether a node of an optimizer's state is that of `optax.inject_hyperparams`."""
     return hasattr(node, "hyperparams")

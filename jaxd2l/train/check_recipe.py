@@ -1,0 +1,66 @@
+"""What a recipe must be before anything is traced: each setting in its range, and none without meaning."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxd2l.data import AUGMENTATIONS
+from jaxd2l.train.optimizer.rules import with_momentum
+
+if TYPE_CHECKING:
+    from jaxd2l.train.recipe import Recipe
+
+PRECISIONS = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
+
+
+def check_recipe(recipe: Recipe) -> None:
+    """Refuse settings that cannot train.
+
+    Raises:
+        ValueError: naming the field, what it holds and what it may hold.
+    """
+    for name, lowest in (("epochs", 1), ("batch_size", 1), ("image_size", 1), ("accumulate", 1)):
+        value = getattr(recipe, name)
+        if value is None and name == "image_size":
+            continue
+        if isinstance(value, bool) or not isinstance(value, int) or value < lowest:
+            raise ValueError(f"{name} must be an integer of at least {lowest}, got {value!r}")
+    if not (callable(recipe.learning_rate) or (_is_number(recipe.learning_rate) and recipe.learning_rate > 0)):
+        raise ValueError(f"learning_rate must be a positive number, got {recipe.learning_rate!r}")
+    if not (_is_number(recipe.weight_decay) and recipe.weight_decay >= 0):
+        raise ValueError(f"weight_decay must be a number of at least 0, got {recipe.weight_decay!r}")
+    if recipe.weight_decay and not callable(recipe.optimizer):
+        raise ValueError(
+            f"weight_decay {recipe.weight_decay!r} does not reach a finished optimizer; give weight_decay=0, or "
+            "optimizer as f(learning_rate, weight_decay)"
+        )
+    if recipe.clip_norm is not None and not (math.isfinite(recipe.clip_norm) and recipe.clip_norm > 0):
+        raise ValueError(f"clip_norm must be a positive number, got {recipe.clip_norm!r}")
+    if recipe.batch_size % recipe.accumulate:
+        raise ValueError(f"accumulate must divide the batch size of {recipe.batch_size}, got {recipe.accumulate!r}")
+    if not isinstance(recipe.remat, bool):
+        raise ValueError(f"remat must be True or False, got {recipe.remat!r}")
+    if recipe.augment is not None and recipe.augment not in AUGMENTATIONS:
+        raise ValueError(f"augment must be one of {', '.join(AUGMENTATIONS)} or None, got {recipe.augment!r}")
+    if recipe.augment is not None and recipe.image_size is None:
+        raise ValueError(f"recipe {recipe.name} takes no images, so nothing can be augmented; leave augment out")
+    if recipe.precision not in PRECISIONS:
+        raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got {recipe.precision!r}")
+    with_momentum(recipe.optimizer, recipe.momentum, recipe.nesterov)
+    if not recipe.course.is_constant and (callable(recipe.learning_rate) or not callable(recipe.optimizer)):
+        own = "learning_rate is a schedule" if callable(recipe.optimizer) else "a finished optimizer has a rate"
+        raise ValueError(
+            f"schedule {recipe.schedule} with warmup {recipe.warmup:g} moves a learning rate that is a number, and "
+            f"{own} of its own; leave one of them out"
+        )
+
+
+def _is_number(value: Any) -> bool:
+    return (
+        isinstance(value, int | float | np.number | jax.Array) and not isinstance(value, bool) and math.isfinite(value)
+    )
