@@ -122,7 +122,7 @@ def test_a_file_holds_at_most_250_lines():
 def test_from_fit_to_a_gradient_are_at_most_ten_files():
     """The files of `train` and its data's rows that one step of a training passes through, by their imports."""
     way = ["run_folder/training", "train/loop", "train/program", "train/epoch", "train/step", "train/state"]
-    way += ["train/optimizer", "data/batches", "nn/loss"]
+    way += ["train/optimizer/rules", "data/batches", "nn/loss"]
     assert len(way) <= 10
     for above, below in (("train/loop", "program"), ("train/program", "epoch"), ("train/program", "step")):
         text = (PACKAGE / f"{above}.py").read_text(encoding="utf-8")
@@ -158,10 +158,13 @@ def test_the_words_of_an_option_are_those_of_the_library():
     from jaxd2l.prediction.picture import INVERT
     from jaxd2l.run_folder import LAST_OR_BEST
     from jaxd2l.selection.sweep import Method
+    from jaxd2l.train.optimizer import OPTIMIZERS, SCHEDULES
     from jaxd2l.train.recipe import PRECISIONS
 
     assert tuple(AUGMENTATIONS) == options.AUGMENTATIONS
     assert INVERT == options.INVERT
+    assert tuple(OPTIMIZERS) == options.OPTIMIZERS
+    assert tuple(SCHEDULES) == options.SCHEDULES
     assert tuple(PRECISIONS) == options.PRECISIONS
     assert options.WEIGHTS == LAST_OR_BEST
     assert tuple(method.value for method in Method) == options.METHODS

@@ -9,7 +9,7 @@
 - `compiler_options`: what `compile_program` asks of XLA, for a step of your own too
 - `TrainState`, `Keys`, `run_keys`, `init_state`: what changes while training, and its randomness
 - `make_step`, `make_judge`, `make_epoch`, `make_evaluation`, `Batch`, `Tally`, `Objective`: the pure functions below
-- `sgd`, `adam`: optimizers with their hyperparameters in the state
+- `sgd`, `adam`, `adamw`: optimizers with their hyperparameters in the state; schedules are in `train.optimizer`
 
 What a run costs is in `jaxd2l.cost`; many runs as one program are in `jaxd2l.selection`.
 """
@@ -20,7 +20,7 @@ from jaxd2l.train.compiler import compiler_options
 from jaxd2l.train.epoch import empty_tally, make_epoch, make_evaluation
 from jaxd2l.train.evaluation import evaluate
 from jaxd2l.train.loop import fit
-from jaxd2l.train.optimizer import adam, kernels_only, sgd, with_hyperparameters
+from jaxd2l.train.optimizer import adam, adamw, kernels_only, sgd, with_hyperparameters
 from jaxd2l.train.program import Program, compile_program
 from jaxd2l.train.recipe import Recipe
 from jaxd2l.train.results import DivergenceError, EpochResult, Progress, Run, best_epoch
@@ -41,6 +41,7 @@ __all__ = [
     "Tally",
     "TrainState",
     "adam",
+    "adamw",
     "best_epoch",
     "check_dataset",
     "compile_program",

@@ -72,7 +72,7 @@ def test_labels_and_outputs_that_do_not_fit_are_refused_before_compiling():
         fit(narrow, DATA)
 
 
-@pytest.mark.parametrize("optimizer", [optax.adam, "adam", lambda rate: optax.sgd(rate), lambda rate, decay: None])
+@pytest.mark.parametrize("optimizer", [optax.adam, "adagrad", lambda rate: optax.sgd(rate), lambda rate, decay: None])
 def test_what_is_no_optimizer_is_refused(optimizer):
     with pytest.raises(ValueError, match=r"optimizer|weight decay"):
         fit(dataclasses.replace(RECIPE, optimizer=optimizer), DATA)
