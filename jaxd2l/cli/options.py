@@ -10,6 +10,7 @@ OPTIMIZERS = ("sgd", "adam", "adamw")
 SCHEDULES = ("constant", "cosine", "step", "linear")
 PRECISIONS = ("float32", "bfloat16")
 WEIGHTS = ("last", "best")
+TASKS = ("classification", "regression")
 METHODS = ("measure", "vmap", "loop")
 INVERT = ("auto", "yes", "no")
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
@@ -94,6 +95,29 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("data")
     group.add_argument("--limit-train", type=integer, metavar="N", help="use the first N training examples")
     group.add_argument("--limit-test", type=integer, metavar="N", help="use the first N test examples")
+
+
+def add_own_data_options(parser: argparse.ArgumentParser) -> None:
+    """Where data of the user's own lie, and how they are read."""
+    group = parser.add_argument_group("data of your own")
+    group.add_argument(
+        "--data",
+        metavar="WHERE",
+        help="a folder of class folders (with or without train/ and test/), FILE.npz, LIST.csv of file,label or "
+        "tfds:DIR; with --target, a table",
+    )
+    group.add_argument("--channels", type=integer, choices=(1, 3), help="1 grey, 3 colour (default: as the pictures)")
+    group.add_argument("--target", metavar="COLUMN", help="the column of a table to predict from all others")
+    group.add_argument("--task", choices=TASKS, help="what the target is (default: by its values)")
+    group.add_argument(
+        "--test-fraction", type=number, metavar="SHARE", help="held out where there is no test part (default: 0.2)"
+    )
+    group.add_argument(
+        "--split-seed", type=integer, metavar="SEED", help="decides which are held out, whatever --seed is (default: 0)"
+    )
+    group.add_argument(
+        "--skip-unreadable", action="store_true", default=None, help="go on without pictures that cannot be read"
+    )
 
 
 def add_device_option(parser: argparse.ArgumentParser) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from jaxd2l.cli.exit_code import ExitCode
 from jaxd2l.commands import settings
+from jaxd2l.commands.asked.data import fitted, own_data
 from jaxd2l.cost.budget import gib, largest_batch
 from jaxd2l.cost.estimate import Cost, Memory, cost
 from jaxd2l.data import Dataset, shapes
@@ -22,6 +23,8 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError("name one recipe, or give --all")
     if args.plot is not None and not args.all:
         raise ValueError("--plot draws all recipes; give --all")
+    if args.data is not None and args.all:
+        raise ValueError("--data takes one recipe, not --all")
     if args.memory is not None and args.all:
         raise ValueError("--memory takes one recipe, not --all")
     settings.choose_device(args.device)
@@ -29,11 +32,9 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _one(args: argparse.Namespace) -> int:
-    own = find(args.recipe)
-    asked = overridden(own, {**vars(args), "batch_size": None, "accumulate": None})
+    own, asked, data = _asked(args)
     sizes = args.batch_size or [own.batch_size]
     variants = [dataclasses.replace(asked, batch_size=n, accumulate=args.accumulate or own.accumulate) for n in sizes]
-    data = _shapes(asked)
     found = [cost(recipe, data) for recipe in variants]
     first = found[0]
     print(_layer_table(first))
@@ -75,7 +76,7 @@ def _all(args: argparse.Namespace) -> int:
         if own.image_size is None:
             values = {**values, "image_size": None, "dataset": None}
         asked = overridden(own, values)
-        found.append(cost(asked, _shapes(asked)))
+        found.append(cost(asked, shapes(asked.dataset)))
     header = ("recipe", "parameters", "MACs", "FLOPs to predict", "batch", "FLOPs a step", "to predict", "to train")
     rows = [
         (
@@ -120,8 +121,15 @@ def summary(one: Cost) -> dict[str, Any]:
     }
 
 
-def _shapes(recipe: Recipe) -> Dataset:
-    return shapes(recipe.dataset)
+def _asked(args: argparse.Namespace) -> tuple[Recipe, Recipe, Dataset]:
+    """The recipe as it is named, with the settings asked for, and the data or their shapes."""
+    own, base = own_data(args), find(args.recipe)
+    values = {**vars(args), "batch_size": None, "accumulate": None}
+    if own is None:
+        asked = overridden(base, values)
+        return base, asked, shapes(asked.dataset)
+    asked, data, _ = fitted(base, own, values, None, None)
+    return dataclasses.replace(base, batch_size=asked.batch_size), asked, data
 
 
 def _layer(layer: Any) -> dict[str, Any]:

@@ -9,8 +9,10 @@ from pathlib import Path
 from jaxd2l import run_folder
 from jaxd2l.cli.exit_code import ExitCode
 from jaxd2l.commands import settings
-from jaxd2l.recipes import load_data
-from jaxd2l.train import evaluate
+from jaxd2l.commands.asked.data import decoding, other_data
+from jaxd2l.data import Dataset
+from jaxd2l.recipes import open_kept
+from jaxd2l.train import Recipe, evaluate
 from jaxd2l.train.recipe import overridden
 
 
@@ -28,13 +30,25 @@ def which_weights(chosen: run_folder.Chosen, folder: Path) -> str:
     return ", ".join([f"{chosen.place} after epoch {chosen.epoch}", " and ".join(names)]).removesuffix(", ") + other
 
 
+def _data(args: argparse.Namespace, kept: run_folder.KeptRun, recipe: Recipe) -> Dataset:
+    """What is judged on."""
+    if args.dataset is not None and (args.data is not None or "own_data" in kept.config):
+        raise ValueError(f"{args.run_dir} was trained on data of your own; name others like them with --data")
+    if args.data is not None:
+        return other_data(kept, args.data, args.skip_unreadable)
+    if args.skip_unreadable:
+        raise ValueError("--skip-unreadable is about other data of your own; name them with --data")
+    with decoding() as progress:
+        return open_kept(recipe, kept.config, on_progress=progress)
+
+
 def run(args: argparse.Namespace) -> int:
     """Evaluate as asked."""
     kept = run_folder.load_run(args.run_dir)
     recipe = overridden(kept.recipe, {"dataset": args.dataset})
     settings.choose_device(args.device)
     limit = kept.config.get("limit_test") if args.limit_test is None else args.limit_test
-    data = settings.checked(settings.limited(load_data(recipe), None, limit), recipe)
+    data = settings.checked(settings.limited(_data(args, kept, recipe), None, limit), recipe)
     chosen = run_folder.choose_weights(args.run_dir, args.weights)
     params, batch_stats = kept.fitted(chosen)
     loss, accuracy = evaluate(recipe, params, batch_stats, data.test)

@@ -13,7 +13,7 @@ from jaxd2l import run_folder
 from jaxd2l.cli.exit_code import ExitCode
 from jaxd2l.commands import settings
 from jaxd2l.data import DataError
-from jaxd2l.prediction import Conversion, convert_picture, load_predictor
+from jaxd2l.prediction import Conversion, convert_like_own, convert_picture, load_predictor
 from jaxd2l.prediction.picture import SUFFIXES
 from jaxd2l.report.console import columns
 
@@ -35,7 +35,10 @@ def run(args: argparse.Namespace) -> int:
     images, records, failed = [], [], []
     for path in paths:
         try:
-            image, record = convert_picture(path, height, width, channels, invert, frame.fill)
+            if frame.own:
+                image, record = convert_like_own(path, height, width, channels, invert == "yes")
+            else:
+                image, record = convert_picture(path, height, width, channels, invert, frame.fill)
             images.append(image)
             records.append(record)
         except (DataError, OSError) as error:

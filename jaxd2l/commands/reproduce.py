@@ -16,10 +16,11 @@ import jax.numpy as jnp
 from jaxd2l import run_folder
 from jaxd2l.cli.exit_code import ExitCode
 from jaxd2l.commands import settings
+from jaxd2l.commands.asked.data import fitted, own_data, without_data
 from jaxd2l.cost.budget import require_memory
 from jaxd2l.data import DataError, Dataset
 from jaxd2l.nn.parameters import count
-from jaxd2l.recipes import RECIPES, find, load_data
+from jaxd2l.recipes import RECIPES, find
 from jaxd2l.report.console import Console, epoch_line
 from jaxd2l.report.table import markdown, summarise
 from jaxd2l.train import Program, Recipe, compile_program, fit, run_keys
@@ -39,11 +40,14 @@ def run(args: argparse.Namespace) -> int:
     if args.seeds < 1:
         raise ValueError(f"--seeds must be at least 1, got {args.seeds}")
     settings.choose_device(args.device)
-    recipes = [overridden(find(name), vars(args)) for name in args.recipes or _default_names()]
+    own = own_data(args)
+    bases = [find(name) for name in args.recipes or _default_names()]
+    for base in bases:
+        overridden(base, vars(args) if own is None else without_data(vars(args)))  # refused before the first one runs
     outcomes = []
-    for recipe in recipes:
-        data = settings.checked(settings.limited(load_data(recipe), args.limit_train, args.limit_test), recipe)
-        outcomes.append((recipe, _runs_of(recipe, data, args)))
+    for base in bases:
+        recipe, data, facts = fitted(base, own, vars(args), args.limit_train, args.limit_test)
+        outcomes.append((recipe, _runs_of(recipe, data, facts, args)))
     rows = [summarise(recipe, runs) for recipe, runs in outcomes]
     table = markdown(rows)
     results = {recipe.name: runs for recipe, runs in outcomes}
@@ -60,9 +64,9 @@ def _default_names() -> list[str]:
     return [name for name, recipe in RECIPES.items() if everything or (recipe.macs or 0) < SMALL_MACS]
 
 
-def _runs_of(recipe: Recipe, data: Dataset, args: argparse.Namespace) -> list[dict[str, Any]]:
+def _runs_of(recipe: Recipe, data: Dataset, facts: dict[str, Any], args: argparse.Namespace) -> list[dict[str, Any]]:
     """The runs of all seeds: the kept ones read, the missing ones trained with one compiled program."""
-    asked = {**recipe.settings(), "train_examples": len(data.train.x), "test_examples": len(data.test.x)}
+    asked = settings.of_members(recipe, data, facts)
     folder = args.out / recipe.name
     runs: dict[int, dict[str, Any]] = {}
     for seed in range(args.seeds):

@@ -3,8 +3,9 @@
 import json
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import jax
 
@@ -61,6 +62,13 @@ def warn_of_other_conditions(paths: Iterable[Path]) -> None:
             file=sys.stderr,
             flush=True,
         )
+
+
+def of_members(recipe: Recipe, data: Dataset, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """What results that are kept must have been made with to be taken again; own data by their digests."""
+    own = facts.get("own_data")
+    digests = {} if own is None else {"sha256": own["sha256"]}
+    return {**recipe.settings(), "train_examples": len(data.train.x), "test_examples": len(data.test.x), **digests}
 
 
 def limited(data: Dataset, limit_train: int | None, limit_test: int | None) -> Dataset:

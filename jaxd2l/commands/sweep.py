@@ -15,13 +15,14 @@ import numpy as np
 from jaxd2l import run_folder
 from jaxd2l.cli.exit_code import ExitCode
 from jaxd2l.commands import settings
-from jaxd2l.data import DataError
-from jaxd2l.recipes import find, load_data
+from jaxd2l.commands.asked.data import fitted, own_data
+from jaxd2l.data import DataError, Dataset
+from jaxd2l.recipes import find
 from jaxd2l.report.sweep import Summary, divergence_map, markdown, plot, summarise
 from jaxd2l.selection.curves import Curves
 from jaxd2l.selection.sweep import Method, Rates, Sweep, rates_of, sweep
 from jaxd2l.train import Recipe
-from jaxd2l.train.recipe import complete, overridden
+from jaxd2l.train.recipe import complete
 
 _CURVES = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
 
@@ -37,13 +38,16 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f"--seeds must be at least 1, got {args.seeds}")
     settings.choose_device(args.device)
     say = (lambda text: None) if args.quiet else (lambda text: print(text, flush=True))
-    recipes = [overridden(find(name), vars(args)) for name in dict.fromkeys(args.recipes)]
+    own = own_data(args)
+    limits = (args.limit_train, args.limit_test)
+    experiments = [fitted(find(name), own, vars(args), *limits) for name in dict.fromkeys(args.recipes)]
+    recipes = [recipe for recipe, _, _ in experiments]
     if len({recipe.hits is None for recipe in recipes}) > 1:
         raise ValueError("one sweep compares accuracies or losses: give classifiers or regressions, not both")
     began = time.perf_counter()
     sweeps, summaries = {}, []
-    for recipe in recipes:
-        sweeps[recipe.name], classes = _sweep(recipe, args, say)
+    for recipe, data, facts in experiments:
+        sweeps[recipe.name], classes = _sweep(recipe, data, facts, args, say)
         summaries += summarise(recipe.name, sweeps[recipe.name], classes)
     table, fate = markdown(summaries), divergence_map(summaries)
     result = _result(summaries, sweeps, time.perf_counter() - began)
@@ -60,11 +64,12 @@ def run(args: argparse.Namespace) -> int:
     return ExitCode.DONE
 
 
-def _sweep(recipe: Recipe, args: argparse.Namespace, say: Callable[[str], None]) -> tuple[Sweep, int | None]:
+def _sweep(
+    recipe: Recipe, data: Dataset, facts: dict[str, Any], args: argparse.Namespace, say: Callable[[str], None]
+) -> tuple[Sweep, int | None]:
     """Sweep one recipe, keeping each member as it is done; and the number of its classes."""
     rates = rates_of(args.learning_rates or [recipe.learning_rate], args.weight_decays or [recipe.weight_decay])
-    data = settings.checked(settings.limited(load_data(recipe), args.limit_train, args.limit_test), recipe)
-    asked = {**recipe.settings(), "train_examples": len(data.train.x), "test_examples": len(data.test.x)}
+    asked = settings.of_members(recipe, data, facts)
     folder = args.out / recipe.name
     paths = {(point, seed): folder / _name(point, seed) for point in rates for seed in range(args.seeds)}
     kept = {(point, seed): _kept(path, _at(asked, point)) for (point, seed), path in paths.items() if path.exists()}

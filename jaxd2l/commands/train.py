@@ -16,11 +16,13 @@ from jaxd2l import run_folder
 from jaxd2l.cli.exit_code import ExitCode
 from jaxd2l.cli.signals import StopSignals
 from jaxd2l.commands import settings
+from jaxd2l.commands.asked.data import fitted, own_data, without_data
 from jaxd2l.cost.budget import advice, foreseen_shortage, ran_out, require_memory
 from jaxd2l.cost.free_memory import free_bytes
 from jaxd2l.data import Dataset
+from jaxd2l.data.own import kept_data
 from jaxd2l.nn.parameters import count
-from jaxd2l.recipes import find, load_data
+from jaxd2l.recipes import find
 from jaxd2l.report.console import Console, closing_table
 from jaxd2l.train import (
     EpochResult,
@@ -58,22 +60,30 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _run(args: argparse.Namespace, signals: StopSignals, stack: ExitStack) -> int:
-    find(args.recipe)
+    base = find(args.recipe)
     found: dict[str, Any] | None = None
     if args.resume and run_folder.begun(args.out):
         with run_folder.FolderLock(args.out):  # refused at once where another process writes there
             found = run_folder.read_config(args.out)
-    recipe, config = _asked(args, found)
-    seed = config["seed"]
+    given, before = vars(args), run_folder.plain_settings(found or {})
+    values = {n: before.get(n) if given[n] is None else given[n] for n in (*OVERRIDABLE, *_RUN_SETTINGS)}
+    seed = values["seed"] or 0
+    kept = kept_data(before)
+    own = own_data(args, kept)
+    if found is not None and kept is None and own is not None:
+        raise ValueError(f"{args.out} holds a run on {found.get('dataset')}; leave --data out or name another folder")
     run_keys(seed)  # refuses a seed out of range before the data is read
-    folder = args.out or run_folder.default_path(recipe.name, seed)
+    in_range = overridden(base, values if own is None else without_data(values))
+    if own is None:
+        _configured(args, found, in_range, values)  # refuses other settings likewise
+    folder = args.out or run_folder.default_path(base.name, seed)
     if found is None:
         run_folder.check_free(folder, args.overwrite or args.resume)
-    if config["deterministic"]:
+    if values["deterministic"]:
         _make_deterministic()
     settings.choose_device(args.device)
-    data = load_data(recipe)
-    data = settings.checked(settings.limited(data, config["limit_train"], config["limit_test"]), recipe)
+    recipe, data, facts = fitted(base, own, values, values["limit_train"], values["limit_test"], kept)
+    config = _configured(args, found, recipe, values)
     if found is not None and _is_finished(folder, recipe):
         return _report_finished(args, recipe, data, seed, folder)
 
@@ -108,7 +118,7 @@ def _run(args: argparse.Namespace, signals: StopSignals, stack: ExitStack) -> in
             overwrite=args.overwrite,
             checkpoint_every=args.checkpoint_every,
             keep=args.keep,
-            settings={name: config[name] for name in _RUN_SETTINGS[1:]},
+            settings={**{name: config[name] for name in _RUN_SETTINGS[1:]}, **facts},
             stop=signals.ending,
             warn=_warn,
             on_start=on_start,
@@ -133,28 +143,27 @@ def _run(args: argparse.Namespace, signals: StopSignals, stack: ExitStack) -> in
     return ExitCode.DONE
 
 
-def _asked(args: argparse.Namespace, found: dict[str, Any] | None) -> tuple[Recipe, dict[str, Any]]:
-    """The recipe and the configuration; settings not given are those of the run `found`.
+def _configured(
+    args: argparse.Namespace, found: dict[str, Any] | None, recipe: Recipe, values: dict[str, Any]
+) -> dict[str, Any]:
+    """The run's configuration, but for what it says of the data.
 
     Raises:
-        ValueError: a setting out of range, or another one than the run began with.
+        ValueError: another setting than the run `found` began with.
     """
-    values, own = vars(args), run_folder.plain_settings(found or {})
-    asked = {n: own.get(n) if values[n] is None else values[n] for n in (*OVERRIDABLE, *_RUN_SETTINGS)}
-    recipe = overridden(find(args.recipe), asked)
     config = run_folder.configuration(
         recipe,
-        asked["seed"] or 0,
-        limit_train=asked["limit_train"],
-        limit_test=asked["limit_test"],
-        deterministic=bool(asked["deterministic"]),
+        values["seed"] or 0,
+        limit_train=values["limit_train"],
+        limit_test=values["limit_test"],
+        deterministic=bool(values["deterministic"]),
     )
     if found is not None:
         run_folder.refuse_other_run(args.out, found, config, recipe)
         done, _ = run_folder.finished_epochs(args.out)
         if recipe.epochs < done:
             raise ValueError(f"{args.out} has finished {done} epochs already; --epochs must be at least that")
-    return recipe, config
+    return config
 
 
 def _is_finished(folder: Path, recipe: Recipe) -> bool:

@@ -4,7 +4,7 @@
 - `Examples`, `Dataset`, `check_examples`, `split`: rows in memory
 - `Rows`, `epoch_rows`, `ordered_rows`, `num_steps`: which rows make up each batch
 - `random_flip`, `random_crop`, `random_crop_and_flip`, `AUGMENTATIONS`: what training may change at random
-- `scale`, `resize`, `image_preparer`, `as_stored`: what happens to a batch inside the step
+- `scale`, `resize`, `standardise`, `image_preparer`, `as_stored`: what happens to a batch inside the step
 - `open_data`, `from_folder`, `from_arrays`, `from_table`: a user's own; `UnreadableError`, `DataWarning`: what is wrong
 - `channel_statistics`: mean and deviation of each channel
 - `DataError`: data is not what it claims
@@ -17,7 +17,7 @@ from jaxd2l.data.datasets import load, shapes
 from jaxd2l.data.error import DataError
 from jaxd2l.data.examples import Dataset, Examples, check_examples, split
 from jaxd2l.data.own import DataWarning, UnreadableError, from_arrays, from_folder, from_table, open_data
-from jaxd2l.data.prepare import Prepare, as_stored, image_preparer, resize, scale
+from jaxd2l.data.prepare import ImageSize, Prepare, as_stored, image_preparer, resize, scale, standardise
 from jaxd2l.data.sources import DATASETS
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "DataWarning",
     "Dataset",
     "Examples",
+    "ImageSize",
     "Prepare",
     "Rows",
     "UnreadableError",
@@ -51,4 +52,5 @@ __all__ = [
     "scale",
     "shapes",
     "split",
+    "standardise",
 ]

@@ -12,7 +12,7 @@ from jaxd2l.recipes import load_data
 
 
 def load_predictor(run_dir: Path, weights: str = "last") -> tuple[Predictor, Framing]:
-    """A run's network, ready to answer, and how its data show their things.
+    """A run's network, ready to answer, and how its data show their things; those of a user's own are not needed.
 
     Args:
         run_dir: a folder that `jaxd2l train` wrote.
@@ -30,6 +30,10 @@ def load_predictor(run_dir: Path, weights: str = "last") -> tuple[Predictor, Fra
         params, batch_stats = run.weights(weights)
     except FileNotFoundError as error:
         raise DataError(f"{run_dir} has no weights yet: no epoch is finished; train on with --resume") from error
+    if "own_data" in run.config:
+        example = run.stored_example
+        predictor = Predictor(run.recipe, params, batch_stats, run.classes, example.shape[1:], example.dtype)
+        return predictor, Framing(dark=False, fill=None, own=True)
     data = load_data(run.recipe)
     shape = data.train.x.shape[1:]
     predictor = Predictor(run.recipe, params, batch_stats, run.classes or data.classes, shape, data.train.x.dtype)

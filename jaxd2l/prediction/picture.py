@@ -53,10 +53,12 @@ class Framing(NamedTuple):
         dark: whether most images have a dark border: median below 64 of 255.
         fill: share of the frame that the longer side of a thing takes, the median over images; None without a dark
             border, where what is thing and what is ground cannot be told.
+        own: whether they are a user's own pictures, which `convert_like_own` reads as they were read.
     """
 
     dark: bool
     fill: float | None
+    own: bool = False
 
 
 def framing(images: np.ndarray, rows: int = 1000) -> Framing:

@@ -14,7 +14,7 @@ from jaxd2l import run_folder
 from jaxd2l.cost import cost
 from jaxd2l.data import DataError, Dataset, Examples
 from jaxd2l.experiments.houses import Outcome
-from jaxd2l.recipes import find, load_data
+from jaxd2l.recipes import find
 from jaxd2l.report.chart.drawing import Drawing
 from jaxd2l.report.chart.png import png
 from jaxd2l.report.chart.svg import svg
@@ -85,7 +85,7 @@ def _known(record: Record, data: Dataset | None, recipe: Recipe | None, weights:
         problems.append(f"Only what the folder itself says is shown: its network cannot be had. {_why(error)}")
         return Known(recipe=recipe or _by_name(record.name), problems=tuple(problems))
     try:
-        whole = load_data(run.recipe) if data is None else data
+        whole = run.data() if data is None else data
         known = known._replace(data=_judged_on(check_dataset(run.recipe, whole), run.config.get("limit_test")))
     except Exception as error:
         problems.append(f"Nothing is predicted, because the data cannot be had: {_why(error)}")

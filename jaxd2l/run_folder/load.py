@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxd2l.data import DataError, Dataset, shapes
-from jaxd2l.recipes import load_data
+from jaxd2l.recipes import open_kept
 from jaxd2l.run_folder.best import Chosen, best_of, choose_weights
 from jaxd2l.run_folder.metrics import whole_rows
 from jaxd2l.run_folder.settings import recipe_of
@@ -61,7 +61,16 @@ class KeptRun:
     @property
     def input_shape(self) -> tuple[int, ...]:
         """Shape of one example as the network sees it."""
-        return self.recipe.input_shape(self._stored())
+        return self.recipe.input_shape(self.stored_example)
+
+    def data(self) -> Dataset:
+        """The data that it was trained on, opened again.
+
+        Raises:
+            DataError: a user's own are gone, or not as they were when the run began.
+            ValueError: they were given from Python, so only the caller has them.
+        """
+        return open_kept(self.recipe, self.config)
 
     def weights(self, which: str = "last") -> tuple[PyTree, PyTree]:
         """`(params, batch_stats)`, read and verified at each call.
@@ -94,13 +103,13 @@ class KeptRun:
         """Mean loss and accuracy on the test examples.
 
         Args:
-            data: with the test examples; those of the recipe's data set where None.
+            data: with the test examples; those that it was trained on where None.
             which: "last" or "best" weights.
 
         Raises:
             DataError: the weights or the data cannot be used.
         """
-        data = load_data(self.recipe) if data is None else data
+        data = self.data() if data is None else data
         return evaluate(self.recipe, *self.weights(which), data.test)
 
     def as_run(self) -> Run:
@@ -117,12 +126,13 @@ class KeptRun:
         x = jnp.zeros((1, *self.input_shape), jnp.float32)
         return self.recipe.model.init(jax.random.key(0), x, train=False)
 
-    def _stored(self) -> jax.ShapeDtypeStruct:
-        """The form of one stored example; runs of earlier versions do not say, so their data set is asked."""
+    @property
+    def stored_example(self) -> jax.ShapeDtypeStruct:
+        """The form of one stored example, batch axis included."""
         try:
             dtype, *shape = self.config["data"]["input"]
             return jax.ShapeDtypeStruct((1, *map(int, shape)), jnp.dtype(dtype))
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError):  # runs of earlier versions do not say
             x = shapes(self.recipe.dataset).train.x
             return jax.ShapeDtypeStruct((1, *x.shape[1:]), x.dtype)
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from jaxd2l.data import DataError, Dataset
-from jaxd2l.recipes import find
+from jaxd2l.recipes import kept_recipe
 from jaxd2l.run_folder.files import CONFIG
 from jaxd2l.run_folder.identity import identity
 from jaxd2l.run_folder.layout import read_config
@@ -24,6 +24,7 @@ from jaxd2l.train.recipe import complete, overridden
 
 _FUNCTIONS = ("optimizer", "loss", "hits")
 _ADDED = ("data.", "rows", *_FUNCTIONS)
+_WHERE = ("own_data", "code")  # where data and network lie and how they were read: what they are is compared instead
 
 
 def configuration(recipe: Recipe, seed: int, data: Dataset | None = None, **others: Any) -> dict[str, Any]:
@@ -48,6 +49,8 @@ def configuration(recipe: Recipe, seed: int, data: Dataset | None = None, **othe
     }
     if callable(recipe.learning_rate):
         config["learning_rate"] = identity(recipe.learning_rate)
+    if recipe.statistics is not None:
+        config["statistics"] = {name: list(numbers) for name, numbers in recipe.statistics._asdict().items()}
     return config if data is None else {**config, "data": _described(data)}
 
 
@@ -74,7 +77,7 @@ def fingerprint(config: Mapping[str, Any], files: Mapping[str, str]) -> dict[str
         config: from `configuration`.
         files: digest of each file that the data were read from.
     """
-    described = {name: value for name, value in config.items() if name not in ("epochs", "data")}
+    described = {name: value for name, value in config.items() if name not in ("epochs", "data", *_WHERE)}
     rows = config.get("data", {}).get("sha256")
     return {**described, "data": dict(files), **({} if rows is None else {"rows": rows})}
 
@@ -91,9 +94,8 @@ def recipe_of(folder: Path, recipe: Recipe | None = None) -> tuple[Recipe, dict[
             network than the recipe's.
     """
     config = read_config(folder)
-    name = config.get("recipe", "")
     try:
-        found = overridden(recipe if recipe is not None else find(name), plain_settings(config))
+        found = overridden(recipe if recipe is not None else kept_recipe(config), plain_settings(config))
     except (ValueError, TypeError) as error:
         own = "" if recipe is not None else "; a run of a recipe of your own is opened with it: recipe=..."
         raise DataError(f"{folder / CONFIG}: {error}{own}") from error
@@ -117,6 +119,7 @@ def refuse_other_settings(folder: Path, found: Mapping[str, Any], asked: Mapping
     then, now = _flat(found), _flat(asked)
     names = [name for name in {**then, **now} if not name.startswith(_ADDED) or (name in then and name in now)]
     then, now = complete(then), complete(now)
+    names = [name for name in names if name not in _WHERE]
     differing = [name for name in names if _as_today(then.get(name)) != _as_today(now.get(name))]
     if differing:
         said = ", ".join("{} {} (asked: {})".format(n, *_shorts(then.get(n), now.get(n))) for n in differing)

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxd2l.data import DataError, Dataset, Examples, as_stored, check_examples, image_preparer, num_steps
+from jaxd2l.data import DataError, Dataset, Examples, ImageSize, as_stored, check_examples, image_preparer, num_steps
 from jaxd2l.nn.loss import cross_entropy
 from jaxd2l.nn.metric import hits
 from jaxd2l.train.program import stored
@@ -103,7 +103,7 @@ def require_fitting_outputs(
     y: Any,
     name: str,
     right: PerExample | None = None,
-    image_size: int | None = None,
+    image_size: ImageSize | None = None,
 ) -> Any:
     """Trace the network on inputs like `x`, and the loss on its output and targets like `y`.
 
@@ -141,7 +141,7 @@ def require_fitting_outputs(
 _ROWS = 2  # enough to tell a batch from a single example
 
 
-def _output(model: nn.Module, image_size: int | None, shape: tuple[int, ...], dtype: Any) -> Any:
+def _output(model: nn.Module, image_size: ImageSize | None, shape: tuple[int, ...], dtype: Any) -> Any:
     """Shape and type of the network's output, or whatever else it gives."""
     try:
         return _traced_output(model, image_size, shape, dtype)
@@ -152,7 +152,7 @@ def _output(model: nn.Module, image_size: int | None, shape: tuple[int, ...], dt
 
 
 @functools.lru_cache(maxsize=64)
-def _traced_output(model: nn.Module, image_size: int | None, shape: tuple[int, ...], dtype: Any) -> Any:
+def _traced_output(model: nn.Module, image_size: ImageSize | None, shape: tuple[int, ...], dtype: Any) -> Any:
     prepare = as_stored if image_size is None else image_preparer(image_size)
 
     def output(key: jax.Array, stored: jax.Array) -> Any:

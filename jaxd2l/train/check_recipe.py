@@ -24,12 +24,15 @@ def check_recipe(recipe: Recipe) -> None:
     Raises:
         ValueError: naming the field, what it holds and what it may hold.
     """
-    for name, lowest in (("epochs", 1), ("batch_size", 1), ("image_size", 1), ("accumulate", 1)):
+    for name in ("epochs", "batch_size", "accumulate"):
         value = getattr(recipe, name)
-        if value is None and name == "image_size":
-            continue
-        if isinstance(value, bool) or not isinstance(value, int) or value < lowest:
-            raise ValueError(f"{name} must be an integer of at least {lowest}, got {value!r}")
+        if not _is_count(value):
+            raise ValueError(f"{name} must be an integer of at least 1, got {value!r}")
+    sides = recipe.image_size if isinstance(recipe.image_size, tuple) else (recipe.image_size,)
+    if recipe.image_size is not None and not (len(sides) in (1, 2) and all(map(_is_count, sides))):
+        raise ValueError(f"image_size must be an integer of at least 1, got {recipe.image_size!r}")
+    if recipe.statistics is not None and recipe.image_size is None:
+        raise ValueError(f"recipe {recipe.name} takes no images, whose channels statistics are of; leave them out")
     if not (callable(recipe.learning_rate) or (_is_number(recipe.learning_rate) and recipe.learning_rate > 0)):
         raise ValueError(f"learning_rate must be a positive number, got {recipe.learning_rate!r}")
     if not (_is_number(recipe.weight_decay) and recipe.weight_decay >= 0):
@@ -58,6 +61,10 @@ def check_recipe(recipe: Recipe) -> None:
             f"schedule {recipe.schedule} with warmup {recipe.warmup:g} moves a learning rate that is a number, and "
             f"{own} of its own; leave one of them out"
         )
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
 def _is_number(value: Any) -> bool:

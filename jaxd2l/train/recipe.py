@@ -10,7 +10,7 @@ import jax
 import optax
 
 from jaxd2l.book import Published
-from jaxd2l.data import AUGMENTATIONS, Prepare, as_stored, image_preparer
+from jaxd2l.data import AUGMENTATIONS, ChannelStatistics, ImageSize, Prepare, as_stored, image_preparer
 from jaxd2l.nn.loss import cross_entropy
 from jaxd2l.nn.metric import hits
 from jaxd2l.train.check_recipe import PRECISIONS, check_recipe
@@ -20,9 +20,11 @@ from jaxd2l.train.optimizer.schedule import has_own_schedule, rate_in_state
 from jaxd2l.train.step import Objective, PerExample, Step, make_step
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True)
 class Recipe:
     """A frozen value; vary it with `dataclasses.replace`, which checks it again.
+
+    `Recipe("mine", Net(), "cifar10")` is one: SGD at a rate of .1, ten epochs, cross-entropy, images as they are.
 
     Attributes:
         name: what the command line calls it.
@@ -33,7 +35,9 @@ class Recipe:
         epochs: passes over the training examples.
         batch_size: examples an update.
         weight_decay: lambda of the penalty lambda / 2 |kernel|^2.
-        image_size: pixels a side that images are resized to; None where inputs are no images.
+        image_size: pixels a side that images are resized to, or height and width; None where inputs are no images.
+        statistics: mean and deviation of each channel, of the training part: images are standardised by them; None
+            leaves them in [0, 1].
         augment: how training images are changed at random, a key of `AUGMENTATIONS`; None leaves them as they are.
         precision: what the network computes in, a key of `PRECISIONS`.
         remat: compute most activations a second time in the backward pass instead of keeping them.
@@ -55,11 +59,13 @@ class Recipe:
     name: str
     model: nn.Module
     dataset: str
-    learning_rate: Any  # a float in every recipe of the package
+    _: dataclasses.KW_ONLY
+    learning_rate: Any = 0.1  # a float in every recipe of the package
     epochs: int = 10
     batch_size: int = 256
     weight_decay: float = 0.0
-    image_size: int | None = None
+    image_size: ImageSize | None = None
+    statistics: ChannelStatistics | None = None
     augment: str | None = None
     precision: str = "float32"
     remat: bool = False
@@ -115,7 +121,7 @@ class Recipe:
 
     def prepare(self) -> Prepare:
         """What happens to a stored batch inside the step."""
-        return as_stored if self.image_size is None else image_preparer(self.image_size)
+        return as_stored if self.image_size is None else image_preparer(self.image_size, self.statistics)
 
     def input_shape(self, x: Any) -> tuple[int, ...]:
         """Shape of one example as the network sees it.
@@ -178,6 +184,8 @@ class Recipe:
         """The fields that a command line may override, as plain values; a schedule by its name."""
         values = {name: getattr(self, name) for name in OVERRIDABLE}
         values["optimizer"] = name_of(self.optimizer)
+        if isinstance(self.image_size, tuple):
+            values["image_size"] = list(self.image_size)  # as JSON gives it back
         if callable(self.learning_rate):
             values["learning_rate"] = getattr(self.learning_rate, "__qualname__", type(self.learning_rate).__name__)
         return values
@@ -202,6 +210,8 @@ def overridden(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
         ValueError: a value is out of range, or the recipe's inputs are no images.
     """
     given = {name: values[name] for name in OVERRIDABLE if values.get(name) is not None}
+    if isinstance(given.get("image_size"), list):
+        given["image_size"] = tuple(given["image_size"])
     if recipe.image_size is None and "image_size" in given:
         raise ValueError(f"recipe {recipe.name} takes no images, so --image-size has no meaning; leave it out")
     return dataclasses.replace(recipe, **given)

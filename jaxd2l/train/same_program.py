@@ -12,6 +12,7 @@ from jaxd2l.train.recipe import Recipe
 _COMPILED = (
     *("model", "batch_size", "image_size", "augment", "precision", "remat", "accumulate", "clip_norm"),
     *("optimizer", "momentum", "nesterov", "schedule", "warmup", "step_epochs", "step_factor", "loss", "hits"),
+    "statistics",
 )
 
 

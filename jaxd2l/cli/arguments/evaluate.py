@@ -16,6 +16,12 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     )
     parser.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="a folder that jaxd2l train wrote")
     parser.add_argument("--dataset", metavar="NAME", help="another data set of the same kind")
+    parser.add_argument(
+        "--data",
+        metavar="WHERE",
+        help="other data of your own with the same classes: their test part, or all where there is none",
+    )
+    parser.add_argument("--skip-unreadable", action="store_true", help="go on without pictures that cannot be read")
     parser.add_argument("--limit-test", type=options.integer, metavar="N", help="use the first N test examples")
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     options.add_weights_option(parser)

@@ -26,6 +26,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     parser.add_argument("--seeds", type=options.integer, default=5, metavar="N", help="seeds 0 to N-1 (default: 5)")
     parser.add_argument("--out", type=Path, default=Path("runs/reproduce"), metavar="DIR", help="default: %(default)s")
     options.add_recipe_options(parser)
+    options.add_own_data_options(parser)
     options.add_data_options(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     parser.add_argument("--quiet", action="store_true", help="print only the table")

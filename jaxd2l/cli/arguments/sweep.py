@@ -26,6 +26,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     parser.add_argument("--weight-decays", type=options.number, nargs="+", metavar="LAMBDA", help="default: its own")
     parser.add_argument("--epochs", type=options.integer, metavar="N", help="default: the recipe's own")
     parser.add_argument("--batch-size", type=options.integer, metavar="N", help="default: the recipe's own")
+    parser.add_argument("--image-size", type=options.integer, metavar="PIXELS", help="a side (default: its own)")
     parser.add_argument(
         "--method",
         choices=options.METHODS,
@@ -34,6 +35,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     )
     parser.add_argument("--out", type=Path, default=Path("runs/sweep"), metavar="DIR", help="default: %(default)s")
     options.add_optimizer_options(parser)
+    options.add_own_data_options(parser)
     options.add_data_options(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     parser.add_argument("--quiet", action="store_true", help="print only the table and the map")

@@ -23,6 +23,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     parser.add_argument("recipe", metavar="RECIPE", help="which network and settings")
     parser.add_argument("--seed", type=options.integer, help="0 to 4294967295 (default: 0)")
     options.add_recipe_options(parser)
+    options.add_own_data_options(parser)
     options.add_data_options(parser)
     output = parser.add_argument_group("output")
     output.add_argument("--out", type=Path, metavar="DIR", help="the run's folder (default: runs/RECIPE/TIME-seedK)")

@@ -46,6 +46,9 @@ def assemble(
     if absent := [classes[label] for label in np.setdiff1d(np.arange(len(classes)), present)]:
         notes.append(f"no example of class {some(absent)}")
     same = same_picture(digests)
+    if in_test is None and not settings.hold_out:
+        whole = check_examples(parts[0], len(classes), name)
+        return Dataset(name, whole, whole, classes, digests_of((whole, whole), classes, (digests, digests)))
     if in_test is None:
         in_test = draw_test_rows(dense, row_names, present_names, settings.test_fraction, settings.seed, same, name)
         parts = [Examples(parts[0].x[rows], parts[0].y[rows]) for rows in (~in_test, in_test)]

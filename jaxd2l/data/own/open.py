@@ -15,7 +15,7 @@ from jaxd2l.data.own.npz import from_npz
 from jaxd2l.data.own.settings import Options, Settings, warn
 from jaxd2l.data.own.unreadable import describe
 
-_PREFIX = "tfds:"
+PREFIX = "tfds:"
 
 
 def open_data(
@@ -25,6 +25,7 @@ def open_data(
     channels: int | None = None,
     test_fraction: float = 0.2,
     seed: int = 0,
+    hold_out: bool = True,
     skip_unreadable: bool = False,
     cache: bool = True,
     on_progress: Callable[[int, int], None] | None = None,
@@ -39,6 +40,7 @@ def open_data(
         channels: 1 for grey, 3 for colour; None follows the data.
         test_fraction: share of each class that is held out where the data have no test part.
         seed: decides which pictures those are.
+        hold_out: False gives every picture to both parts where the data have no test part.
         skip_unreadable: go on without the pictures that cannot be read.
         cache: keep decoded pictures for the next start.
         on_progress: called with the pictures decoded so far and their number.
@@ -58,14 +60,15 @@ def open_data(
         channels=channels,
         test_fraction=test_fraction,
         seed=seed,
+        hold_out=hold_out,
         skip_unreadable=skip_unreadable,
         cache=cache,
         on_progress=on_progress,
         on_note=on_note,
     )
     text = str(spec)
-    if text.startswith(_PREFIX):
-        return read(list_tfds(_existing(text.removeprefix(_PREFIX))), settings)
+    if text.startswith(PREFIX):
+        return read(list_tfds(_existing(text.removeprefix(PREFIX))), settings)
     path = _existing(text)
     if path.is_dir():
         return read(list_folder(path), settings)

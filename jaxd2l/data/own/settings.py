@@ -25,6 +25,7 @@ class Options(TypedDict, total=False):
     channels: int | None
     test_fraction: float
     seed: int
+    hold_out: bool
     skip_unreadable: bool
     cache: bool
     on_progress: Callable[[int, int], None] | None
@@ -39,6 +40,7 @@ class Settings:
     channels: int | None = None
     test_fraction: float = 0.2
     seed: int = 0
+    hold_out: bool = True
     skip_unreadable: bool = False
     cache: bool = True
     on_progress: Callable[[int, int], None] | None = None

@@ -45,7 +45,9 @@ def from_table(
     test: "str | PathLike[str] | pd.DataFrame | None" = None,
     test_fraction: float = 0.2,
     seed: int = 0,
+    hold_out: bool = True,
     limit: float = float("inf"),
+    fitted: Table | None = None,
     on_note: Callable[[str], None] = warn,
 ) -> TableDataset:
     """Make a data set of a table.
@@ -58,7 +60,9 @@ def from_table(
         test: the rows to judge by; None holds a share of the rows out, of each class for classes.
         test_fraction: that share.
         seed: decides which rows those are.
+        hold_out: False gives every row to both parts where `test` is None.
         limit: see `fit_table`.
+        fitted: a transform of other training rows, to be applied to these.
         on_note: called with each line that a user should know; by default a `DataWarning`.
 
     Raises:
@@ -78,25 +82,26 @@ def from_table(
         ys, classes = _labels(targets, f"{name}: target {target}")
     else:
         ys, classes = [_numbers(part, f"{name}: target {target}") for part in targets], ()
-    if len(frames) == 1:
+    if len(frames) == 1 and hold_out:
         frames, ys = _drawn(frames[0], ys[0], classes, settings, name)
     elif classify:
         in_test = np.repeat([False, True], [len(y) for y in ys])
         for note in check_classes(classes, np.concatenate(ys), in_test, name):
             on_note(f"{name}: {note}")
     features = [frame.drop(columns=[target]) for frame in frames]
-    fitted = fit_table(features[0], limit=limit)
+    fit = fit_table(features[0], limit=limit) if fitted is None else fitted
     parts = []
-    for frame, y, what in zip(features, ys, ("training", "test"), strict=True):
-        rows = apply_table(fitted, frame)
+    for frame, y, what in zip(features, ys, ("training", "test"), strict=False):
+        rows = apply_table(fit, frame)
         parts.append(check_examples(Examples(rows.x, y), len(classes) or None, f"{name} {what} part"))
         if rows.unseen:
             counts = some(f"{column} ({n:,} rows)" for column, n in rows.unseen.items())
             on_note(f"{name}: the {what} part has categories that no training row has, in {counts}")
-    for note in fitted.notes:
+    for note in fit.notes if fitted is None else ():
         on_note(f"{name}: {note}")
+    parts = parts * 2 if len(parts) == 1 else parts
     dataset = Dataset(name, parts[0], parts[1], classes, digests_of(parts, classes))
-    return TableDataset(dataset, fitted, target)
+    return TableDataset(dataset, fit, target)
 
 
 def _is_frame(table: object) -> bool:

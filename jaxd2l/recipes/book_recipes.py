@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from jaxd2l.book import EXPERIMENTS, require
-from jaxd2l.data import DATASETS, Dataset, load
+from jaxd2l.book import EXPERIMENTS
 from jaxd2l.data.synthetic import DIRECTIONS
 from jaxd2l.nn import BatchNorm, relu
 from jaxd2l.nn.loss import squared_error
@@ -58,32 +57,3 @@ RECIPES: dict[str, Recipe] = {
     name: Recipe(name=name, model=_NETWORKS[name], **experiment._asdict(), **_REGRESSION.get(name, {}))
     for name, experiment in EXPERIMENTS.items()
 }
-
-
-def find(name: str) -> Recipe:
-    """The recipe called `name`.
-
-    Raises:
-        ValueError: there is none; the message has the nearest names.
-    """
-    require(name)
-    return RECIPES[name]
-
-
-def load_data(recipe: Recipe) -> Dataset:
-    """The data that `recipe` names.
-
-    Raises:
-        ValueError: unknown data set, or one of another kind than the recipe's network takes.
-        DataError: its files are not what they claim.
-        OSError: its files cannot be read or downloaded.
-    """
-    if recipe.dataset in DATASETS:
-        own = RECIPES[recipe.name].dataset if recipe.name in RECIPES else recipe.dataset
-        images = [name for name, source in DATASETS.items() if source.images]
-        fitting = images if recipe.image_size is not None else [own]
-        if recipe.dataset not in fitting:
-            raise ValueError(
-                f"recipe {recipe.name} cannot use data set {recipe.dataset!r}; it takes {', '.join(fitting)}"
-            )
-    return load(recipe.dataset)

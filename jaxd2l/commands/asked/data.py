@@ -1,0 +1,163 @@
+"""A user's own data as the options name them, read with a bar on the terminal and notes on stderr."""
+
+import argparse
+import dataclasses
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from jaxd2l.commands import settings
+from jaxd2l.data import DataError, Dataset, channel_statistics
+from jaxd2l.data.own import Kept, Opened, OwnData, by_class_name, kept_data, other_settings
+from jaxd2l.recipes import check_fit, fitted_to, load_data
+from jaxd2l.recipes.fitting import is_images
+from jaxd2l.recipes.kept import require_same
+from jaxd2l.run_folder import KeptRun
+from jaxd2l.train.recipe import Recipe, overridden
+
+_SMALL_BATCH = 32  # where the recipe's own is larger than the data
+_OPTIONS = tuple(field.name for field in dataclasses.fields(OwnData))
+
+
+def own_data(args: argparse.Namespace, kept: Kept | None = None) -> OwnData | None:
+    """The data that the options name; None where they name none.
+
+    Args:
+        args: of a command with `options.add_own_data_options`.
+        kept: of the run that goes on: what options that are left out say.
+
+    Raises:
+        ValueError: an option of own data without them or beside --dataset, or another one than the run began with.
+    """
+    values = {name: getattr(args, name, None) for name in _OPTIONS}
+    given = {name: value for name, value in values.items() if value is not None}
+    if kept is None and "data" not in given:
+        if alone := [name for name in given if name != "image_size"]:
+            raise ValueError(f"--{alone[0].replace('_', '-')} is about data of your own; name them with --data")
+        return None
+    if getattr(args, "dataset", None) is not None:
+        raise ValueError("--dataset names data that come with jaxd2l, and these are of your own; leave it out")
+    if kept is None:
+        return OwnData(**given).absolute()
+    own = dataclasses.replace(kept.own, **given).absolute()
+    if differing := other_settings(kept.own, own):
+        raise ValueError(f"{args.out} holds a run with {', '.join(differing)}; give the same or name another folder")
+    return own
+
+
+def without_data(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that data of one's own do not decide."""
+    return {**values, "image_size": None, "dataset": None}
+
+
+def opened(own: OwnData, **options: Any) -> Opened:
+    """Read the data with a bar on a terminal; notes go to stderr."""
+    with decoding() as progress:
+        return own.open(on_progress=progress, on_note=_note, **options)
+
+
+def other_data(run: KeptRun, where: str, skip_unreadable: bool) -> Dataset:
+    """Data of the user's own, as a run's network takes them.
+
+    Args:
+        run: that is to be judged.
+        where: see `OwnData.data`.
+        skip_unreadable: likewise.
+
+    Returns:
+        The run's own data where these are the same, wherever they lie now. Of others the test part is to be judged
+        by, which is every example where they have none of their own; labels are the run's, by the names of classes.
+
+    Raises:
+        DataError: they are not what they claim, have another form, or a class that the network does not know.
+        ValueError: the run takes neither pictures nor a table of this kind.
+        OSError: they cannot be read.
+    """
+    kept, example = kept_data(run.config), run.stored_example
+    own = dataclasses.replace(OwnData("") if kept is None else kept.own, data=where).absolute()
+    if own.target is None:
+        if not is_images(example):
+            raise ValueError(f"{run.folder} is a run of {run.recipe.name}, which takes no pictures; leave --data out")
+        height, width, channels = example.shape[1:]
+        size = height if height == width else None
+        own = dataclasses.replace(own, image_size=size, channels=channels, skip_unreadable=skip_unreadable)
+    else:
+        own = dataclasses.replace(own, task="classification" if run.classes else "regression")
+    options: dict[str, Any] = {"table": None if kept is None else kept.table}
+    notes: list[str] = []
+    with decoding() as progress:
+        found = own.open(hold_out=False, on_progress=progress, on_note=notes.append, **options).dataset
+    if kept is not None:
+        drawn = found.train.x is found.test.x and len(found.train.x) == sum(kept.examples)
+        same = own.open(on_note=lambda note: None, **options).dataset if drawn else found
+        if not kept.differences(same):
+            return same
+    for note in notes:
+        _note(note)
+    if found.test.x.shape[1:] != example.shape[1:]:
+        raise DataError(f"{found.name}: examples are {found.test.x.shape[1:]}, the run takes {example.shape[1:]}")
+    return by_class_name(found, run.classes)
+
+
+def _note(note: str) -> None:
+    print(f"note: {note}", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def decoding() -> Iterator[Callable[[int, int], None]]:
+    """A bar on stderr for the pictures that are being read, where that is a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(file=sys.stderr), transient=True) as bar:
+        task = bar.add_task("reading pictures", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def fitted(
+    base: Recipe,
+    own: OwnData | None,
+    values: Mapping[str, Any],
+    limit_train: int | None,
+    limit_test: int | None,
+    kept: Kept | None = None,
+) -> tuple[Recipe, Dataset, dict[str, Any]]:
+    """The recipe with the settings asked for, and its data.
+
+    Args:
+        base: as it is named.
+        own: data of the user's own; None takes those that the recipe names.
+        values: settings that are given, by name.
+        limit_train: see `settings.limited`.
+        limit_test: likewise.
+        kept: of the run that goes on.
+
+    Returns:
+        The recipe, the data, and what of both goes into a run's configuration.
+
+    Raises:
+        ValueError: a setting out of range, or a network that cannot take the data.
+        DataError: the data are not what they claim.
+        OSError: they cannot be read.
+    """
+    if own is None:
+        recipe = overridden(base, values)
+        data = settings.limited(load_data(recipe), limit_train, limit_test)
+        return recipe, settings.checked(data, recipe), {}
+    found = opened(own)
+    if kept is not None:
+        require_same(kept, own, found.dataset)
+    data = settings.limited(found.dataset, limit_train, limit_test)
+    statistics = channel_statistics(data.train) if is_images(data.train.x) else None
+    recipe = fitted_to(base, data, statistics)
+    if values.get("batch_size") is None and recipe.batch_size > (n := len(data.train.x)) and recipe.accumulate == 1:
+        smaller = min(_SMALL_BATCH, n)
+        _note(f"{data.name}: {n} training examples are fewer than a batch of {recipe.batch_size}; {smaller} are taken")
+        recipe = dataclasses.replace(recipe, batch_size=smaller)
+    recipe = overridden(recipe, without_data(values))
+    check_fit(recipe, data)
+    return recipe, settings.checked(data, recipe), {"own_data": own.record(found)}

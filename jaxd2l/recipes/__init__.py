@@ -1,0 +1,14 @@
+"""Recipes: those of the book, and how one is made of a network and data of one's own.
+
+- `RECIPES`, `find`: every experiment of the book; `find` also takes `file.py:Name` and `package.module:Name`
+- `load_data`: the data that a recipe names
+- `fitted_to`, `check_fit`: a recipe for other data than its own
+- `kept_recipe`, `open_kept`: recipe and data of a run, by its configuration
+"""
+
+from jaxd2l.recipes.book_recipes import RECIPES
+from jaxd2l.recipes.fitting import check_fit, fitted_to
+from jaxd2l.recipes.kept import kept_recipe, open_kept
+from jaxd2l.recipes.named import find, load_data
+
+__all__ = ["RECIPES", "check_fit", "find", "fitted_to", "kept_recipe", "load_data", "open_kept"]
