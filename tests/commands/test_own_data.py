@@ -101,7 +101,7 @@ def test_other_data_are_judged_whole_by_the_names_of_their_classes(place, tmp_pa
     found = answer(capsys, "evaluate", place / "run", "--data", other)
     run, data = jaxd2l.load_run(place / "run"), open_data(place / "digits")
     assert found["examples"] == 14
-    x = np.concatenate([DIGITS[np.flatnonzero(DIGIT_LABELS == k)[40:47]] for k in (1, 2)])[..., None]
+    x = np.concatenate([DIGITS[np.flatnonzero(k == DIGIT_LABELS)[40:47]] for k in (1, 2)])[..., None]
     examples = jaxd2l.Examples(x, np.repeat([1, 2], 7).astype(np.int32))
     loss, accuracy = run.evaluate(data._replace(test=examples))
     assert found["test_loss"] == pytest.approx(loss, rel=1e-6)

@@ -10,7 +10,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from jaxd2l.data import DataError, Dataset, Examples
+from jaxd2l.data import ChannelStatistics, DataError, Dataset, Examples
 from jaxd2l.nn import Dense, cross_entropy
 from jaxd2l.nn.loss import squared_error
 from jaxd2l.nn.models import MLP, Linear
@@ -319,6 +319,7 @@ OTHER = {
     "optimizer": lambda r, d: None,
     "loss": squared_error,
     "hits": None,
+    "statistics": ChannelStatistics((0.5,), (0.25,)),
 }
 
 

@@ -54,7 +54,7 @@ def without_data(values: Mapping[str, Any]) -> dict[str, Any]:
 def opened(own: OwnData, **options: Any) -> Opened:
     """Read the data with a bar on a terminal; notes go to stderr."""
     with decoding() as progress:
-        return own.open(on_progress=progress, on_note=_note, **options)
+        return own.read(on_progress=progress, on_note=_note, **options)
 
 
 def other_data(run: KeptRun, where: str, skip_unreadable: bool) -> Dataset:
@@ -87,10 +87,10 @@ def other_data(run: KeptRun, where: str, skip_unreadable: bool) -> Dataset:
     options: dict[str, Any] = {"table": None if kept is None else kept.table}
     notes: list[str] = []
     with decoding() as progress:
-        found = own.open(hold_out=False, on_progress=progress, on_note=notes.append, **options).dataset
+        found = own.read(hold_out=False, on_progress=progress, on_note=notes.append, **options).dataset
     if kept is not None:
         drawn = found.train.x is found.test.x and len(found.train.x) == sum(kept.examples)
-        same = own.open(on_note=lambda note: None, **options).dataset if drawn else found
+        same = own.read(on_note=lambda note: None, **options).dataset if drawn else found
         if not kept.differences(same):
             return same
     for note in notes:

@@ -64,7 +64,7 @@ class OwnData:
         whole = os.path.abspath(os.path.expanduser(path)) if path else path
         return dataclasses.replace(self, data=PREFIX + whole if self.data.startswith(PREFIX) else whole)
 
-    def open(
+    def read(
         self,
         *,
         hold_out: bool = True,
