@@ -8,6 +8,7 @@ from typing import NamedTuple
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax.ad_checkpoint import checkpoint_name
 
 from jaxd2l.nn.init import constant
 from jaxd2l.nn.kernels.precision import widened
@@ -66,21 +67,44 @@ def batch_norm(
         )
     if not jnp.issubdtype(x.dtype, jnp.floating):
         raise ValueError(f"batch_norm takes a floating-point x, got {x.dtype}: convert it first")
-    row = (1,) * (x.ndim - 1) + channels  # one value per channel, broadcast over every other axis
-    wide, count = widened(x), math.prod(x.shape[:-1])
-    mean, var = running.mean.astype(wide.dtype), running.var.astype(wide.dtype)
-    if train and count > 0:
-        axes = tuple(range(x.ndim - 1))
-        mean = jnp.mean(wide, axes)
-        var = jnp.mean(jnp.square(wide - mean.reshape(row)), axes)
-        unbiased = var * (count / max(count - 1, 1))
-        running = RunningStatistics(
-            ((1 - momentum) * running.mean + momentum * mean).astype(running.mean.dtype),
-            ((1 - momentum) * running.var + momentum * unbiased).astype(running.var.dtype),
-        )
-    factor = jax.lax.rsqrt(var + epsilon) * scale.astype(wide.dtype)
-    y = (wide - mean.reshape(row)) * factor.reshape(row) + bias.astype(wide.dtype).reshape(row)
-    return y.astype(x.dtype), running
+    count = math.prod(x.shape[:-1])
+    if not (train and count > 0):
+        return _normalised(widened(x), running.mean, running.var, scale, bias, epsilon).astype(x.dtype), running
+    y, mean, var = _normalised_by_the_batch(x, scale, bias, epsilon)
+    unbiased = var * (count / max(count - 1, 1))
+    return y, RunningStatistics(
+        ((1 - momentum) * running.mean + momentum * mean).astype(running.mean.dtype),
+        ((1 - momentum) * running.var + momentum * unbiased).astype(running.var.dtype),
+    )
+
+
+def _normalised_by_the_batch(
+    x: jax.Array, scale: jax.Array, bias: jax.Array, epsilon: float
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """The normalised x, mean and biased variance; of a narrow x the backward pass keeps x itself and the moments."""
+
+    def normalised(x: jax.Array, scale: jax.Array, bias: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+        wide, axes = widened(x), tuple(range(x.ndim - 1))  # once: narrow gradients would be rounded, then added
+        mean = checkpoint_name(jnp.mean(wide, axes), "moments")
+        var = checkpoint_name(jnp.mean(jnp.square(wide - _row(mean, x)), axes), "moments")
+        return _normalised(wide, mean, var, scale, bias, epsilon).astype(x.dtype), mean, var
+
+    if widened(x).dtype != x.dtype:
+        normalised = jax.checkpoint(normalised, policy=jax.checkpoint_policies.save_only_these_names("moments"))
+    return normalised(x, scale, bias)
+
+
+def _normalised(
+    x: jax.Array, mean: jax.Array, var: jax.Array, scale: jax.Array, bias: jax.Array, epsilon: float
+) -> jax.Array:
+    mean, var, scale, bias = (vector.astype(x.dtype) for vector in (mean, var, scale, bias))
+    factor = jax.lax.rsqrt(var + epsilon) * scale
+    return (x - _row(mean, x)) * _row(factor, x) + _row(bias, x)
+
+
+def _row(vector: jax.Array, x: jax.Array) -> jax.Array:
+    """One value per channel, broadcast over every other axis of `x`."""
+    return vector.reshape((1,) * (x.ndim - 1) + vector.shape)
 
 
 class BatchNorm(nn.Module):
