@@ -156,7 +156,7 @@ def test_the_words_of_an_option_are_those_of_the_library():
     from jaxd2l.cli import arguments, options
     from jaxd2l.data import AUGMENTATIONS
     from jaxd2l.prediction.picture import INVERT
-    from jaxd2l.run_folder import LAST_OR_BEST
+    from jaxd2l.run_folder import KEPT_WEIGHTS
     from jaxd2l.selection.sweep import Method
     from jaxd2l.train.optimizer import OPTIMIZERS, SCHEDULES
     from jaxd2l.train.recipe import PRECISIONS
@@ -166,7 +166,7 @@ def test_the_words_of_an_option_are_those_of_the_library():
     assert tuple(OPTIMIZERS) == options.OPTIMIZERS
     assert tuple(SCHEDULES) == options.SCHEDULES
     assert tuple(PRECISIONS) == options.PRECISIONS
-    assert options.WEIGHTS == LAST_OR_BEST
+    assert options.WEIGHTS == KEPT_WEIGHTS
     assert tuple(method.value for method in Method) == options.METHODS
     modules = {path.stem for path in (PACKAGE / "cli" / "arguments").glob("*.py")} - {"__init__"}
     assert modules == set(arguments.NAMES)

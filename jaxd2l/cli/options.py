@@ -9,7 +9,7 @@ AUGMENTATIONS = ("flip", "crop", "crop_flip")
 OPTIMIZERS = ("sgd", "adam", "adamw")
 SCHEDULES = ("constant", "cosine", "step", "linear")
 PRECISIONS = ("float32", "bfloat16")
-WEIGHTS = ("last", "best")
+WEIGHTS = ("last", "best", "ema")
 TASKS = ("classification", "regression")
 METHODS = ("measure", "vmap", "loop")
 INVERT = ("auto", "yes", "no")
@@ -63,6 +63,12 @@ def add_recipe_options(parser: argparse.ArgumentParser) -> None:
         "--remat", action="store_true", default=None, help="keep few activations, compute the others twice"
     )
     group.add_argument("--accumulate", type=integer, metavar="N", help="cut each batch into N pieces to save memory")
+    group.add_argument(
+        "--ema",
+        type=number,
+        metavar="DECAY",
+        help="average the weights too, the average keeping DECAY of itself in each update: .99 spans about 100 updates",
+    )
     add_optimizer_options(parser)
 
 
@@ -90,11 +96,28 @@ def add_optimizer_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--step-factor", type=number, metavar="F", help="of step (default: 0.1)")
 
 
+def add_early_stop_option(parser: argparse.ArgumentParser) -> None:
+    """When a run ends before its last epoch."""
+    parser.add_argument(
+        "--early-stop",
+        type=integer,
+        metavar="PATIENCE",
+        help="end after PATIENCE epochs without a better one on the validation part",
+    )
+
+
 def add_data_options(parser: argparse.ArgumentParser) -> None:
     """How much of the data to use."""
     group = parser.add_argument_group("data")
     group.add_argument("--limit-train", type=integer, metavar="N", help="use the first N training examples")
     group.add_argument("--limit-test", type=integer, metavar="N", help="use the first N test examples")
+    group.add_argument(
+        "--validation-fraction",
+        type=number,
+        metavar="SHARE",
+        help="hold this share of the training examples out, of each class alike, to judge epochs by: .1; the test "
+        "examples are judged once, at the end",
+    )
 
 
 def add_own_data_options(parser: argparse.ArgumentParser) -> None:
@@ -113,7 +136,10 @@ def add_own_data_options(parser: argparse.ArgumentParser) -> None:
         "--test-fraction", type=number, metavar="SHARE", help="held out where there is no test part (default: 0.2)"
     )
     group.add_argument(
-        "--split-seed", type=integer, metavar="SEED", help="decides which are held out, whatever --seed is (default: 0)"
+        "--split-seed",
+        type=integer,
+        metavar="SEED",
+        help="decides which are held out, for validation too, whatever --seed is (default: 0)",
     )
     group.add_argument(
         "--skip-unreadable", action="store_true", default=None, help="go on without pictures that cannot be read"
@@ -136,6 +162,6 @@ def add_weights_option(parser: argparse.ArgumentParser) -> None:
         "--weights",
         choices=WEIGHTS,
         default="last",
-        help="those after the last finished epoch (default), or after the best: highest test accuracy, lowest test "
-        "loss for regression",
+        help="those after the last finished epoch (default); after the best: highest accuracy, for regression lowest "
+        "loss, of the validation part or, where there is none, of the test part; or the average after the last",
     )

@@ -10,6 +10,7 @@ from jaxd2l.cli.exit_code import ExitCode
 from jaxd2l.data import DataError
 from jaxd2l.run_folder.checkpoint import Checkpoint, Checkpoints
 from jaxd2l.run_folder.settings import fingerprint, refuse_other_settings
+from jaxd2l.run_folder.writer import reproduced
 
 
 class Finding(NamedTuple):
@@ -49,7 +50,9 @@ def check(folder: Path, config: dict[str, Any]) -> list[Finding]:
     rows = run_folder.whole_rows(folder)
     findings = [Finding(run_folder.CONFIG, f"{config.get('recipe')}, seed {config.get('seed')}")]
     findings += [_environment(folder, "imported_from" not in config and len(rows) != config.get("epochs"))]
-    findings += [_metrics(folder, rows), _weights(folder, len(rows)), *_best(folder, rows)]
+    findings += [_metrics(folder, rows)]
+    findings += [_weights(folder, name, len(rows)) for name in run_folder.files_of_weights(rows)]
+    findings += [*_best(folder, rows), *_tested(folder, len(rows))]
     if (process := run_folder.holder(folder)) is not None:
         return [*findings, Finding(run_folder.CHECKPOINTS, f"not read: process {process} is writing here")]
     return [*findings, *_checkpoints(folder, config, rows)]
@@ -61,10 +64,18 @@ def _state(folder: Path, config: dict[str, Any]) -> str:
     if "imported_from" in config:
         return f"weights imported from {config['imported_from']}"
     done, epochs = run_folder.finished_epochs(folder)
-    if done == epochs:
-        return "finished"
     again = f"jaxd2l train {config.get('recipe')} --resume --out {folder}"
-    return f"unfinished ({done} of {epochs} epochs), go on with: {again}"
+    if done != epochs:
+        return f"unfinished ({done} of {epochs} epochs), go on with: {again}"
+    if _validated(config) and not run_folder.read_tested(folder, done):
+        return f"trained, but the test part is not judged yet, which does: {again}"
+    asked = config.get("epochs")
+    return "finished" if done == asked else f"finished early, after {done} of {asked} epochs"
+
+
+def _validated(config: dict[str, Any]) -> bool:
+    described = config.get("data")
+    return isinstance(described, dict) and "validation" in described
 
 
 def _environment(folder: Path, unfinished: bool) -> Finding:
@@ -96,21 +107,32 @@ def _metrics(folder: Path, rows: list[dict[str, Any]]) -> Finding:
     return Finding(run_folder.METRICS, f"{len(rows)} epochs")
 
 
-def _weights(folder: Path, epochs: int) -> Finding:
-    file = folder / run_folder.WEIGHTS
+def _weights(folder: Path, name: str, epochs: int) -> Finding:
+    file = folder / name
     if not file.exists():
-        return Finding(run_folder.WEIGHTS, "none yet" if not epochs else "missing", wrong=bool(epochs))
+        return Finding(name, "none yet" if not epochs else "missing", wrong=bool(epochs))
     try:
-        tensors, epoch = run_folder.parse_weights(file.read_bytes(), run_folder.WEIGHTS)
+        tensors, epoch = run_folder.parse_weights(file.read_bytes(), name)
     except DataError as error:
-        return Finding(run_folder.WEIGHTS, str(error), wrong=True)
+        return Finding(name, str(error), wrong=True)
     text = f"{len(tensors)} tensors" + ("" if epoch is None else f" after epoch {epoch}")
     if problem := run_folder.unsound_weights(tensors):
-        return Finding(run_folder.WEIGHTS, f"{text}, {problem}", wrong=True)
+        return Finding(name, f"{text}, {problem}", wrong=True)
     # a kill between the two files leaves the weights one epoch ahead
     if epoch is not None and epoch not in (epochs, epochs + 1):
-        return Finding(run_folder.WEIGHTS, f"{text}, but {run_folder.METRICS} has {epochs} epochs", wrong=True)
-    return Finding(run_folder.WEIGHTS, text)
+        return Finding(name, f"{text}, but {run_folder.METRICS} has {epochs} epochs", wrong=True)
+    return Finding(name, text)
+
+
+def _tested(folder: Path, epochs: int) -> list[Finding]:
+    """What `test.json` says; nothing before the end of a run with a validation part."""
+    if not (folder / run_folder.TEST).exists():
+        return []
+    tested = run_folder.read_tested(folder, epochs)
+    if not tested:  # a run that was made longer keeps it until its new end
+        earlier = any(run_folder.read_tested(folder, epoch) for epoch in range(epochs))
+        return [Finding(run_folder.TEST, "of fewer epochs" if earlier else "damaged", wrong=not earlier)]
+    return [Finding(run_folder.TEST, ", ".join(f"{name} weights of epoch {one.epoch}" for name, one in tested.items()))]
 
 
 def _best(folder: Path, rows: list[dict[str, Any]]) -> list[Finding]:
@@ -129,7 +151,9 @@ def _best(folder: Path, rows: list[dict[str, Any]]) -> list[Finding]:
         return [Finding(run_folder.BEST, f"{text}, {problem}", wrong=True)]
     if epoch == best:
         return [Finding(run_folder.BEST, f"{text}, the best")]
-    if run_folder.weights_epoch(folder) == best:  # a kill between the line of an epoch and the copy of its weights
+    if (
+        run_folder.weights_epoch(folder, run_folder.files_of_weights(rows)[-1]) == best
+    ):  # a kill between the line of an epoch and the copy of its weights
         return [Finding(run_folder.BEST, f"{text}; epoch {best} is better, and --resume copies its weights")]
     return [Finding(run_folder.BEST, f"{text}, but epoch {best} of {run_folder.METRICS} is the best", wrong=True)]
 
@@ -161,6 +185,6 @@ def _agree(folder: Path, found: Checkpoint, config: dict[str, Any], rows: list[d
     facts = found.facts
     refuse_other_settings(folder, facts["fingerprint"], fingerprint(config, facts["fingerprint"]["data"]))
     for kept, row in zip(facts["results"], rows, strict=False):
-        if any(kept[name] != row[name] for name in ("train_loss", "test_loss", "train_accuracy", "test_accuracy")):
+        if reproduced(kept) != reproduced(row):
             raise ValueError(f"its epoch {row['epoch']} is not that of {run_folder.METRICS}: one of them was altered")
     return f"epoch {facts['epoch']}, step {facts['step']}, {len(found.arrays)} arrays"

@@ -25,7 +25,8 @@ def which_weights(chosen: run_folder.Chosen, folder: Path) -> str:
     if not chosen.epoch:
         return f"{chosen.place}, from before the first epoch"
     last = chosen.epoch >= len(rows)  # one more than the lines of metrics.jsonl after a kill between the two files
-    names = [name for name, is_it in (("the last", last), ("the best", chosen.epoch == best)) if is_it]
+    raw = chosen.place == run_folder.WEIGHTS and run_folder.EMA in run_folder.files_of_weights(rows)
+    names = [name for name, is_it in (("the last", last), ("the best", chosen.epoch == best and not raw)) if is_it]
     other = f"; epoch {best} was the best (--weights best)" if best not in (None, chosen.epoch) else ""
     return ", ".join([f"{chosen.place} after epoch {chosen.epoch}", " and ".join(names)]).removesuffix(", ") + other
 

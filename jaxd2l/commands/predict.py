@@ -15,7 +15,7 @@ from jaxd2l.commands import settings
 from jaxd2l.data import DataError
 from jaxd2l.prediction import Conversion, convert_like_own, convert_picture, load_predictor
 from jaxd2l.prediction.picture import SUFFIXES
-from jaxd2l.report.console import columns
+from jaxd2l.report.text import columns
 
 
 def run(args: argparse.Namespace) -> int:

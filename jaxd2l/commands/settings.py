@@ -11,7 +11,7 @@ import jax
 
 from jaxd2l import run_folder
 from jaxd2l.commands import compilation_cache
-from jaxd2l.data import Dataset, Examples, check_examples
+from jaxd2l.data import Dataset, Examples, check_examples, hold_out
 from jaxd2l.train.device import default_device
 from jaxd2l.train.recipe import Recipe
 
@@ -88,6 +88,16 @@ def limited(data: Dataset, limit_train: int | None, limit_test: int | None) -> D
     return data._replace(
         train=first(data.train, limit_train, "--limit-train"), test=first(data.test, limit_test, "--limit-test")
     )
+
+
+def divided(data: Dataset, values: Mapping[str, Any]) -> Dataset:
+    """The data with a share of the training part held out for validation, where `validation_fraction` asks for it.
+
+    Raises:
+        ValueError: see `hold_out`.
+    """
+    fraction = values.get("validation_fraction")
+    return data if fraction is None else hold_out(data, fraction, values.get("split_seed") or 0)
 
 
 def checked(data: Dataset, recipe: Recipe) -> Dataset:

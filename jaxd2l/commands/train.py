@@ -4,13 +4,11 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 
 from jaxd2l import run_folder
 from jaxd2l.cli.exit_code import ExitCode
@@ -23,19 +21,21 @@ from jaxd2l.data import Dataset
 from jaxd2l.data.own import kept_data
 from jaxd2l.nn.parameters import count
 from jaxd2l.recipes import find
-from jaxd2l.report.console import Console, closing_table
+from jaxd2l.report.closing import at_chance, closing_table, kept_weights, summary
+from jaxd2l.report.console import Console
 from jaxd2l.train import (
     EpochResult,
     Progress,
     Recipe,
     Run,
-    best_epoch,
     compile_program,
     run_keys,
 )
+from jaxd2l.train.check_data import require_validation
 from jaxd2l.train.recipe import OVERRIDABLE, overridden
 
 _RUN_SETTINGS = ("seed", "limit_train", "limit_test", "deterministic")
+_SPLIT = ("validation_fraction", "split_seed")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -66,7 +66,7 @@ def _run(args: argparse.Namespace, signals: StopSignals, stack: ExitStack) -> in
         with run_folder.FolderLock(args.out):  # refused at once where another process writes there
             found = run_folder.read_config(args.out)
     given, before = vars(args), run_folder.plain_settings(found or {})
-    values = {n: before.get(n) if given[n] is None else given[n] for n in (*OVERRIDABLE, *_RUN_SETTINGS)}
+    values = {n: before.get(n) if given[n] is None else given[n] for n in (*OVERRIDABLE, *_RUN_SETTINGS, *_SPLIT)}
     seed = values["seed"] or 0
     kept = kept_data(before)
     own = own_data(args, kept)
@@ -84,12 +84,14 @@ def _run(args: argparse.Namespace, signals: StopSignals, stack: ExitStack) -> in
     settings.choose_device(args.device)
     recipe, data, facts = fitted(base, own, values, values["limit_train"], values["limit_test"], kept)
     config = _configured(args, found, recipe, values)
-    if found is not None and _is_finished(folder, recipe):
+    require_validation(recipe, data)
+    if found is not None and run_folder.is_finished(folder, recipe, data):
         return _report_finished(args, recipe, data, seed, folder)
 
     console = stack.enter_context(Console(quiet=args.quiet, epochs=recipe.epochs, rate=recipe.follows_a_schedule))
+    validation = "" if data.validation is None else f", {len(data.validation.x):,} validation"
     console.say(
-        f"{recipe.name} on {data.name}, {len(data.train.x):,} training and {len(data.test.x):,} test "
+        f"{recipe.name} on {data.name}, {len(data.train.x):,} training{validation} and {len(data.test.x):,} test "
         f"examples, seed {seed}, {run_folder.device_name()}"
     )
     free = free_bytes()
@@ -132,14 +134,15 @@ def _run(args: argparse.Namespace, signals: StopSignals, stack: ExitStack) -> in
         raise ValueError(
             f"memory ran out at batch size {recipe.batch_size}; {advice(recipe, data, free or 0)}"
         ) from error
+    if done.stopped_early:
+        console.say(f"stopped early: no better epoch in the {recipe.early_stop} after epoch {done.best_epoch}")
     console.say(closing_table(recipe, done))
-    if warning := _at_chance(data, done.epochs[-1]):
+    if warning := at_chance(data, done.epochs[-1]):
         console.say(f"warning: {warning}")
     console.say(f"run folder: {folder}")
-    console.say(_kept_weights(folder, done.epochs))
+    console.say(kept_weights(folder, done.epochs))
     if args.json:
-        parameters = count(done.state.params)
-        _print_summary(data.name, done, parameters, program.compile_seconds, folder)
+        _print_json(summary(data.name, done, count(done.state.params), program.compile_seconds, folder))
     return ExitCode.DONE
 
 
@@ -151,12 +154,15 @@ def _configured(
     Raises:
         ValueError: another setting than the run `found` began with.
     """
+    split = {} if values["validation_fraction"] is None else {"split_seed": values["split_seed"] or 0}
     config = run_folder.configuration(
         recipe,
         values["seed"] or 0,
         limit_train=values["limit_train"],
         limit_test=values["limit_test"],
         deterministic=bool(values["deterministic"]),
+        validation_fraction=values["validation_fraction"],
+        **split,
     )
     if found is not None:
         run_folder.refuse_other_run(args.out, found, config, recipe)
@@ -166,32 +172,20 @@ def _configured(
     return config
 
 
-def _is_finished(folder: Path, recipe: Recipe) -> bool:
-    done, _ = run_folder.finished_epochs(folder)
-    return done == recipe.epochs == run_folder.weights_epoch(folder)
-
-
 def _report_finished(args: argparse.Namespace, recipe: Recipe, data: Dataset, seed: int, folder: Path) -> int:
+    rows = run_folder.whole_rows(folder)
+    results = tuple(EpochResult(**row) for row in rows)
+    state: Any = None  # not read: the weights file has what the summary tells
+    done = Run(recipe, seed, state, results, 0.0, run_folder.read_tested(folder, len(rows)))
     if not args.quiet:
-        print(f"{folder} is finished: {recipe.epochs} of {recipe.epochs} epochs", flush=True)
-    run_folder.put_best_in_order(folder, run_folder.whole_rows(folder), _warn)
-    results = tuple(EpochResult(**row) for row in run_folder.whole_rows(folder))
+        early = f", stopped early (patience {recipe.early_stop})" if done.stopped_early else ""
+        print(f"{folder} is finished: {len(rows)} of {recipe.epochs} epochs{early}", flush=True)
+    run_folder.put_best_in_order(folder, rows, _warn)
     if not args.quiet:
-        print(_kept_weights(folder, results), flush=True)
+        print(kept_weights(folder, results), flush=True)
     if args.json:
-        state: Any = None  # not read: the weights file has what the summary tells
-        parameters = run_folder.count_parameters(folder)
-        _print_summary(data.name, Run(recipe, seed, state, results, 0.0), parameters, 0.0, folder)
+        _print_json(summary(data.name, done, run_folder.count_parameters(folder), 0.0, folder))
     return ExitCode.DONE
-
-
-def _kept_weights(folder: Path, results: Sequence[EpochResult]) -> str:
-    """Which epochs' weights the folder of a finished run holds."""
-    best = best_epoch(results)
-    kept = run_folder.weights_epoch(folder, run_folder.BEST) == best
-    return f"weights: {run_folder.WEIGHTS} after epoch {results[-1].epoch}, the last; " + (
-        f"{run_folder.BEST} after epoch {best}, the best" if kept else f"those of epoch {best}, the best, are lost"
-    )
 
 
 def _make_deterministic() -> None:
@@ -202,42 +196,9 @@ def _make_deterministic() -> None:
         os.environ["XLA_FLAGS"] = f"{flags} {flag}".strip()
 
 
-def _at_chance(data: Dataset, last: EpochResult) -> str | None:
-    """A warning where the network does no better than naming the most frequent label, within 3 standard errors."""
-    if last.test_accuracy is None:
-        return None
-    labels = np.asarray(data.test.y)
-    guess = float(np.bincount(labels).max()) / len(labels)
-    if last.test_accuracy > guess + 3 * (guess * (1 - guess) / len(labels)) ** 0.5:
-        return None
-    return (
-        f"test accuracy {last.test_accuracy:.3f} is that of a guess ({guess:.3f}): the network has not learned; "
-        "train longer, or try another learning rate"
-    )
-
-
 def _warn(text: str) -> None:
     print(f"warning: {text}", file=sys.stderr, flush=True)
 
 
-def _print_summary(dataset: str, done: Run, parameters: int, compile_seconds: float, folder: Path) -> None:
-    last = done.epochs[-1]
-    summary = {
-        "recipe": done.recipe.name,
-        "dataset": dataset,
-        "seed": done.seed,
-        "epochs": len(done.epochs),
-        "parameters": parameters,
-        "train_loss": last.train_loss,
-        "train_accuracy": last.train_accuracy,
-        "test_loss": last.test_loss,
-        "test_accuracy": last.test_accuracy,
-        "best_test_accuracy": done.best_test_accuracy,
-        "best_epoch": done.best_epoch,
-        "compile_seconds": round(compile_seconds, 3),
-        "train_seconds": round(done.train_seconds, 3),
-        "images_per_second": round(done.images_per_second, 1),
-        "device": run_folder.device_name(),
-        "run_dir": str(folder),
-    }
-    print(json.dumps(summary, allow_nan=False), flush=True)
+def _print_json(value: dict[str, Any]) -> None:
+    print(json.dumps(value, allow_nan=False), flush=True)

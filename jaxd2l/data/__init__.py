@@ -1,7 +1,7 @@
 """Data: arrays in, arrays out; knows no model.
 
 - `load`: data sets by name, verified; `DATASETS` is the table of them, `shapes` what their arrays look like
-- `Examples`, `Dataset`, `check_examples`, `split`: rows in memory
+- `Examples`, `Dataset`, `check_examples`, `hold_out`, `split`: rows in memory
 - `Rows`, `epoch_rows`, `ordered_rows`, `num_steps`: which rows make up each batch
 - `random_flip`, `random_crop`, `random_crop_and_flip`, `AUGMENTATIONS`: what training may change at random
 - `scale`, `resize`, `standardise`, `image_preparer`, `as_stored`: what happens to a batch inside the step
@@ -15,7 +15,7 @@ from jaxd2l.data.batches import Rows, epoch_rows, num_steps, ordered_rows
 from jaxd2l.data.channels import ChannelStatistics, channel_statistics
 from jaxd2l.data.datasets import load, shapes
 from jaxd2l.data.error import DataError
-from jaxd2l.data.examples import Dataset, Examples, check_examples, split
+from jaxd2l.data.examples import Dataset, Examples, check_examples, hold_out, split
 from jaxd2l.data.own import DataWarning, UnreadableError, from_arrays, from_folder, from_table, open_data
 from jaxd2l.data.prepare import ImageSize, Prepare, as_stored, image_preparer, resize, scale, standardise
 from jaxd2l.data.sources import DATASETS
@@ -40,6 +40,7 @@ __all__ = [
     "from_arrays",
     "from_folder",
     "from_table",
+    "hold_out",
     "image_preparer",
     "load",
     "num_steps",

@@ -8,6 +8,8 @@ import numpy as np
 from jaxd2l.data.error import DataError
 from jaxd2l.data.plain import first_row, plain, require_numbers
 
+LARGEST_SEED = 2**32 - 1
+
 
 class Examples(NamedTuple):
     """Inputs and targets, one row an example.
@@ -30,6 +32,9 @@ class Dataset(NamedTuple):
         test: the rows to judge by; never seen in training.
         classes: the name of each label, empty for regression.
         sha256: digest of the unpacked bytes of each file it was read from.
+        validation: the rows by which epochs are compared, so that the test part is judged once, at the end; where None
+            each epoch is judged by the test part.
+        held_out: share and seed by which `hold_out` drew `validation`; None where it did not.
     """
 
     name: str
@@ -37,6 +42,13 @@ class Dataset(NamedTuple):
     test: Examples
     classes: tuple[str, ...] = ()
     sha256: tuple[tuple[str, str], ...] = ()
+    validation: Examples | None = None
+    held_out: tuple[float, int] | None = None
+
+    @property
+    def judged(self) -> Examples:
+        """What each epoch is judged by: the validation part, the test part where there is none."""
+        return self.test if self.validation is None else self.validation
 
 
 def check_examples(examples: Examples, num_classes: int | None = None, what: str = "examples") -> Examples:
@@ -102,3 +114,39 @@ def split(examples: Examples, held_out: int, seed: int) -> tuple[Examples, Examp
     chosen = np.zeros(n, bool)
     chosen[np.random.default_rng(seed).permutation(n)[:held_out]] = True
     return Examples(*(a[~chosen] for a in examples)), Examples(*(a[chosen] for a in examples))
+
+
+def hold_out(data: Dataset, fraction: float, seed: int = 0) -> Dataset:
+    """Move a share of the training rows to a validation part; of labels the same share of each class.
+
+    Args:
+        data: without a validation part, on the host.
+        fraction: of the training rows, between 0 and 1; of each class it is rounded to whole rows, at least one in each
+            part. A class of one row stays in training.
+        seed: decides which rows, and nothing else: a sweep over the seeds of runs shares its data.
+
+    Returns:
+        The same data with both parts in file order.
+
+    Raises:
+        ValueError: a fraction or seed out of range, a validation part that is there, or too few rows to share.
+        DataError: the training part is none; see `check_examples`.
+    """
+    if isinstance(fraction, bool) or not isinstance(fraction, int | float) or not 0 < fraction < 1:
+        raise ValueError(f"the validation fraction must be between 0 and 1, got {fraction!r}")
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed <= LARGEST_SEED:
+        raise ValueError(f"the seed of a split must be an integer from 0 to {LARGEST_SEED}, got {seed!r}")
+    if data.validation is not None:
+        raise ValueError(f"{data.name} has a validation part of its own; leave the validation fraction out")
+    train = check_examples(data.train, len(data.classes) or None, f"{data.name} training part")
+    y = np.asarray(train.y)
+    labels = y if y.ndim == 1 and np.issubdtype(y.dtype, np.integer) else np.zeros(len(y), int)
+    draw, chosen = np.random.default_rng(seed), np.zeros(len(y), bool)
+    for label in np.unique(labels):
+        rows = np.flatnonzero(labels == label)
+        count = min(max(1, round(fraction * len(rows))), len(rows) - 1)
+        chosen[draw.permutation(rows)[:count]] = True
+    if not chosen.any():
+        raise ValueError(f"{data.name}: no class has two training rows, one for each part; give more data")
+    kept, held = (Examples(*(np.asarray(a)[rows] for a in train)) for rows in (~chosen, chosen))
+    return data._replace(train=kept, validation=held, held_out=(float(fraction), int(seed)))

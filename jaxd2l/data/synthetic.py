@@ -12,9 +12,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from jaxd2l.data.examples import Examples
+from jaxd2l.data.examples import LARGEST_SEED, Examples
 
-LARGEST_SEED = 2**32 - 1
 DIRECTIONS = ("left", "right", "up", "down")
 _STEPS = np.array([(0, -2), (0, 2), (-2, 0), (2, 0)])  # rows and columns a frame
 

@@ -1,4 +1,4 @@
-"""A run on the terminal: a bar while it goes, a line an epoch, a table at its end.
+"""A run on the terminal: a bar while it goes, and a line an epoch.
 
 Where the output is no terminal there is no bar and no colour, only lines.
 """
@@ -7,46 +7,25 @@ import sys
 from types import TracebackType
 from typing import Any, Self
 
-from jaxd2l.report.text import columns
-from jaxd2l.train import EpochResult, Recipe, Run
-
-
-def _share(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
+from jaxd2l.report.text import short_loss
+from jaxd2l.train import EpochResult
 
 
 def epoch_line(result: EpochResult, epochs: int, *, rate: bool = False) -> str:
     """One epoch in one line, with the learning rate of its last update where `rate` asks for it and it is known."""
-    parts = [f"epoch {result.epoch:>{len(str(epochs))}}/{epochs}", f"loss {_loss(result.train_loss)}"]
+    parts = [f"epoch {result.epoch:>{len(str(epochs))}}/{epochs}", f"loss {short_loss(result.train_loss)}"]
     if result.train_accuracy is not None:
         parts.append(f"train accuracy {result.train_accuracy:.3f}")
-    if result.test_accuracy is None:
-        parts.append(f"test loss {_loss(result.test_loss)}")
-    else:
-        parts.append(f"test accuracy {result.test_accuracy:.3f}")
+    part = result.judged_on
+    for prefix, words in (("", part), ("ema_", "ema")):
+        loss, accuracy = (getattr(result, f"{prefix}{part}_{unit}") for unit in ("loss", "accuracy"))
+        if accuracy is not None:
+            parts.append(f"{words} accuracy {accuracy:.3f}")
+        elif loss is not None:
+            parts.append(f"{words} loss {short_loss(loss)}")
     if rate and result.learning_rate is not None:
         parts.append(f"rate {result.learning_rate:.3g}")
     return "  ".join([*parts, f"{result.images_per_second:,.0f} images/s"])
-
-
-def _loss(value: float | None) -> str:
-    if value is None:
-        return "-"
-    return f"{value:.3f}" if value >= 0.01 else f"{value:.3g}"
-
-
-def closing_table(recipe: Recipe, run: Run) -> str:
-    """This run beside the published ones."""
-    last = run.epochs[-1]
-    rows = [("this run, last epoch", _loss(last.train_loss), _share(last.train_accuracy), _share(last.test_accuracy))]
-    if run.best_test_accuracy is not None:
-        rows.append(("this run, best epoch", "", "", _share(run.best_test_accuracy)))
-    rows += [
-        (f"published ({p.source})", _loss(p.train_loss), _share(p.train_accuracy), _share(p.test_accuracy))
-        for p in recipe.published
-    ]
-    table = columns((recipe.name, "train loss", "train acc", "test acc"), rows)
-    return f"\n{table}\n\ntrained in {run.train_seconds:.1f} s, {run.images_per_second:,.0f} images/s"
 
 
 class Console:

@@ -13,6 +13,13 @@ def short(number: float | None) -> str:
     return f"{number:g}"
 
 
+def short_loss(value: float | None) -> str:
+    """A loss in three digits; a dash for None."""
+    if value is None:
+        return "-"
+    return f"{value:.3f}" if value >= 0.01 else f"{value:.3g}"
+
+
 def columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Lines with the cells of each column aligned: the first and last to the left, the others to the right."""
     table = [tuple(header), *(tuple(row) for row in rows)]

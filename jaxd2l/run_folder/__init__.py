@@ -4,7 +4,10 @@
     environment.json     versions, device, commit, digests of the data
     metrics.jsonl        a line an epoch, written as it happens
     weights.safetensors  parameters and batch statistics after the last finished epoch
-    best.safetensors     likewise, after the best epoch: highest test accuracy, for regression lowest test loss
+    best.safetensors     likewise, after the best epoch: highest accuracy, for regression lowest loss, of the validation
+                         part or, where there is none, of the test part; averaged weights where they are averaged
+    ema.safetensors      the average of the weights after the last finished epoch, where they are averaged
+    test.json            what the test part said at the end, where a validation part judged the epochs
     checkpoints/         what it takes to go on from inside an epoch, by number of updates
     damaged/             checkpoints that did not agree with their digests
     report.html          what a person looks at, made from the others; with curves.svg and curves.png
@@ -18,13 +21,21 @@ Nothing in it is executed when it is read: JSON and safetensors only, never a pi
 - `append_metrics`, `write_metrics`, `read_metrics`, `whole_rows`, `ends_whole`: its epochs
 - `write_weights`, `read_weights`, `weights_epoch`, `count_parameters`, `parse_weights`,
   `serialize_weights`, `fit_weights`, `unsound_weights`: its weights
-- `choose_weights`, `best_of`, `put_best_in_order`: those of the last and of the best epoch
+- `choose_weights`, `best_of`, `files_of_weights`, `put_best_in_order`: those of the last and of the best epoch
+- `is_finished`, `read_tested`: whether anything is left to do, and what the test part said
 - `write_atomically`, `write_json`, `remove_partial_files`: any file, whole or not at all
 - `FolderLock`, `FolderInUseError`, `holder`: one run a folder
 - `environment`, `conditions`, `device_name`, `note_start`, `differences`: where it ran, and what of it decides bits
 """
 
-from jaxd2l.run_folder.best import LAST_OR_BEST, Chosen, best_of, choose_weights, put_best_in_order
+from jaxd2l.run_folder.best import (
+    KEPT_WEIGHTS,
+    Chosen,
+    best_of,
+    choose_weights,
+    files_of_weights,
+    put_best_in_order,
+)
 from jaxd2l.run_folder.files import (
     BEST,
     CHECKPOINTS,
@@ -32,9 +43,11 @@ from jaxd2l.run_folder.files import (
     CURVES_PNG,
     CURVES_SVG,
     DAMAGED,
+    EMA,
     ENVIRONMENT,
     METRICS,
     REPORT,
+    TEST,
     WEIGHTS,
     remove_partial_files,
     write_atomically,
@@ -43,10 +56,17 @@ from jaxd2l.run_folder.files import (
 from jaxd2l.run_folder.layout import begun, check_free, create, default_path, finished_epochs, read_config
 from jaxd2l.run_folder.load import KeptRun, load_run
 from jaxd2l.run_folder.lock import FolderInUseError, FolderLock, holder
-from jaxd2l.run_folder.metrics import append_metrics, ends_whole, read_metrics, whole_rows, write_metrics
+from jaxd2l.run_folder.metrics import (
+    append_metrics,
+    ends_whole,
+    read_metrics,
+    read_tested,
+    whole_rows,
+    write_metrics,
+)
 from jaxd2l.run_folder.provenance import conditions, device_name, differences, environment, note_start
 from jaxd2l.run_folder.settings import configuration, plain_settings, recipe_of, refuse_other_run, refuse_other_settings
-from jaxd2l.run_folder.training import fit
+from jaxd2l.run_folder.training import fit, is_finished
 from jaxd2l.run_folder.weights import count_parameters, read_weights, weights_epoch, write_weights
 from jaxd2l.run_folder.weights import fit_to as fit_weights
 from jaxd2l.run_folder.weights import parse as parse_weights
@@ -60,10 +80,12 @@ __all__ = [
     "CURVES_PNG",
     "CURVES_SVG",
     "DAMAGED",
+    "EMA",
     "ENVIRONMENT",
-    "LAST_OR_BEST",
+    "KEPT_WEIGHTS",
     "METRICS",
     "REPORT",
+    "TEST",
     "WEIGHTS",
     "Chosen",
     "FolderInUseError",
@@ -83,10 +105,12 @@ __all__ = [
     "differences",
     "ends_whole",
     "environment",
+    "files_of_weights",
     "finished_epochs",
     "fit",
     "fit_weights",
     "holder",
+    "is_finished",
     "load_run",
     "note_start",
     "parse_weights",
@@ -94,6 +118,7 @@ __all__ = [
     "put_best_in_order",
     "read_config",
     "read_metrics",
+    "read_tested",
     "read_weights",
     "recipe_of",
     "refuse_other_run",

@@ -1,5 +1,7 @@
 """`best.safetensors`: the weights of the best epoch, byte for byte what `weights.safetensors` was after it.
 
+Where weights are averaged the best epoch is that of the best average, and it is `ema.safetensors` as it was then.
+
 It is written after the epoch's line in `metrics.jsonl`. A kill between the two leaves a `weights.safetensors` of the
 very epoch whose copy is missing, so it can always be made up for.
 """
@@ -12,12 +14,12 @@ import numpy as np
 
 from jaxd2l.data import DataError
 from jaxd2l.run_folder.checkpoint import Checkpoints
-from jaxd2l.run_folder.files import BEST, CHECKPOINTS, METRICS, WEIGHTS, write_atomically
+from jaxd2l.run_folder.files import BEST, CHECKPOINTS, EMA, METRICS, WEIGHTS, write_atomically
 from jaxd2l.run_folder.metrics import whole_rows
 from jaxd2l.run_folder.weights import pack, parse
 from jaxd2l.train import EpochResult, best_epoch
 
-LAST_OR_BEST = ("last", "best")
+KEPT_WEIGHTS = ("last", "best", "ema")
 
 
 class Chosen(NamedTuple):
@@ -46,29 +48,47 @@ def best_of(rows: Sequence[Mapping[str, Any]]) -> int | None:
         raise DataError(f"{METRICS}: losses or accuracies are not numbers ({error})") from error
 
 
+def ended_early(rows: Sequence[Mapping[str, Any]], patience: Any) -> bool:
+    """Whether the run of these lines stopped early, see `jaxd2l.train.results.stopped_early`; not where it is None.
+
+    Raises:
+        DataError: the lines hold something else than numbers.
+    """
+    best = best_of(rows)
+    return best is not None and isinstance(patience, int) and len(rows) - best >= patience
+
+
+def files_of_weights(rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """The files that are written after each epoch of such a run; `best.safetensors` is a copy of the last of them."""
+    averaged = any(name.startswith("ema_") for row in rows[:1] for name in row)
+    return (WEIGHTS, EMA) if averaged else (WEIGHTS,)
+
+
 def choose_weights(folder: Path, weights: str = "last") -> Chosen:
-    """The weights of the last finished epoch, or of the best one wherever the folder has them.
+    """The weights of the last finished epoch, their average after it, or those of the best one wherever they are.
 
     Args:
         folder: of a run.
-        weights: "last" or "best".
+        weights: "last", "best" or "ema".
 
     Raises:
-        ValueError: another choice, or no epoch to choose the best of.
+        ValueError: another choice, no epoch to choose the best of, or a run that averages none.
         DataError: the weights are damaged, or those of the best epoch were not kept.
         OSError: they cannot be read.
     """
-    if weights not in LAST_OR_BEST:
-        raise ValueError(f"weights must be one of {', '.join(LAST_OR_BEST)}, got {weights!r}")
-    if weights == "last":
-        file = folder / WEIGHTS
-        return Chosen(*parse(file.read_bytes(), str(file)), WEIGHTS)
+    if weights not in KEPT_WEIGHTS:
+        raise ValueError(f"weights must be one of {', '.join(KEPT_WEIGHTS)}, got {weights!r}")
     rows = whole_rows(folder)
+    if weights == "ema" and not (folder / EMA).exists() and EMA not in files_of_weights(rows):
+        raise ValueError(f"{folder} keeps no averaged weights; take others, or train with --ema DECAY")
+    if weights != "best":
+        file = folder / (EMA if weights == "ema" else WEIGHTS)
+        return Chosen(*parse(file.read_bytes(), str(file)), file.name)
     best = best_of(rows)
     if best is None:
         raise ValueError(f"{folder} has no finished epoch to choose the best of; take the last weights")
     problems: list[str] = []
-    found = _find(folder, best, problems.append)
+    found = _find(folder, best, problems.append, files_of_weights(rows)[-1])
     if found is None:
         reason = problems[0] if problems else f"there is no {BEST} of it and no checkpoint"
         raise DataError(
@@ -90,7 +110,7 @@ def put_best_in_order(folder: Path, rows: Sequence[Mapping[str, Any]], warn: Cal
     if best is None:
         return
     problems: list[str] = []
-    found = _find(folder, best, problems.append)
+    found = _find(folder, best, problems.append, files_of_weights(rows)[-1])
     if found is None:
         reason = "".join(f" ({problem})" for problem in problems[:1])
         warn(f"the weights of epoch {best}, the best so far, are not in {folder}{reason}")
@@ -98,9 +118,9 @@ def put_best_in_order(folder: Path, rows: Sequence[Mapping[str, Any]], warn: Cal
         write_atomically(folder / BEST, pack(found.tensors, best))
 
 
-def _find(folder: Path, epoch: int, tell: Callable[[str], None]) -> Chosen | None:
-    """The weights after this epoch from the cheapest place that has them; `tell` hears of damaged ones."""
-    for name in (BEST, WEIGHTS):
+def _find(folder: Path, epoch: int, tell: Callable[[str], None], source: str) -> Chosen | None:
+    """What `source` held after this epoch from the cheapest place that has it; `tell` hears of damaged ones."""
+    for name in (BEST, source):
         try:
             tensors, found = parse((folder / name).read_bytes(), name)
         except FileNotFoundError:
@@ -114,12 +134,15 @@ def _find(folder: Path, epoch: int, tell: Callable[[str], None]) -> Chosen | Non
         return None
     checkpoints = Checkpoints(folder / CHECKPOINTS, read_only=True)
     try:
-        return next(filter(None, (_saved(checkpoints, n, epoch, tell) for n in checkpoints.numbers())), None)
+        prefix = "state.ema." if source == EMA else "state."
+        return next(filter(None, (_saved(checkpoints, n, epoch, tell, prefix) for n in checkpoints.numbers())), None)
     finally:
         checkpoints.close()
 
 
-def _saved(checkpoints: Checkpoints, number: int, epoch: int, tell: Callable[[str], None]) -> Chosen | None:
+def _saved(
+    checkpoints: Checkpoints, number: int, epoch: int, tell: Callable[[str], None], prefix: str
+) -> Chosen | None:
     try:
         checkpoint = checkpoints.read(number)
     except DataError as error:
@@ -127,6 +150,6 @@ def _saved(checkpoints: Checkpoints, number: int, epoch: int, tell: Callable[[st
         return None
     if (checkpoint.facts.get("epoch"), checkpoint.facts.get("step")) != (epoch + 1, 0):
         return None
-    named = {name.removeprefix("state."): array for name, array in checkpoint.arrays.items()}
+    named = {name.removeprefix(prefix): array for name, array in checkpoint.arrays.items() if name.startswith(prefix)}
     tensors = {name: a for name, a in named.items() if name.startswith(("params.", "batch_stats."))}
     return Chosen(tensors, epoch, f"{CHECKPOINTS}/{number}")

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 CONFIG, ENVIRONMENT, METRICS, WEIGHTS = "config.json", "environment.json", "metrics.jsonl", "weights.safetensors"
-BEST = "best.safetensors"
-FILES = (CONFIG, ENVIRONMENT, METRICS, WEIGHTS, BEST)
+BEST, EMA = "best.safetensors", "ema.safetensors"
+TEST = "test.json"
+FILES = (CONFIG, ENVIRONMENT, METRICS, WEIGHTS, BEST, EMA, TEST)
 CHECKPOINTS, DAMAGED = "checkpoints", "damaged"
 _PAUSES_SECONDS = (0.01, 0.02, 0.04, 0.08, 0.15, 0.2)
 _OPEN_ELSEWHERE = (5, 32)  # Windows' ERROR_ACCESS_DENIED and ERROR_SHARING_VIOLATION

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxd2l.data import DataError
+from jaxd2l.run_folder.best import ended_early
 from jaxd2l.run_folder.files import (
     BEST,
     CHECKPOINTS,
@@ -103,12 +104,18 @@ def begun(path: Path) -> bool:
 
 
 def finished_epochs(path: Path) -> tuple[int, int | None]:
-    """How many epochs the folder's run has finished and how many it was asked for, None where that is unreadable."""
+    """How many epochs the folder's run has finished and how many it takes, None where that is unreadable.
+
+    It takes those that were asked for, or where it stopped early those that it has.
+    """
     try:
-        epochs = read_config(path).get("epochs")
+        config = read_config(path)
         rows = whole_rows(path)
+        if ended_early(rows, config.get("early_stop")):
+            return len(rows), len(rows)
     except (DataError, OSError):
         return 0, None
+    epochs = config.get("epochs")
     return len(rows), epochs if isinstance(epochs, int) else None
 
 

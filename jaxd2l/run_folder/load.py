@@ -10,10 +10,12 @@ import jax.numpy as jnp
 from jaxd2l.data import DataError, Dataset, shapes
 from jaxd2l.recipes import open_kept
 from jaxd2l.run_folder.best import Chosen, best_of, choose_weights
-from jaxd2l.run_folder.metrics import whole_rows
+from jaxd2l.run_folder.metrics import read_tested, whole_rows
 from jaxd2l.run_folder.settings import recipe_of
 from jaxd2l.run_folder.weights import fit_to, unsound
-from jaxd2l.train import EpochResult, Recipe, Run, TrainState, evaluate
+from jaxd2l.train import EpochResult, Judged, Recipe, Run, TrainState, evaluate
+from jaxd2l.train.results import stopped_early
+from jaxd2l.train.state import Average
 
 PyTree = Any
 
@@ -40,12 +42,28 @@ class KeptRun:
 
     @property
     def finished(self) -> bool:
-        """Whether every epoch that was asked for is there; else `jaxd2l.fit(..., run_dir=..., resume=True)` goes on."""
-        return len(self.epochs) == self.recipe.epochs
+        """Whether nothing is left to train or to judge; else `jaxd2l.fit(..., run_dir=..., resume=True)` goes on.
+
+        So it is after every epoch that was asked for, or where it stopped early, and with a validation part once the
+        test part is judged.
+        """
+        over = len(self.epochs) == self.recipe.epochs or self.stopped_early
+        validated = any(result.validation_loss is not None for result in self.epochs[:1])
+        return over and (not validated or bool(self.tested))
+
+    @property
+    def stopped_early(self) -> bool:
+        """Whether `recipe.early_stop` ended it."""
+        return stopped_early(self.epochs, self.recipe.early_stop)
+
+    @property
+    def tested(self) -> dict[str, Judged]:
+        """What the test part said at the end, see `jaxd2l.train.Run`; {} before it and without a validation part."""
+        return read_tested(self.folder, len(self.epochs))
 
     @property
     def best_epoch(self) -> int | None:
-        """The epoch of highest test accuracy, of lowest test loss for regression; None where none is finished."""
+        """The best epoch, see `jaxd2l.train.best_epoch`; None where none is finished."""
         return best_of([result._asdict() for result in self.epochs])
 
     @property
@@ -76,12 +94,13 @@ class KeptRun:
         """`(params, batch_stats)`, read and verified at each call.
 
         Args:
-            which: "last" for those after the last finished epoch, "best" for those after the best one.
+            which: "last" for those after the last finished epoch, "best" for those after the best one, averaged where
+                weights are averaged, "ema" for the average after the last finished one.
 
         Raises:
             DataError: the file is damaged, does not fit the network, holds numbers that are not finite, or the
                 weights of the best epoch were not kept.
-            ValueError: another choice, or no epoch to choose the best of.
+            ValueError: another choice, no epoch to choose the best of, or a run that averages no weights.
             OSError: it cannot be read.
         """
         return self.fitted(choose_weights(self.folder, which))
@@ -104,7 +123,7 @@ class KeptRun:
 
         Args:
             data: with the test examples; those that it was trained on where None.
-            which: "last" or "best" weights.
+            which: "last", "best" or "ema" weights.
 
         Raises:
             DataError: the weights or the data cannot be used.
@@ -119,8 +138,9 @@ class KeptRun:
             DataError: the weights are damaged.
         """
         params, batch_stats = jax.tree.map(jnp.asarray, self.weights())
-        state = TrainState(jnp.zeros((), jnp.int32), params, batch_stats, ())
-        return Run(self.recipe, self.seed, state, self.epochs, 0.0)
+        average = () if self.recipe.ema is None else Average(*jax.tree.map(jnp.asarray, self.weights("ema")))
+        state = TrainState(jnp.zeros((), jnp.int32), params, batch_stats, (), average)
+        return Run(self.recipe, self.seed, state, self.epochs, 0.0, self.tested)
 
     def _variables(self) -> Any:
         x = jnp.zeros((1, *self.input_shape), jnp.float32)

@@ -1,4 +1,4 @@
-"""`metrics.jsonl`: a line an epoch, each epoch once, written as it happens."""
+"""`metrics.jsonl`: a line an epoch, each epoch once, written as it happens; `test.json`: what the test part said."""
 
 import errno
 import json
@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from jaxd2l.data import DataError
-from jaxd2l.run_folder.files import METRICS, with_name, write_atomically
-from jaxd2l.train import EpochResult
+from jaxd2l.run_folder.files import METRICS, TEST, with_name, write_atomically, write_json
+from jaxd2l.train import EpochResult, Judged
 
 
 def append_metrics(path: Path, result: EpochResult) -> None:
@@ -20,7 +20,7 @@ def append_metrics(path: Path, result: EpochResult) -> None:
     """
     with open(path / METRICS, "ab", buffering=0) as file:
         end = file.seek(0, os.SEEK_END)
-        line = _line(result._asdict())
+        line = _line(result.row())
         try:
             if file.write(line) != len(line):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -81,6 +81,20 @@ def ends_whole(path: Path) -> bool:
         return (path / METRICS).read_bytes()[-1:] in (b"", b"\n")
     except FileNotFoundError:
         return False
+
+
+def write_tested(path: Path, tested: Mapping[str, Judged]) -> None:
+    """Keep what the test part said at the end of a run whose epochs were judged by a validation part."""
+    write_json(path / TEST, {name: judged._asdict() for name, judged in tested.items()})
+
+
+def read_tested(path: Path, epochs: int) -> dict[str, Judged]:
+    """What the test part said after so many epochs; {} where it has not been judged, or earlier in a longer run."""
+    try:
+        found = {name: Judged(**judged) for name, judged in json.loads((path / TEST).read_bytes()).items()}
+    except (FileNotFoundError, ValueError, TypeError, AttributeError, RecursionError):
+        return {}
+    return found if {"last", "best"} <= found.keys() and found["last"].epoch == epochs else {}
 
 
 def _line(row: Mapping[str, Any]) -> bytes:

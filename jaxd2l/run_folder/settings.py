@@ -51,21 +51,27 @@ def configuration(recipe: Recipe, seed: int, data: Dataset | None = None, **othe
         config["learning_rate"] = identity(recipe.learning_rate)
     if recipe.statistics is not None:
         config["statistics"] = {name: list(numbers) for name, numbers in recipe.statistics._asdict().items()}
-    return config if data is None else {**config, "data": _described(data)}
+    if data is None:
+        return config
+    if data.held_out is not None:
+        config["validation_fraction"], config["split_seed"] = data.held_out
+    return {**config, "data": _described(data)}
 
 
 def _described(data: Dataset) -> dict[str, Any]:
     x, y = data.train
     digest = hashlib.sha256()
-    for array in (*data.train, *data.test):
+    for array in (*data.train, *data.test, *(data.validation or ())):
         plain = np.ascontiguousarray(array)
         digest.update(f"{plain.dtype} {plain.shape}\n".encode())
         digest.update(plain.reshape(-1).view(np.uint8))
+    validation = {} if data.validation is None else {"validation": len(data.validation.x)}
     return {
         "name": data.name,
         "classes": list(data.classes),
         "input": [str(x.dtype), *x.shape[1:]],
         "target": [str(y.dtype), *y.shape[1:]],
+        **validation,
         "sha256": digest.hexdigest(),
     }
 

@@ -8,16 +8,20 @@ from typing import Any
 
 from jaxd2l import train
 from jaxd2l.data import Dataset
+from jaxd2l.run_folder.best import ended_early, files_of_weights
 from jaxd2l.run_folder.files import CONFIG, write_json
 from jaxd2l.run_folder.layout import begun, check_free, create, finished_epochs, read_config
 from jaxd2l.run_folder.load import load_run
 from jaxd2l.run_folder.lock import FolderLock
+from jaxd2l.run_folder.metrics import read_tested, whole_rows, write_tested
 from jaxd2l.run_folder.provenance import environment, note_start
 from jaxd2l.run_folder.settings import configuration, fingerprint, refuse_other_run
 from jaxd2l.run_folder.weights import weights_epoch
 from jaxd2l.run_folder.writer import RunWriter
 from jaxd2l.train import DivergenceError, EpochResult, Program, Progress, Recipe, Run, TrainState
-from jaxd2l.train.loop import CHUNK_SECONDS, beginning
+from jaxd2l.train.check_data import check_run
+from jaxd2l.train.evaluation import CHUNK_SECONDS
+from jaxd2l.train.loop import beginning
 from jaxd2l.train.program import initial_state
 
 Stop = Callable[[], type[BaseException] | None]
@@ -54,9 +58,12 @@ def fit(
         run = jaxd2l.fit(recipe, data, run_dir="runs/mine", resume=True)
         same = jaxd2l.load_run("runs/mine")
 
+    A run that `recipe.early_stop` ended is finished: going on with it trains nothing.
+
     Args:
         recipe: what to train and how.
-        data: training and test examples.
+        data: training and test examples, and validation examples where epochs are not to be judged by the test part;
+            `jaxd2l.data.hold_out` takes them from the training part.
         seed: an integer in [0, 2**32).
         run_dir: the run's folder, made where it is not there; None keeps nothing.
         resume: go on with the run that the folder holds, or begin it there. Its settings have to be these; a larger
@@ -71,7 +78,7 @@ def fit(
         on_epoch: as in `jaxd2l.train.fit`, after the epoch is on disk.
         program: as in `jaxd2l.train.fit`.
         chunk_seconds: as in `jaxd2l.train.fit`.
-        **options: of `jaxd2l.train.fit`.
+        **options: of `jaxd2l.train.fit`; with `run_dir` the best weights are those of the folder.
 
     Returns:
         The finished run. Where the folder holds it already nothing is trained, and the state has no optimizer.
@@ -90,7 +97,7 @@ def fit(
         raise ValueError("resume keeps the run that overwrite would replace; give one of them")
     folder = Path(run_dir)
     train.run_keys(seed)
-    data = train.check_dataset(recipe, data)
+    data = check_run(recipe, data)
     config = configuration(recipe, seed, data, **(settings or {}))
     with ExitStack() as stack:
         going_on = resume and begun(folder)
@@ -101,7 +108,7 @@ def fit(
             done, _ = finished_epochs(folder)
             if recipe.epochs < done:
                 raise ValueError(f"{folder} has finished {done} epochs already; epochs must be at least that")
-            if done == recipe.epochs == weights_epoch(folder):
+            if is_finished(folder, recipe, data):
                 return load_run(folder, recipe).as_run()
         else:
             check_free(folder, overwrite or resume)
@@ -113,7 +120,16 @@ def fit(
         write_json(folder / CONFIG, config)
         marks = fingerprint(config, dict(data.sha256))
         writer = stack.enter_context(
-            RunWriter(folder, recipe.epochs, marks, stop, warn, every=checkpoint_every, keep=keep)
+            RunWriter(
+                folder,
+                recipe.epochs,
+                marks,
+                stop,
+                warn,
+                every=checkpoint_every,
+                keep=keep,
+                tests=data.validation is not None,
+            )
         )
         start = writer.restore(beginning(program, _initial(program, recipe, seed))) if going_on else None
         note_start(folder, environment(data), warn)
@@ -134,6 +150,7 @@ def fit(
                 start=start,
                 on_epoch=kept,
                 on_chunk=writer.chunk,
+                best_weights=lambda: load_run(folder, recipe).weights("best"),
                 chunk_seconds=min(chunk_seconds, checkpoint_every),
                 **options,
             )
@@ -142,7 +159,17 @@ def fit(
             error.args = (f"{error} (--clip-norm 1); the last finite weights are in {folder}",)
             raise
         writer.close()
+        if done_run.tested:
+            write_tested(folder, done_run.tested)
         return done_run
+
+
+def is_finished(folder: Path, recipe: Recipe, data: Dataset) -> bool:
+    """Whether a folder holds all that a run comes to: its epochs, their weights and what is said of the test part."""
+    rows = whole_rows(folder)
+    over = len(rows) == recipe.epochs or ended_early(rows, recipe.early_stop)
+    kept = all(weights_epoch(folder, name) == len(rows) for name in files_of_weights(rows))
+    return over and kept and (data.validation is None or bool(read_tested(folder, len(rows))))
 
 
 def _initial(program: Program, recipe: Recipe, seed: int) -> TrainState:

@@ -1,8 +1,8 @@
 """Writes a run into its folder while it goes, and finds where it stood when it is started again.
 
-Two promises hold whatever kills the process: `weights.safetensors`, `best.safetensors` and `metrics.jsonl` never go
-back (an epoch that is computed a second time, because the checkpoint is older, is compared and not written again), and
-a checkpoint is saved from a finite state or not at all.
+Two promises hold whatever kills the process: the files of weights and `metrics.jsonl` never go back (an epoch that is
+computed a second time, because the checkpoint is older, is compared and not written again), and a checkpoint is saved
+from a finite state or not at all.
 """
 
 import time
@@ -11,12 +11,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from jaxd2l.run_folder.best import best_of, put_best_in_order
+from jaxd2l.run_folder.best import best_of, files_of_weights, put_best_in_order
 from jaxd2l.run_folder.checkpoint import Checkpoints, pack, unpack
 from jaxd2l.run_folder.files import (
     BEST,
     CHECKPOINTS,
     DAMAGED,
+    EMA,
     WEIGHTS,
     patiently,
     remove_partial_files,
@@ -26,6 +27,7 @@ from jaxd2l.run_folder.metrics import append_metrics, ends_whole, whole_rows, wr
 from jaxd2l.run_folder.settings import refuse_other_settings
 from jaxd2l.run_folder.weights import serialize, weights_epoch, write_weights
 from jaxd2l.train import DivergenceError, EpochResult, Progress, TrainState
+from jaxd2l.train.results import stopped_early
 
 SHORTEST_SECONDS = 5.0  # between the checkpoints of two epochs: shorter work is done again faster than saved
 
@@ -48,9 +50,11 @@ class RunWriter:
         *,
         every: float = 30.0,
         keep: int = 2,
+        tests: bool = False,
     ) -> None:
+        """Open the folder for a run of `epochs`; `tests` where the test part is judged after them."""
         self._folder, self._epochs, self._fingerprint = folder, epochs, dict(fingerprint)
-        self._stop, self._warn, self._every = stop, warn, every
+        self._stop, self._warn, self._every, self._tests = stop, warn, every, tests
         self._checkpoints = Checkpoints(folder / CHECKPOINTS, keep=keep, damaged=folder / DAMAGED)
         self._rows: list[dict[str, Any]] = []
         self._best: int | None = None  # the epoch of best.safetensors
@@ -88,12 +92,12 @@ class RunWriter:
         Raises:
             OSError: the folder cannot be written; the files of the epoch before stay.
         """
-        row = result._asdict()
+        row = result.row()
         written = self._rows[result.epoch - 1 : result.epoch]
         if written:
-            if all(written[0][name] == row[name] for name in _REPRODUCED):
+            if reproduced(written[0]) == reproduced(row):
                 if best_of(self._rows) == result.epoch != self._best:
-                    self._keep_best(result.epoch, _bytes(result, state))
+                    self._keep_best(result.epoch, list(_weights(result.epoch, state).values())[-1])
                 return
             self._warn(
                 f"epoch {result.epoch} came out differently than before (train loss {row['train_loss']:.9g}, was "
@@ -104,12 +108,13 @@ class RunWriter:
                 patiently((self._folder / BEST).unlink, missing_ok=True)
             write_metrics(self._folder, self._rows)
             self._find_best()
-        weights = _bytes(result, state)
-        write_atomically(self._folder / WEIGHTS, weights)
+        weights = _weights(result.epoch, state)
+        for name, data in weights.items():
+            write_atomically(self._folder / name, data)
         append_metrics(self._folder, result)
         self._rows.append(row)
         if best_of(self._rows) == result.epoch:
-            self._keep_best(result.epoch, weights)
+            self._keep_best(result.epoch, list(weights.values())[-1])
 
     def chunk(self, progress: Progress) -> None:
         """Save where it is time to, or stop where a signal asked for it.
@@ -118,13 +123,14 @@ class RunWriter:
             BaseException: what `stop` answered with; the run is saved.
             OSError: a checkpoint could not be written; the older ones stay.
         """
-        going_on = progress.epoch <= self._epochs
-        if going_on and (ending := self._stop()) is not None:
+        over = progress.epoch > self._epochs or stopped_early(progress.results, self._fingerprint.get("early_stop"))
+        if (self._tests or not over) and (ending := self._stop()) is not None:
             self._save(progress)
             self._checkpoints.wait()
+            where = "before the test part was judged" if over else f"at epoch {progress.epoch}, step {progress.step}"
             raise ending(
-                f"stopped at epoch {progress.epoch}, step {progress.step}; {self.finished} of {self._epochs} epochs "
-                f"are kept in {self._folder}; run the same command with --resume to go on"
+                f"stopped {where}; {self.finished} of {self._epochs} epochs are kept in {self._folder}; run the same "
+                "command with --resume to go on"
             )
         since = time.monotonic() - self._saved_at
         due = since >= self._every or (progress.step == 0 and since >= SHORTEST_SECONDS)
@@ -166,31 +172,33 @@ class RunWriter:
     def _save(self, progress: Progress) -> None:
         self._saved_at = time.monotonic()
         last = progress.results[-1] if progress.step == 0 and progress.results else None
-        score = None
-        if last is not None:
-            score = -last.test_loss if last.test_accuracy is None else last.test_accuracy
+        score = None if last is None else last.score
         arrays, facts = pack(progress, fingerprint=self._fingerprint, score=score)
         self._checkpoints.save(int(progress.state.step), arrays, facts, score)
 
     def _put_in_order(self, progress: Progress | None) -> None:
-        results = [result._asdict() for result in progress.results] if progress else []
+        results = [result.row() for result in progress.results] if progress else []
         rows = whole_rows(self._folder)
         rows = results + rows[len(results) :]
-        kept = weights_epoch(self._folder)
-        if rows and (kept is None or kept < len(rows)):
-            self._warn(f"{self._folder / WEIGHTS} is not of epoch {len(rows)}: damaged, missing or older")
+        kept = {name: weights_epoch(self._folder, name) for name in files_of_weights(rows)}
+        if rows and (lost := [name for name, epoch in kept.items() if epoch is None or epoch < len(rows)]):
+            self._warn(f"{self._folder / lost[0]} is not of epoch {len(rows)}: damaged, missing or older")
             rows = results
             if progress is not None and progress.step == 0 and results:
-                state = progress.state
-                write_weights(self._folder, state.params, state.batch_stats, len(results))
+                for name, data in _weights(len(results), progress.state).items():
+                    write_atomically(self._folder / name, data)
         if rows != whole_rows(self._folder) or not ends_whole(self._folder):
             write_metrics(self._folder, rows)
         self._rows = rows
         self._find_best()
 
 
-_REPRODUCED = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
+def reproduced(row: Mapping[str, Any]) -> dict[str, Any]:
+    """What an epoch that is computed again has to come to: its losses and accuracies."""
+    return {name: value for name, value in row.items() if name.endswith(("_loss", "_accuracy"))}
 
 
-def _bytes(result: EpochResult, state: TrainState) -> bytes:
-    return serialize(state.params, state.batch_stats, result.epoch)
+def _weights(epoch: int, state: TrainState) -> dict[str, bytes]:
+    """The content of the files that an epoch writes; the last of them is what epochs are compared by."""
+    files = {WEIGHTS: serialize(state.params, state.batch_stats, epoch)}
+    return {**files, EMA: serialize(*state.ema, epoch)} if state.ema else files

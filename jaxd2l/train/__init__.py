@@ -1,7 +1,7 @@
 """Training: one way through, compiled; knows data's types and a model only as `model.apply`.
 
 - `Recipe`, `Published`: what decides a run
-- `fit`, `Run`, `EpochResult`, `best_epoch`, `DivergenceError`: train it
+- `fit`, `Run`, `EpochResult`, `Judged`, `best_epoch`, `DivergenceError`: train it
 - `Progress`: where a run stands, enough to go on from there
 - `check_dataset`: what `fit` refuses before anything is traced
 - `evaluate`: judge parameters
@@ -23,7 +23,7 @@ from jaxd2l.train.loop import fit
 from jaxd2l.train.optimizer import adam, adamw, kernels_only, sgd, with_hyperparameters
 from jaxd2l.train.program import Program, compile_program
 from jaxd2l.train.recipe import Recipe
-from jaxd2l.train.results import DivergenceError, EpochResult, Progress, Run, best_epoch
+from jaxd2l.train.results import DivergenceError, EpochResult, Judged, Progress, Run, best_epoch
 from jaxd2l.train.state import Keys, TrainState, init_state, run_keys
 from jaxd2l.train.step import Batch, Objective, Tally, make_judge, make_step
 
@@ -31,6 +31,7 @@ __all__ = [
     "Batch",
     "DivergenceError",
     "EpochResult",
+    "Judged",
     "Keys",
     "Objective",
     "Program",

@@ -27,10 +27,24 @@ def check_run(recipe: Recipe, data: Dataset) -> Dataset:
         DataError: as `check_dataset`.
         ValueError: likewise, and for a batch that does not fit.
     """
+    require_validation(recipe, data)
     data = _check_arrays(recipe, data)
     num_steps(len(data.train.x), recipe.batch_size)
     _check_outputs(recipe, data)
     return data
+
+
+def require_validation(recipe: Recipe, data: Dataset) -> None:
+    """Refuse to stop early on the test part.
+
+    Raises:
+        ValueError: the recipe stops early, but the data have no validation part.
+    """
+    if recipe.early_stop is not None and data.validation is None:
+        raise ValueError(
+            f"stopping early (patience {recipe.early_stop}) takes a validation part, and {data.name} has none; hold "
+            "one out: --validation-fraction 0.1, from Python data.hold_out(data, 0.1)"
+        )
 
 
 def check_dataset(recipe: Recipe, data: Dataset) -> Dataset:
@@ -54,21 +68,28 @@ def check_dataset(recipe: Recipe, data: Dataset) -> Dataset:
     return data
 
 
-_PARTS = (("train", "training"), ("test", "test"))
+_PARTS = (("train", "training"), ("test", "test"), ("validation", "validation"))
+
+
+def _parts(data: Dataset) -> list[tuple[str, str, Examples]]:
+    """Each part that there is: its field, its name in words and its rows."""
+    found = [(field, what, getattr(data, field)) for field, what in _PARTS]
+    return [(field, what, part) for field, what, part in found if part is not None]
 
 
 def _check_arrays(recipe: Recipe, data: Dataset) -> Dataset:
     classes = (len(data.classes) or np.iinfo(np.int32).max) if recipe.takes_labels else None
-    train, test = (
-        _check_part(recipe, getattr(data, part), classes, f"{data.name} {what} part") for part, what in _PARTS
-    )
-    for what, a, b in (("inputs", train.x, test.x), ("targets", train.y, test.y)):
-        if a.shape[1:] != b.shape[1:] or a.dtype != b.dtype:
-            raise DataError(
-                f"{data.name}: training {what} are {a.dtype} {_rows_of(a)} but test {what} {b.dtype} "
-                f"{_rows_of(b)}; prepare both alike"
-            )
-    return data._replace(train=train, test=test)
+    parts = {
+        part: _check_part(recipe, found, classes, f"{data.name} {what} part") for part, what, found in _parts(data)
+    }
+    for part, other, _ in _parts(data)[1:]:
+        for what, a, b in zip(("inputs", "targets"), parts["train"], parts[part], strict=True):
+            if a.shape[1:] != b.shape[1:] or a.dtype != b.dtype:
+                raise DataError(
+                    f"{data.name}: training {what} are {a.dtype} {_rows_of(a)} but {other} {what} {b.dtype} "
+                    f"{_rows_of(b)}; prepare both alike"
+                )
+    return data._replace(**parts)  # type: ignore[arg-type]
 
 
 def _rows_of(array: Any) -> str:
@@ -92,8 +113,8 @@ def _check_outputs(recipe: Recipe, data: Dataset) -> None:
     like = stored(recipe, data.train)
     output = require_fitting_outputs(recipe.model, recipe.loss, *like, data.name, recipe.hits, recipe.image_size)
     if recipe.loss is cross_entropy or recipe.hits is hits:
-        for part, what in _PARTS:
-            require_labels(np.asarray(getattr(data, part).y), output.shape[1], f"{data.name} {what} part")
+        for _, what, part in _parts(data):
+            require_labels(np.asarray(part.y), output.shape[1], f"{data.name} {what} part")
 
 
 def require_fitting_outputs(

@@ -44,6 +44,10 @@ def check_recipe(recipe: Recipe) -> None:
         )
     if recipe.clip_norm is not None and not (math.isfinite(recipe.clip_norm) and recipe.clip_norm > 0):
         raise ValueError(f"clip_norm must be a positive number, got {recipe.clip_norm!r}")
+    if recipe.early_stop is not None and not _is_count(recipe.early_stop):
+        raise ValueError(f"early_stop must be an integer of at least 1, got {recipe.early_stop!r}")
+    if recipe.ema is not None and not (_is_number(recipe.ema) and 0 < recipe.ema < 1):
+        raise ValueError(f"ema must be between 0 and 1, such as 0.99, got {recipe.ema!r}")
     if recipe.batch_size % recipe.accumulate:
         raise ValueError(f"accumulate must divide the batch size of {recipe.batch_size}, got {recipe.accumulate!r}")
     if not isinstance(recipe.remat, bool):

@@ -1,11 +1,13 @@
 """Judging parameters on examples: every example counts exactly once, at one compiled shape."""
 
+import time
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import numpy as np
 
-from jaxd2l.data import Dataset, Examples, ordered_rows
+from jaxd2l.data import Dataset, Examples, Rows, ordered_rows
 from jaxd2l.train.check_data import check_dataset
 from jaxd2l.train.compiler import compile_lowered
 from jaxd2l.train.epoch import empty_tally, make_evaluation
@@ -14,6 +16,72 @@ from jaxd2l.train.recipe import Recipe
 from jaxd2l.train.step import make_judge
 
 PyTree = Any
+CHUNK_SECONDS = 0.5  # how long the host lets the device run before it looks at signals and the progress bar
+
+
+class Pace:
+    """How many steps make up a piece of about `seconds`, from the time the last ones took; 1 at first."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._a_step: float | None = None
+
+    def last_step(self, first: int, steps: int) -> int:
+        """The end of a piece that begins at `first`."""
+        size = 1 if self._a_step is None else max(1, int(self._seconds / max(self._a_step, 1e-9)))
+        return min(steps, first + size)
+
+    def learn(self, steps: int, seconds: float) -> None:
+        """Hear how long a piece of so many steps took."""
+        self._a_step = seconds / steps
+
+
+class Evaluation:
+    """Examples on the device with the executable that judges weights on them, a piece at a time."""
+
+    def __init__(
+        self, executable: Any, rows: Rows, examples: Examples, *, classified: bool, seconds: float = CHUNK_SECONDS
+    ) -> None:
+        """Bind `executable(params, batch_stats, record, x, y, rows, first, last)` to its rows."""
+        self._executable, self._rows, self._examples = executable, rows, on_device(examples)
+        self._classified, self._pace = classified, Pace(seconds)
+
+    def __call__(
+        self, params: PyTree, batch_stats: PyTree, on_piece: Callable[[int, int], None] = lambda done, steps: None
+    ) -> tuple[float, float | None]:
+        """Mean loss and accuracy; `on_piece` is called with the batches done and all of them after each piece."""
+        steps, done = self._rows.indices.shape[0], 0
+        record: Any = empty_tally(steps)
+        while done < steps:
+            last = self._pace.last_step(done, steps)
+            began = time.perf_counter()
+            record = jax.block_until_ready(
+                self._executable(
+                    params, batch_stats, record, *self._examples, self._rows, np.int32(done), np.int32(last)
+                )
+            )
+            self._pace.learn(last - done, time.perf_counter() - began)
+            done = last
+            on_piece(done, steps)
+        return mean(record, self._classified)
+
+
+def compile_evaluation(
+    recipe: Recipe,
+    params: PyTree,
+    batch_stats: PyTree,
+    examples: Examples,
+    *,
+    batch_size: int | None = None,
+    seconds: float = CHUNK_SECONDS,
+) -> Evaluation:
+    """Compile the judgement of weights like the given ones on `examples`, which are checked already."""
+    rows, examples = ordered_rows(len(examples.x), batch_size or recipe.batch_size), on_device(examples)
+    steps = rows.indices.shape[0]
+    call = (params, batch_stats, empty_tally(steps), *examples, rows, np.int32(0), np.int32(steps))
+    evaluation = jax.jit(make_evaluation(make_judge(recipe.model, recipe.objective())), donate_argnums=2)
+    executable = compile_lowered(evaluation.lower(*call))
+    return Evaluation(executable, rows, examples, classified=recipe.hits is not None, seconds=seconds)
 
 
 def evaluate(
@@ -39,10 +107,4 @@ def evaluate(
     if np.shape(examples.x)[:1] == (0,):
         raise ValueError("no example to evaluate on; at least one is needed")
     examples = check_dataset(recipe, Dataset("evaluation", examples, examples)).test
-    rows = ordered_rows(len(examples.x), batch_size or recipe.batch_size)
-    steps = rows.indices.shape[0]
-    x, y = on_device(examples)
-    call = (params, batch_stats, empty_tally(steps), x, y, rows, np.int32(0), np.int32(steps))
-    evaluation = jax.jit(make_evaluation(make_judge(recipe.model, recipe.objective())), donate_argnums=2)
-    record = compile_lowered(evaluation.lower(*call))(*call)
-    return mean(record, recipe.hits is not None)
+    return compile_evaluation(recipe, params, batch_stats, examples, batch_size=batch_size)(params, batch_stats)

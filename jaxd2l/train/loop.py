@@ -8,31 +8,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxd2l.data import Dataset, Examples
+from jaxd2l.data import Dataset
 from jaxd2l.train.check_data import check_run
 from jaxd2l.train.epoch import empty_tally
+from jaxd2l.train.evaluation import CHUNK_SECONDS, Evaluation, Pace, compile_evaluation
 from jaxd2l.train.program import Program, compile_program, initial_state, mean, on_device
 from jaxd2l.train.recipe import Recipe
-from jaxd2l.train.results import DivergenceError, EpochResult, Progress, Run
+from jaxd2l.train.results import DivergenceError, EpochResult, Judged, Progress, Run, best_epoch, stopped_early
 from jaxd2l.train.same_program import require_same_program
 from jaxd2l.train.state import TrainState, run_keys
 
-CHUNK_SECONDS = 0.5  # how long the host lets the device run before it looks at signals and the progress bar
-
-
-class _Pace:
-    """How many steps make up a piece of about `seconds`, from the time the last ones took; 1 at first."""
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._a_step: float | None = None
-
-    def last_step(self, first: int, steps: int) -> int:
-        size = 1 if self._a_step is None else max(1, int(self._seconds / max(self._a_step, 1e-9)))
-        return min(steps, first + size)
-
-    def learn(self, steps: int, seconds: float) -> None:
-        self._a_step = seconds / steps
+PyTree = Any
+Weights = tuple[PyTree, PyTree]
 
 
 def fit(
@@ -45,9 +32,14 @@ def fit(
     on_epoch: Callable[[EpochResult, TrainState], None] | None = None,
     on_chunk: Callable[[Progress], None] | None = None,
     on_progress: Callable[[str, int, int], None] | None = None,
+    best_weights: Callable[[], Weights] | None = None,
     chunk_seconds: float = CHUNK_SECONDS,
 ) -> Run:
     """Train `recipe` on `data`.
+
+    Each epoch is judged by the validation part where the data have one; then the test part is judged once, at the end,
+    by the last weights, by those of the best epoch and, where they are averaged, by the last average. Without a
+    validation part each epoch is judged by the test part, and "best" is chosen on it.
 
     The same seed gives the same run, bit for bit, on the same machine and versions; so does a run that goes on
     from any `Progress` of it.
@@ -64,7 +56,9 @@ def fit(
             donates its buffers.
         on_chunk: called with the run's `Progress` after each piece of an epoch and between epochs: the place to
             save it or to stop the run by raising. Read its arrays at once.
-        on_progress: called as `(what, done, total)` with "train" or "test" and the batches done.
+        on_progress: called as `(what, done, total)` with "train", "validation" or "test" and the batches done.
+        best_weights: gives `(params, batch_stats)` of the best epoch at the end, averaged ones where they are averaged;
+            kept in memory where None. Only asked for where there is a validation part.
         chunk_seconds: about how long a piece takes; at least one update. It does not change the bits.
 
     Returns:
@@ -72,7 +66,8 @@ def fit(
 
     Raises:
         DivergenceError: the loss or gradient became non-finite; it carries the last finite state.
-        ValueError: the settings do not fit the data, before anything runs.
+        ValueError: the settings do not fit the data, before anything runs; or `start` lies after an epoch whose weights
+            nobody has, see `best_weights`.
         DataError: the data cannot be trained on, before anything is traced; see `check_dataset`.
     """
     keys = run_keys(seed)
@@ -83,43 +78,69 @@ def fit(
     else:
         program = compile_program(recipe, data)
         compile_seconds = program.compile_seconds
-    train, test = on_device(data.train), on_device(data.test)
+    train, validated = on_device(data.train), data.validation is not None
+    if validated and best_weights is None and start is not None and start.results:
+        raise ValueError("the weights of the best epoch before `start` are not known; give best_weights")
     steps, classified = program.train_steps, recipe.hits is not None
     initial = initial_state(program, seed, recipe.learning_rate, recipe.weight_decay)
     now = start or beginning(program, jax.tree.map(jnp.copy, initial))
     report = on_progress or (lambda what, done, total: None)
     watch = on_chunk or (lambda progress: None)
-    train_pace, test_pace = _Pace(chunk_seconds), _Pace(chunk_seconds)
+    judge = Evaluation(
+        program.evaluation, program.evaluation_rows, data.judged, classified=classified, seconds=chunk_seconds
+    )
+    pace, best = Pace(chunk_seconds), initial.deciding
 
-    while now.epoch <= recipe.epochs:
+    def judged(weights: Weights, what: str, judge: Evaluation) -> tuple[float, float | None]:
+        def on_piece(done: int, total: int) -> None:
+            report(what, done, total)
+            if done < total:
+                watch(now)
+
+        return judge(*weights, on_piece)
+
+    while now.epoch <= recipe.epochs and not stopped_early(now.results, recipe.early_stop):
         finite = initial if now.epoch == 1 else jax.tree.map(jnp.copy, now.state)  # the loop donates `now.state`
         rows = program.shuffle(keys.shuffle, np.int32(now.epoch))
         while now.step < steps:
-            last = train_pace.last_step(now.step, steps)
+            last = pace.last_step(now.step, steps)
             began = time.perf_counter()
             state, record = jax.block_until_ready(
                 program.epoch(now.state, now.record, *train, rows, keys.noise, np.int32(now.step), np.int32(last))
             )
             took = time.perf_counter() - began
-            train_pace.learn(last - now.step, took)
+            pace.learn(last - now.step, took)
             now = now._replace(state=state, record=record, step=last, seconds=now.seconds + took)
             _refuse_nonfinite(now, recipe, finite)
             report("train", last, steps)
             watch(now)
-        test_loss, test_accuracy = _evaluate(program, now, test, report, watch, test_pace)
-        if not np.isfinite(test_loss):  # the last update of the epoch left the range of the floats
-            raise _divergence(now, steps - 1, recipe, finite)
+        what = "validation" if validated else "test"
+        columns: dict[str, Any] = {}
+        for kind, weights in _to_judge(now.state).items():
+            columns[f"{kind}{what}_loss"], columns[f"{kind}{what}_accuracy"] = judged(weights, what, judge)
+        if not all(np.isfinite(value) for name, value in columns.items() if name.endswith("loss")):
+            raise _divergence(now, steps - 1, recipe, finite)  # the last update left the range of the floats
         train_loss, train_accuracy = mean(now.record, classified)
         images_per_second = float(np.asarray(now.record.examples).sum()) / max(now.seconds, 1e-9)
         rate = recipe.rate_in_force(now.state.opt_state, int(now.state.step), steps)
-        result = EpochResult(
-            now.epoch, train_loss, train_accuracy, test_loss, test_accuracy, now.seconds, images_per_second, rate
-        )
+        result = EpochResult(now.epoch, train_loss, train_accuracy, None, None, now.seconds, images_per_second, rate)
+        result = result._replace(**columns)
         if on_epoch is not None:
             on_epoch(result, now.state)
+        if validated and best_weights is None and best_epoch((*now.results, result)) == now.epoch:
+            best = jax.tree.map(np.array, now.state.deciding)
         now = Progress(now.state, empty_tally(steps), now.epoch + 1, 0, 0.0, (*now.results, result))
         watch(now)
-    return Run(recipe, seed, now.state, now.results, compile_seconds)
+    tested = {}
+    if validated:
+        last = len(now.results)
+        to_test = {("ema" if kind else "last"): (last, weights) for kind, weights in _to_judge(now.state).items()}
+        to_test["best"] = (best_epoch(now.results), best if best_weights is None else best_weights())
+        judge = compile_evaluation(recipe, *to_test["last"][1], data.test, seconds=chunk_seconds)
+        for name, (epoch, weights) in to_test.items():
+            loss, accuracy = judged(weights, "test", judge)
+            tested[name] = Judged(epoch, loss if np.isfinite(loss) else None, accuracy)
+    return Run(recipe, seed, now.state, now.results, compile_seconds, tested)
 
 
 def beginning(program: Program, state: TrainState) -> Progress:
@@ -150,27 +171,6 @@ def _divergence(now: Progress, i: int, recipe: Recipe, finite: TrainState) -> Di
     return DivergenceError(*at, rate, finite, now.results, scheduled=scheduled, given=given)
 
 
-def _evaluate(
-    program: Program,
-    now: Progress,
-    test: Examples,
-    report: Callable[[str, int, int], None],
-    watch: Callable[[Progress], None],
-    pace: _Pace,
-) -> tuple[float, float | None]:
-    rows = program.evaluation_rows
-    steps, done = rows.indices.shape[0], 0
-    params, batch_stats = now.state.params, now.state.batch_stats
-    record: Any = empty_tally(steps)
-    while done < steps:
-        last = pace.last_step(done, steps)
-        began = time.perf_counter()
-        record = jax.block_until_ready(
-            program.evaluation(params, batch_stats, record, *test, rows, np.int32(done), np.int32(last))
-        )
-        pace.learn(last - done, time.perf_counter() - began)
-        done = last
-        report("test", done, steps)
-        if done < steps:
-            watch(now)
-    return mean(record, program.recipe.hits is not None)
+def _to_judge(state: TrainState) -> dict[str, Weights]:
+    """What an epoch is judged by, the weights and their average where there is one, by the prefix of its columns."""
+    return {"": (state.params, state.batch_stats), **({"ema_": state.deciding} if state.ema else {})}

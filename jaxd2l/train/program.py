@@ -37,10 +37,10 @@ class Program:
         epoch: `(state, record, x, y, rows, key, first, last) -> (state, record)`; donates state and record.
         evaluation: `(params, batch_stats, record, x, y, rows, first, last) -> record`; donates record.
         train_steps: updates an epoch.
-        evaluation_rows: the test rows in order, padded.
+        evaluation_rows: the rows that each epoch is judged by in order, padded.
         dropped: training examples left out of each epoch because they fill no batch.
         compile_seconds: what tracing and compiling took.
-        train, test: shapes and types of the data, as on the device.
+        train, test: shapes and types of the data, as on the device; `test` of the part that epochs are judged by.
     """
 
     recipe: Recipe
@@ -94,7 +94,7 @@ def compile_program(recipe: Recipe, data: Dataset) -> Program:
     integer = jax.ShapeDtypeStruct((), jnp.int32)
     state = jax.eval_shape(pure.init, key, number, number)
     rows = jax.eval_shape(pure.shuffle, key, integer)
-    train, test, test_rows = stored(recipe, data.train), stored(recipe, data.test), _like(pure.evaluation_rows)
+    train, test, test_rows = stored(recipe, data.train), stored(recipe, data.judged), _like(pure.evaluation_rows)
     record = _like(empty_tally(pure.train_steps))
     epoch = jax.jit(pure.epoch, donate_argnums=(0, 1)).lower(state, record, *train, rows, key, integer, integer)
     record = _like(empty_tally(test_rows.indices.shape[0]))
@@ -136,16 +136,16 @@ def bind(recipe: Recipe, data: Dataset) -> Functions:
     """
     n, batch_size = len(data.train.x), recipe.batch_size
     num_steps(n, batch_size)  # refuses a batch that does not fit before anything is traced
-    optimizer, objective = recipe.make_optimizer(), recipe.objective()
+    optimizer, objective, averaged = recipe.make_optimizer(), recipe.objective(), recipe.ema is not None
     one = jax.ShapeDtypeStruct((1, *data.train.x.shape[1:]), stored_dtype(data.train.x.dtype))
     prepared = jax.eval_shape(lambda x: objective.prepare(x).astype(jnp.float32), one)
 
     def init(key: jax.Array, learning_rate: jax.Array, weight_decay: jax.Array) -> TrainState:
         x = jnp.zeros(prepared.shape, prepared.dtype)
         if not isinstance(optimizer, HyperparametersInState):
-            return init_state(recipe.model, optimizer, key, x)
+            return init_state(recipe.model, optimizer, key, x, averaged=averaged)
         rate = recipe.learning_rate if callable(recipe.learning_rate) else learning_rate
-        return init_state(recipe.model, recipe.make_optimizer(rate, weight_decay), key, x)
+        return init_state(recipe.model, recipe.make_optimizer(rate, weight_decay), key, x, averaged=averaged)
 
     number = jax.ShapeDtypeStruct((), jnp.float32)
     keep_last = not jax.tree.leaves(jax.eval_shape(init, run_keys(0).init, number, number).batch_stats)
@@ -158,7 +158,7 @@ def bind(recipe: Recipe, data: Dataset) -> Functions:
         epoch=make_epoch(step),
         evaluation=make_evaluation(make_judge(recipe.model, objective)),
         train_steps=steps,
-        evaluation_rows=ordered_rows(len(data.test.x), batch_size),
+        evaluation_rows=ordered_rows(len(data.judged.x), batch_size),
         dropped=0 if keep_last else n - steps * batch_size,
     )
 

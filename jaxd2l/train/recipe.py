@@ -43,6 +43,10 @@ class Recipe:
         remat: compute most activations a second time in the backward pass instead of keeping them.
         accumulate: pieces that each batch is cut into to save memory; it divides `batch_size`.
         clip_norm: the gradient is scaled down to this L2 norm where it is longer; None never does.
+        early_stop: end after this many epochs without a better one on the validation part, which it takes; None never
+            does.
+        ema: share that the exponential moving average of the weights keeps of itself in each update; None keeps no
+            average. See `jaxd2l.train.state.Average`.
         optimizer: a key of `OPTIMIZERS`; or `f(learning_rate, weight_decay)`, such as `sgd`, `adam` or
             `lambda rate, decay: optax.adamw(rate, weight_decay=decay)`; or a finished transformation of optax, which
             has its own numbers.
@@ -71,6 +75,8 @@ class Recipe:
     remat: bool = False
     accumulate: int = 1
     clip_norm: float | None = None
+    early_stop: int | None = None
+    ema: float | None = None
     optimizer: str | Factory | optax.GradientTransformation = sgd
     momentum: float = 0.0
     nesterov: bool = False
@@ -117,7 +123,9 @@ class Recipe:
             optimizer: that of `make_optimizer` unless given; `scheduled_optimizer` follows the schedule.
         """
         optimizer = self.make_optimizer() if optimizer is None else optimizer
-        return make_step(self.model, optimizer, self.objective(), remat=self.remat, accumulate=self.accumulate)
+        return make_step(
+            self.model, optimizer, self.objective(), remat=self.remat, accumulate=self.accumulate, ema=self.ema
+        )
 
     def prepare(self) -> Prepare:
         """What happens to a stored batch inside the step."""
@@ -194,7 +202,8 @@ class Recipe:
 _LATER = ("momentum", "nesterov", "schedule", "warmup", "step_epochs", "step_factor")  # than the first run folders
 OVERRIDABLE = (
     *("dataset", "epochs", "batch_size", "learning_rate", "weight_decay"),
-    *("image_size", "augment", "precision", "remat", "accumulate", "clip_norm", "optimizer", *_LATER),
+    *("image_size", "augment", "precision", "remat", "accumulate", "clip_norm", "early_stop", "ema"),
+    *("optimizer", *_LATER),
 )
 
 

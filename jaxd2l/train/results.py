@@ -1,8 +1,8 @@
 """A run, while it goes and when it is over: where it stands, what each epoch came to, how it ended."""
 
 import dataclasses
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from jaxd2l.train.recipe import Recipe
 from jaxd2l.train.state import TrainState
@@ -16,31 +16,97 @@ class EpochResult(NamedTuple):
         epoch: 1 for the first.
         train_loss: mean over the epoch's examples, each before its own update, in training mode.
         train_accuracy: likewise, share in [0, 1]; None for regression.
-        test_loss: mean over all test examples after the epoch, in prediction mode.
-        test_accuracy: likewise, share in [0, 1]; None for regression.
+        test_loss: mean over all test examples after the epoch, in prediction mode; None where a validation part is
+            judged instead.
+        test_accuracy: likewise, share in [0, 1]; None for regression too.
         seconds: the updates alone.
         images_per_second: training examples over `seconds`.
         learning_rate: of the epoch's last update; None where the optimizer alone knows it, and in a run of an earlier
             version.
+        validation_loss, validation_accuracy: as of the test examples; None without a validation part.
+        ema_test_loss, ema_test_accuracy, ema_validation_loss, ema_validation_accuracy: the same by the averaged
+            weights; None without an average.
     """
 
     epoch: int
     train_loss: float
     train_accuracy: float | None
-    test_loss: float
+    test_loss: float | None
     test_accuracy: float | None
     seconds: float
     images_per_second: float
     learning_rate: float | None = None
+    validation_loss: float | None = None
+    validation_accuracy: float | None = None
+    ema_test_loss: float | None = None
+    ema_test_accuracy: float | None = None
+    ema_validation_loss: float | None = None
+    ema_validation_accuracy: float | None = None
+
+    @property
+    def judged_on(self) -> str:
+        """The part of the data that epochs are compared by: "validation", or "test" where there is none."""
+        return "test" if self.validation_loss is None else "validation"
+
+    @property
+    def averaged(self) -> bool:
+        """Whether it was judged by averaged weights too, which then are those that epochs are compared by."""
+        return self.ema_test_loss is not None or self.ema_validation_loss is not None
+
+    @property
+    def deciding(self) -> tuple[float, float | None]:
+        """Loss and accuracy that epochs are compared by: of the averaged weights where there are any."""
+        loss, accuracy = self._of(f"{'ema_' if self.averaged else ''}{self.judged_on}")
+        if loss is None:
+            raise TypeError(f"epoch {self.epoch} has neither a validation nor a test loss")
+        return loss, accuracy
+
+    @property
+    def score(self) -> float:
+        """What makes one epoch better than another: accuracy, minus the loss where there is none."""
+        loss, accuracy = self.deciding
+        return -loss if accuracy is None else accuracy
+
+    def row(self) -> dict[str, Any]:
+        """What is kept of it: the columns by name, without those that a run of its kind does not have."""
+        columns = self._asdict()
+        return {name: value for name, value in columns.items() if value is not None or name not in _OPTIONAL}
+
+    def _of(self, part: str) -> tuple[float | None, float | None]:
+        return getattr(self, f"{part}_loss"), getattr(self, f"{part}_accuracy")
+
+
+_OPTIONAL = frozenset(EpochResult._field_defaults) - {"learning_rate"}
 
 
 def best_epoch(results: Sequence[EpochResult]) -> int:
-    """The epoch of highest test accuracy, of lowest test loss where there is no accuracy; the earliest among equals.
+    """The epoch of highest accuracy, of lowest loss where there is no accuracy; the earliest among equals.
+
+    Of the validation part, of the test part where there is none; by the averaged weights where there are any.
 
     Args:
         results: of the finished epochs, at least one.
     """
-    return max(results, key=lambda r: (-r.test_loss if r.test_accuracy is None else r.test_accuracy, -r.epoch)).epoch
+    return max(results, key=lambda r: (r.score, -r.epoch)).epoch
+
+
+def stopped_early(results: Sequence[EpochResult], patience: int | None) -> bool:
+    """Whether the last `patience` epochs brought none better than those before; never where it is None."""
+    return patience is not None and bool(results) and len(results) - best_epoch(results) >= patience
+
+
+class Judged(NamedTuple):
+    """What weights came to on the test examples, in prediction mode.
+
+    Attributes:
+        epoch: after which they were taken.
+        test_loss: mean over all test examples; None where it is not finite.
+        test_accuracy: share in [0, 1]; None for regression.
+    """
+
+    epoch: int
+    test_loss: float | None
+    test_accuracy: float | None
 
 
 class Progress(NamedTuple):
@@ -75,6 +141,8 @@ class Run:
         state: after the last update.
         epochs: one result an epoch.
         compile_seconds: tracing and compiling, 0 where a given program was used.
+        tested: what the test part said at the end, where a validation part was judged in its epochs: of the weights
+            "last", "best" and, where they were averaged, "ema".
     """
 
     recipe: Recipe
@@ -82,6 +150,7 @@ class Run:
     state: TrainState
     epochs: tuple[EpochResult, ...]
     compile_seconds: float
+    tested: Mapping[str, Judged] = dataclasses.field(default_factory=dict)
 
     @property
     def train_seconds(self) -> float:
@@ -95,13 +164,23 @@ class Run:
 
     @property
     def best_test_accuracy(self) -> float | None:
-        """The highest test accuracy of any epoch; None for regression."""
-        return max((e.test_accuracy for e in self.epochs if e.test_accuracy is not None), default=None)
+        """Test accuracy of the best epoch; None for regression.
+
+        Without a validation part it is the highest of all epochs, chosen on the test examples themselves.
+        """
+        if self.tested:
+            return self.tested["best"].test_accuracy
+        return max((e.deciding[1] for e in self.epochs if e.deciding[1] is not None), default=None)
 
     @property
     def best_epoch(self) -> int:
-        """The epoch of highest test accuracy, of lowest test loss for regression; the earliest among equals."""
+        """See `jaxd2l.train.best_epoch`."""
         return best_epoch(self.epochs)
+
+    @property
+    def stopped_early(self) -> bool:
+        """Whether `Recipe.early_stop` ended it before its last epoch."""
+        return len(self.epochs) < self.recipe.epochs and stopped_early(self.epochs, self.recipe.early_stop)
 
 
 class DivergenceError(ArithmeticError):

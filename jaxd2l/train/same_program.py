@@ -12,7 +12,7 @@ from jaxd2l.train.recipe import Recipe
 _COMPILED = (
     *("model", "batch_size", "image_size", "augment", "precision", "remat", "accumulate", "clip_norm"),
     *("optimizer", "momentum", "nesterov", "schedule", "warmup", "step_epochs", "step_factor", "loss", "hits"),
-    "statistics",
+    *("statistics", "ema"),
 )
 
 
@@ -39,7 +39,8 @@ def require_same_program(program: Program, recipe: Recipe, data: Dataset) -> Non
         _require_equal("learning_rate", *rates)
     if callable(recipe.optimizer) and not in_state:
         _require_equal("weight_decay", compiled.weight_decay, recipe.weight_decay)
-    for what, part, shapes in (("training", data.train, program.train), ("test", data.test, program.test)):
+    judged = "test" if data.validation is None else "validation"
+    for what, part, shapes in (("training", data.train, program.train), (judged, data.judged, program.test)):
         for name, found, expected in zip(("inputs", "targets"), stored(recipe, part), shapes, strict=True):
             if (found.shape, found.dtype) != (expected.shape, expected.dtype):
                 raise ValueError(

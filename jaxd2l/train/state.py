@@ -14,6 +14,21 @@ PyTree = Any
 _GENERATOR = "threefry2x32"  # whatever `jax_default_prng_impl` says: another one draws another run
 
 
+class Average(NamedTuple):
+    """The exponential moving average of what `model.apply` reads, as timm's `ModelEmaV2` keeps it.
+
+    It begins as the initial weights, and each update moves it: `average <- decay * average + (1 - decay) * new`. After
+    t updates decay^t of the initial weights is left, and about the last 1 / (1 - decay) updates count.
+
+    Attributes:
+        params: like the network's parameters.
+        batch_stats: like its running statistics, which are averaged too; `{}` without batch normalisation.
+    """
+
+    params: PyTree
+    batch_stats: PyTree
+
+
 class TrainState(NamedTuple):
     """Arrays only, so it saves, compares, donates, shards and vmaps; it knows no function.
 
@@ -22,12 +37,19 @@ class TrainState(NamedTuple):
         params: the network's `params` collection.
         batch_stats: running statistics of batch normalisation; `{}` without it.
         opt_state: the optimizer's state, its learning rate and weight decay among it.
+        ema: the average of the weights; () where none is kept.
     """
 
     step: jax.Array
     params: PyTree
     batch_stats: PyTree
     opt_state: PyTree
+    ema: Average | tuple[()] = ()
+
+    @property
+    def deciding(self) -> tuple[PyTree, PyTree]:
+        """`(params, batch_stats)` by which the run is compared: the averaged ones where there are any."""
+        return self.ema or (self.params, self.batch_stats)
 
 
 class Keys(NamedTuple):
@@ -61,6 +83,8 @@ def init_state(
     optimizer: optax.GradientTransformation,
     key: jax.Array,
     x: jax.Array,
+    *,
+    averaged: bool = False,
     **hyperparameters: float | jax.Array,
 ) -> TrainState:
     """Draw the parameters for inputs like `x` and start the optimizer.
@@ -70,6 +94,7 @@ def init_state(
         optimizer: any transformation of optax.
         key: spent on the parameters.
         x: prepared inputs; only shape and dtype count.
+        averaged: begin an average of the weights too.
         **hyperparameters: replace the optimizer's, such as `learning_rate`; they may be traced,
             so one compiled `init_state` serves every value.
 
@@ -88,4 +113,6 @@ def init_state(
             f"the optimizer cannot start on a network's parameters, a nested dict of arrays: {error}; use another one"
         ) from error
     opt_state = with_hyperparameters(opt_state, **hyperparameters)
-    return TrainState(jnp.zeros((), jnp.int32), params, variables.get("batch_stats", {}), opt_state)
+    batch_stats = variables.get("batch_stats", {})
+    average = Average(params, batch_stats) if averaged else ()
+    return TrainState(jnp.zeros((), jnp.int32), params, batch_stats, opt_state, average)

@@ -13,7 +13,7 @@ import optax
 
 from jaxd2l.data import Augment, Prepare, as_stored
 from jaxd2l.train.remat import rematerialised
-from jaxd2l.train.state import TrainState
+from jaxd2l.train.state import Average, TrainState
 
 PyTree = Any
 PerExample = Callable[[jax.Array, jax.Array], jax.Array]
@@ -82,6 +82,7 @@ def make_step(
     *,
     remat: bool = False,
     accumulate: int = 1,
+    ema: float | None = None,
 ) -> Step:
     """Bind everything but the arrays.
 
@@ -95,6 +96,7 @@ def make_step(
         accumulate: pieces that a batch is cut into, one after another through the network, their gradients summed
             before the one update. The gradient is that of the whole batch, except that batch normalisation sees
             one piece at a time and moves its running statistics once a piece, and dropout draws once a piece.
+        ema: share that the state's average of the weights keeps of itself; None leaves it alone.
 
     Returns:
         `step(state, batch, key) -> (state, tally)`: one update by the gradient of the mean loss over
@@ -173,7 +175,10 @@ def make_step(
             ) from error
         params = optax.apply_updates(state.params, updates)
         tally = tally._replace(gradient_norm=optax.tree.norm(gradient).astype(tally.loss.dtype))
-        return TrainState(state.step + 1, params, batch_stats, opt_state), tally
+        average = state.ema
+        if ema is not None:
+            average = optax.incremental_update(Average(params, batch_stats), state.ema, 1 - ema)
+        return TrainState(state.step + 1, params, batch_stats, opt_state, average), tally
 
     return step
 

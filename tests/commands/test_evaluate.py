@@ -71,7 +71,7 @@ def test_export_and_python_make_the_same_choice(trained, tmp_path, capsys):
         assert batch_stats == {}
     assert "best.safetensors after epoch 2, the best" in capsys.readouterr().out
     assert load_file(tmp_path / "best.safetensors")["0.weight"].tolist() == [[2.0, -3.0]]
-    with pytest.raises(ValueError, match="must be one of last, best, got 'first'"):
+    with pytest.raises(ValueError, match="must be one of last, best, ema, got 'first'"):
         kept.weights("first")
 
 
@@ -82,8 +82,8 @@ def test_a_finished_run_tells_its_best_epoch_and_keeps_its_weights(epochs, tmp_p
     out = capsys.readouterr().out.splitlines()
     rows = run_folder.read_metrics(tmp_path / "run")
     best = 1 + int(np.argmin([row["test_loss"] for row in rows]))
-    line = f"weights: weights.safetensors after epoch {epochs}, the last; best.safetensors after epoch {best}, the best"
-    assert line in out
+    line = f"after epoch {epochs}, the last; best.safetensors after epoch {best}, the best on the test examples"
+    assert f"weights: weights.safetensors {line}" in out
     assert json.loads(out[-1])["best_epoch"] == best
     _, summary = _evaluated(capsys, tmp_path / "run", "--weights", "best")
     assert summary["test_loss"] == pytest.approx(rows[best - 1]["test_loss"], rel=1e-5)

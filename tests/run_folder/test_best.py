@@ -16,6 +16,7 @@ from jaxd2l.data import DataError
 from jaxd2l.run_folder.checkpoint import Checkpoints
 from jaxd2l.run_folder.writer import RunWriter
 from jaxd2l.train import EpochResult, TrainState, best_epoch
+from jaxd2l.train.state import Average
 
 ACCURACIES = st.lists(st.sampled_from((0.1, 0.2, 0.3)), min_size=1, max_size=6)
 
@@ -24,29 +25,32 @@ class Killed(BaseException):
     """What stands for SIGKILL: nothing of ours catches it."""
 
 
-def state(epoch, machine=0):
-    """Weights that tell after which epoch and on which machine they were taken."""
-    kernel = np.array([[epoch, machine, 0.5]], np.float32)
-    return TrainState(np.int32(epoch), {"Dense_0": {"kernel": kernel}}, {}, {})
+def state(epoch, machine=0, averaged=False):
+    """Weights that tell after which epoch and on which machine they were taken, and whether they are an average."""
+    raw, average = ({"Dense_0": {"kernel": np.array([[epoch, machine, a]], np.float32)}} for a in (0.5, 0.25))
+    return TrainState(np.int32(epoch), raw, {}, {}, Average(average, {}) if averaged else ())
 
 
-def result(epoch, accuracy, machine=0):
-    return EpochResult(epoch, 1.0 + machine, accuracy, 1.0 / epoch, accuracy, 0.1, 10.0)
+def result(epoch, accuracy, machine=0, averaged=False):
+    """With an average it is the average that is so good; the weights themselves are the better the worse it is."""
+    raw = EpochResult(epoch, 1.0 + machine, accuracy, 1.0 / epoch, accuracy, 0.1, 10.0)
+    figures = {"test_accuracy": 0.4 - accuracy, "ema_test_loss": 1.0 / epoch, "ema_test_accuracy": accuracy}
+    return raw._replace(**figures) if averaged else raw
 
 
 def writer(folder, epochs):
     return RunWriter(folder, epochs, {}, None, lambda line: None)
 
 
-def run(folder, accuracies, machine=0):
+def run(folder, accuracies, machine=0, averaged=False):
     """A run from its beginning, in a folder that may hold some of it."""
     with writer(folder, len(accuracies)) as open_writer:
         open_writer.restore(None)
         for epoch, accuracy in enumerate(accuracies, 1):
-            open_writer.epoch(result(epoch, accuracy, machine), state(epoch, machine))
+            open_writer.epoch(result(epoch, accuracy, machine, averaged), state(epoch, machine, averaged))
 
 
-def killed_run(folder, accuracies, after, machine=0):
+def killed_run(folder, accuracies, after, machine=0, averaged=False):
     """The same, killed before or after one of the moments in which a file of the folder changes."""
     left = [after]
 
@@ -66,14 +70,15 @@ def killed_run(folder, accuracies, after, machine=0):
         patch.setattr(os, "replace", dying(os.replace))
         patch.setattr(run_folder, "append_metrics", dying(run_folder.append_metrics))
         try:
-            run(folder, accuracies, machine)
+            run(folder, accuracies, machine, averaged)
         except Killed:
             return True
     return False
 
 
 def files(folder):
-    return {name: (folder / name).read_bytes() for name in (run_folder.WEIGHTS, run_folder.BEST)}
+    names = (run_folder.WEIGHTS, run_folder.BEST, run_folder.EMA)
+    return {name: (folder / name).read_bytes() for name in names if (folder / name).exists()}
 
 
 def wrong(folder):
@@ -101,31 +106,33 @@ def test_the_best_epoch_is_the_first_of_the_highest_accuracy(accuracies):
 
 
 @settings(deadline=None, max_examples=30)
-@given(ACCURACIES, st.lists(st.integers(0, 50), max_size=5))
-def test_kills_at_any_moment_leave_the_best_weights_and_the_end_of_an_unbroken_run(accuracies, kills):
+@given(ACCURACIES, st.lists(st.integers(0, 60), max_size=5), st.booleans())
+def test_kills_at_any_moment_leave_the_best_weights_and_the_end_of_an_unbroken_run(accuracies, kills, averaged):
     with tempfile.TemporaryDirectory() as temporary:
         folder, unbroken = (run_folder.create(Path(temporary) / name) for name in ("killed", "unbroken"))
-        run(unbroken, accuracies)
+        run(unbroken, accuracies, averaged=averaged)
         for after in kills:
-            killed_run(folder, accuracies, after)
+            killed_run(folder, accuracies, after, averaged=averaged)
             assert_sound(folder)
-        run(folder, accuracies)
+        run(folder, accuracies, averaged=averaged)
         assert_sound(folder)
         assert files(folder) == files(unbroken)
         best = 1 + accuracies.index(max(accuracies))
         assert run_folder.weights_epoch(folder, run_folder.BEST) == best
+        source = run_folder.choose_weights(folder, "best").tensors["params.Dense_0.kernel"][0, 2]
+        assert source == (0.25 if averaged else 0.5), "the weights whose figure was the best"
 
 
 @settings(deadline=None, max_examples=30)
-@given(ACCURACIES, ACCURACIES, st.lists(st.integers(0, 50), max_size=3))
-def test_epochs_that_come_out_differently_never_leave_the_best_weights_of_another_run(first, second, kills):
+@given(ACCURACIES, ACCURACIES, st.lists(st.integers(0, 60), max_size=3), st.booleans())
+def test_epochs_that_come_out_differently_never_leave_the_best_weights_of_another_run(first, second, kills, averaged):
     """As on another machine: then `best.safetensors` is of an epoch in `metrics.jsonl`, or it is not there."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = run_folder.create(Path(temporary) / "run")
-        run(folder, first)
+        run(folder, first, averaged=averaged)
         for after in kills:
-            killed_run(folder, second, after, machine=1)
-        run(folder, second, machine=1)
+            killed_run(folder, second, after, machine=1, averaged=averaged)
+        run(folder, second, machine=1, averaged=averaged)
         assert wrong(folder) == []
         rows = run_folder.whole_rows(folder)
         chosen = run_folder.choose_weights(folder, "best")
@@ -146,8 +153,26 @@ def test_last_and_best_are_chosen_by_name(finished):
     assert (last.epoch, last.place) == (3, run_folder.WEIGHTS)
     assert (best.epoch, best.place) == (2, run_folder.BEST)
     assert run_folder.choose_weights(finished).epoch == 3
-    with pytest.raises(ValueError, match="weights must be one of last, best, got 'newest'"):
+    with pytest.raises(ValueError, match="weights must be one of last, best, ema, got 'newest'"):
         run_folder.choose_weights(finished, "newest")
+    with pytest.raises(ValueError, match="keeps no averaged weights; take others, or train with --ema"):
+        run_folder.choose_weights(finished, "ema")
+
+
+def test_the_average_is_kept_beside_the_weights_and_looked_after_like_them(tmp_path):
+    folder = run_folder.create(tmp_path / "run")
+    run(folder, [0.1, 0.3, 0.2], averaged=True)
+    chosen = run_folder.choose_weights(folder, "ema")
+    assert (chosen.epoch, chosen.place) == (3, run_folder.EMA)
+    assert wrong(folder) == []
+    content = bytearray((folder / run_folder.EMA).read_bytes())
+    content[-1] ^= 1
+    (folder / run_folder.EMA).write_bytes(content)
+    assert wrong(folder) == [run_folder.EMA]
+    with pytest.raises(DataError, match="damaged"):
+        run_folder.choose_weights(folder, "ema")
+    assert run_folder.choose_weights(folder).epoch == 3
+    assert run_folder.choose_weights(folder, "best").epoch == 2
 
 
 def test_without_an_epoch_there_is_no_best(tmp_path):

@@ -16,13 +16,15 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         "train",
         help="train a recipe and write a run folder",
         description="Train a recipe. Writes config.json, environment.json, metrics.jsonl, weights.safetensors, "
-        "best.safetensors and checkpoints into the run's folder. SIGTERM and Ctrl-C save before they stop it; "
+        "best.safetensors and checkpoints into the run's folder. The best epoch is chosen on the test examples unless "
+        "--validation-fraction holds some out for it. SIGTERM and Ctrl-C save before they stop it; "
         "--resume goes on.",
         epilog=f"recipes: {', '.join(EXPERIMENTS)} (see jaxd2l list)",
     )
     parser.add_argument("recipe", metavar="RECIPE", help="which network and settings")
     parser.add_argument("--seed", type=options.integer, help="0 to 4294967295 (default: 0)")
     options.add_recipe_options(parser)
+    options.add_early_stop_option(parser)
     options.add_own_data_options(parser)
     options.add_data_options(parser)
     output = parser.add_argument_group("output")

@@ -33,8 +33,12 @@ def own_data(args: argparse.Namespace, kept: Kept | None = None) -> OwnData | No
     values = {name: getattr(args, name, None) for name in _OPTIONS}
     given = {name: value for name, value in values.items() if value is not None}
     if kept is None and "data" not in given:
-        if alone := [name for name in given if name != "image_size"]:
-            raise ValueError(f"--{alone[0].replace('_', '-')} is about data of your own; name them with --data")
+        elsewhere = {"image_size"} | (
+            {"split_seed"} if getattr(args, "validation_fraction", None) is not None else set()
+        )
+        if alone := [name for name in given if name not in elsewhere]:
+            other = ", or hold out a --validation-fraction" if alone == ["split_seed"] else ""
+            raise ValueError(f"--{alone[0].replace('_', '-')} is about data of your own; name them with --data{other}")
         return None
     if getattr(args, "dataset", None) is not None:
         raise ValueError("--dataset names data that come with jaxd2l, and these are of your own; leave it out")
@@ -147,11 +151,11 @@ def fitted(
     if own is None:
         recipe = overridden(base, values)
         data = settings.limited(load_data(recipe), limit_train, limit_test)
-        return recipe, settings.checked(data, recipe), {}
+        return recipe, settings.divided(settings.checked(data, recipe), values), {}
     found = opened(own)
     if kept is not None:
         require_same(kept, own, found.dataset)
-    data = settings.limited(found.dataset, limit_train, limit_test)
+    data = settings.divided(settings.limited(found.dataset, limit_train, limit_test), values)
     statistics = channel_statistics(data.train) if is_images(data.train.x) else None
     recipe = fitted_to(base, data, statistics)
     if values.get("batch_size") is None and recipe.batch_size > (n := len(data.train.x)) and recipe.accumulate == 1:

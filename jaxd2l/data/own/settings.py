@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypedDict
 
-from jaxd2l.data.synthetic import LARGEST_SEED
+from jaxd2l.data.examples import LARGEST_SEED
 
 
 class DataWarning(UserWarning):

@@ -18,7 +18,7 @@ def pack(progress: Progress, **facts: Any) -> tuple[dict[str, np.ndarray], dict[
     """
     arrays = {name: np.array(_bare(leaf)) for name, leaf in _named(progress) if leaf.size}
     place = {"epoch": progress.epoch, "step": progress.step, "seconds": progress.seconds}
-    return arrays, {**place, "results": [result._asdict() for result in progress.results], **facts}
+    return arrays, {**place, "results": [result.row() for result in progress.results], **facts}
 
 
 def unpack(checkpoint: Checkpoint, like: Progress) -> Progress:
