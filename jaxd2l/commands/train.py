@@ -154,7 +154,6 @@ def _configured(
     Raises:
         ValueError: another setting than the run `found` began with.
     """
-    split = {} if values["validation_fraction"] is None else {"split_seed": values["split_seed"] or 0}
     config = run_folder.configuration(
         recipe,
         values["seed"] or 0,
@@ -162,7 +161,7 @@ def _configured(
         limit_test=values["limit_test"],
         deterministic=bool(values["deterministic"]),
         validation_fraction=values["validation_fraction"],
-        **split,
+        split_seed=None if values["validation_fraction"] is None else values["split_seed"] or 0,
     )
     if found is not None:
         run_folder.refuse_other_run(args.out, found, config, recipe)

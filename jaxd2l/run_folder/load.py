@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxd2l.data import DataError, Dataset, shapes
+from jaxd2l.data import DataError, Dataset, Examples, hold_out, shapes
 from jaxd2l.recipes import open_kept
 from jaxd2l.run_folder.best import Chosen, best_of, choose_weights
 from jaxd2l.run_folder.metrics import read_tested, whole_rows
@@ -88,7 +88,11 @@ class KeptRun:
             DataError: a user's own are gone, or not as they were when the run began.
             ValueError: they were given from Python, so only the caller has them.
         """
-        return open_kept(self.recipe, self.config)
+        data, fraction = open_kept(self.recipe, self.config), self.config.get("validation_fraction")
+        if fraction is None:
+            return data
+        seen = Examples(*(a[: self.config.get("limit_train")] for a in data.train))
+        return hold_out(data._replace(train=seen), fraction, self.config.get("split_seed", 0))
 
     def weights(self, which: str = "last") -> tuple[PyTree, PyTree]:
         """`(params, batch_stats)`, read and verified at each call.

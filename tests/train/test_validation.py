@@ -44,7 +44,7 @@ def bits(tree):
 
 def epochs(values, name="validation_accuracy"):
     """Results of which only the figure that decides differs."""
-    results = [EpochResult(i, 1.0, 0.5, None, None, 0.1, 10.0, 0.5, None) for i in range(1, len(values) + 1)]
+    results = [EpochResult(i, 1.0, 0.5, None, None, 0.1, 10.0, validation_loss=0.5) for i in range(1, len(values) + 1)]
     return [r._replace(**{name: value}) for r, value in zip(results, values, strict=True)]
 
 

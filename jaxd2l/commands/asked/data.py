@@ -33,9 +33,8 @@ def own_data(args: argparse.Namespace, kept: Kept | None = None) -> OwnData | No
     values = {name: getattr(args, name, None) for name in _OPTIONS}
     given = {name: value for name, value in values.items() if value is not None}
     if kept is None and "data" not in given:
-        elsewhere = {"image_size"} | (
-            {"split_seed"} if getattr(args, "validation_fraction", None) is not None else set()
-        )
+        validated = getattr(args, "validation_fraction", None) is not None
+        elsewhere = ("image_size", "split_seed") if validated else ("image_size",)
         if alone := [name for name in given if name not in elsewhere]:
             other = ", or hold out a --validation-fraction" if alone == ["split_seed"] else ""
             raise ValueError(f"--{alone[0].replace('_', '-')} is about data of your own; name them with --data{other}")
