@@ -16,7 +16,7 @@ def load_predictor(run_dir: Path, weights: str = "last") -> tuple[Predictor, Fra
 
     Args:
         run_dir: a folder that `jaxd2l train` wrote.
-        weights: "last" or "best".
+        weights: "last", "best" or "ema".
 
     Raises:
         DataError: no run folder, or its configuration, weights or data are not what they claim.

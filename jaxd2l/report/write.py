@@ -60,7 +60,7 @@ def write_run_report(
         path: of the page; `run_dir/report.html` by default.
         data: that it was judged on, whole; that of the recipe's name where None.
         recipe: what it was trained with, where that is none of this package.
-        weights: "last" or "best": those that are looked into.
+        weights: "last", "best" or "ema": those that are looked into.
 
     Returns:
         The page's path.
