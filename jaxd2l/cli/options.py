@@ -96,21 +96,16 @@ def add_optimizer_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--step-factor", type=number, metavar="F", help="of step (default: 0.1)")
 
 
-def add_early_stop_option(parser: argparse.ArgumentParser) -> None:
-    """When a run ends before its last epoch."""
-    parser.add_argument(
-        "--early-stop",
-        type=integer,
-        metavar="PATIENCE",
-        help="end after PATIENCE epochs without a better one on the validation part",
-    )
-
-
 def add_data_options(parser: argparse.ArgumentParser) -> None:
     """How much of the data to use."""
     group = parser.add_argument_group("data")
     group.add_argument("--limit-train", type=integer, metavar="N", help="use the first N training examples")
     group.add_argument("--limit-test", type=integer, metavar="N", help="use the first N test examples")
+
+
+def add_validation_options(parser: argparse.ArgumentParser, *, early_stop: bool = True) -> None:
+    """How much of the training examples judges the epochs, and what that decides."""
+    group = parser.add_argument_group("validation (default: each epoch is judged by the test examples)")
     group.add_argument(
         "--validation-fraction",
         type=number,
@@ -118,6 +113,13 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
         help="hold this share of the training examples out, of each class alike, to judge epochs by: .1; the test "
         "examples are judged once, at the end",
     )
+    if early_stop:
+        group.add_argument(
+            "--early-stop",
+            type=integer,
+            metavar="PATIENCE",
+            help="end after PATIENCE epochs without a better one on the validation part",
+        )
 
 
 def add_own_data_options(parser: argparse.ArgumentParser) -> None:

@@ -101,6 +101,10 @@ def sweep(
     _require_rates(recipe, rates)
     for seed in seeds:
         run_keys(seed)
+    if recipe.early_stop is not None:
+        raise ValueError("members of a sweep go through all their epochs together; leave early_stop out")
+    if data.validation is not None:
+        raise ValueError("a sweep judges its members by the test part; give data without a validation part")
     results: Sweep = dict(finished or {})
     missing = [seed for seed in dict.fromkeys(seeds) if any((point, seed) not in results for point in rates)]
 
