@@ -101,16 +101,21 @@ def _run(argv: Sequence[str] | None, signals: StopSignals) -> int:
 
 
 def _require_recipes(args: argparse.Namespace) -> None:
-    """Refuse a misspelt recipe before JAX is imported.
+    """Refuse a misspelt recipe, or none at all, before JAX is imported.
 
     Raises:
         ValueError: with the nearest names.
     """
     from jaxd2l.book import require
 
+    if "config" in args and args.config is None and args.recipe is None:
+        raise ValueError(
+            "the following arguments are required: RECIPE (see `jaxd2l list`; a network of your own is mynet.py:Net), "
+            "or --config FILE"
+        )
     asked = getattr(args, "recipes", None) or [getattr(args, "recipe", None)]
     for name in asked:
-        if name is not None:
+        if name is not None and ":" not in name and not name.endswith(".py"):  # a network of one's own
             require(name)
 
 

@@ -7,11 +7,12 @@ from typing import Any
 
 from jaxd2l.cli.exit_code import ExitCode
 from jaxd2l.commands import settings
-from jaxd2l.commands.asked.data import fitted, own_data
+from jaxd2l.commands.asked.data import fitted, named_data, own_data
+from jaxd2l.commands.asked.recipe import named
 from jaxd2l.cost.budget import gib, largest_batch
 from jaxd2l.cost.estimate import Cost, Memory, cost
 from jaxd2l.data import Dataset, shapes
-from jaxd2l.recipes import RECIPES, find
+from jaxd2l.recipes import RECIPES, check_fit, fitted_to
 from jaxd2l.report.text import columns, short
 from jaxd2l.train import Recipe
 from jaxd2l.train.recipe import overridden
@@ -123,12 +124,17 @@ def summary(one: Cost) -> dict[str, Any]:
 
 def _asked(args: argparse.Namespace) -> tuple[Recipe, Recipe, Dataset]:
     """The recipe as it is named, with the settings asked for, and the data or their shapes."""
-    own, base = own_data(args), find(args.recipe)
+    own, (base, code) = own_data(args), named(args.recipe)
     values = {**vars(args), "batch_size": None, "accumulate": None}
-    if own is None:
+    if own is None and code is None:
         asked = overridden(base, values)
         return base, asked, shapes(asked.dataset)
-    asked, data, _ = fitted(base, own, values, None, None)
+    if own is None:
+        data = shapes(named_data(base, values))
+        asked = overridden(fitted_to(base, data), values)
+        check_fit(asked, data)
+        return base, asked, data
+    asked, data, _ = fitted(base, own, values, None, None, code=code)
     return dataclasses.replace(base, batch_size=asked.batch_size), asked, data
 
 

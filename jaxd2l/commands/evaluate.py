@@ -10,6 +10,7 @@ from jaxd2l import run_folder
 from jaxd2l.cli.exit_code import ExitCode
 from jaxd2l.commands import settings
 from jaxd2l.commands.asked.data import decoding, other_data
+from jaxd2l.commands.asked.recipe import tell_changed_code
 from jaxd2l.data import Dataset
 from jaxd2l.recipes import open_kept
 from jaxd2l.train import Recipe, evaluate
@@ -46,6 +47,7 @@ def _data(args: argparse.Namespace, kept: run_folder.KeptRun, recipe: Recipe) ->
 def run(args: argparse.Namespace) -> int:
     """Evaluate as asked."""
     kept = run_folder.load_run(args.run_dir)
+    tell_changed_code(kept.config)
     recipe = overridden(kept.recipe, {"dataset": args.dataset})
     settings.choose_device(args.device)
     limit = kept.config.get("limit_test") if args.limit_test is None else args.limit_test

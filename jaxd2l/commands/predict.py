@@ -12,6 +12,7 @@ import numpy as np
 from jaxd2l import run_folder
 from jaxd2l.cli.exit_code import ExitCode
 from jaxd2l.commands import settings
+from jaxd2l.commands.asked.recipe import tell_changed_code
 from jaxd2l.data import DataError
 from jaxd2l.prediction import Conversion, convert_like_own, convert_picture, load_predictor
 from jaxd2l.prediction.picture import SUFFIXES
@@ -30,6 +31,7 @@ def run(args: argparse.Namespace) -> int:
     paths = picture_files(args.paths)
     settings.choose_device(args.device)
     predictor, frame = load_predictor(args.run_dir, args.weights)
+    tell_changed_code(run_folder.read_config(args.run_dir))
     height, width, channels = predictor.input_shape
     invert = args.invert if args.invert != "auto" or frame.dark else "no"
     images, records, failed = [], [], []

@@ -16,16 +16,17 @@ import jax.numpy as jnp
 from jaxd2l import run_folder
 from jaxd2l.cli.exit_code import ExitCode
 from jaxd2l.commands import settings
-from jaxd2l.commands.asked.data import fitted, own_data, without_data
+from jaxd2l.commands.asked.data import fitted, in_range, own_data
+from jaxd2l.commands.asked.recipe import named
 from jaxd2l.cost.budget import require_memory
 from jaxd2l.data import DataError, Dataset
 from jaxd2l.nn.parameters import count
-from jaxd2l.recipes import RECIPES, find
+from jaxd2l.recipes import RECIPES
 from jaxd2l.report.console import Console, epoch_line
 from jaxd2l.report.table import markdown, summarise
 from jaxd2l.train import Program, Recipe, compile_program, fit, run_keys
 from jaxd2l.train.device import default_device
-from jaxd2l.train.recipe import complete, overridden
+from jaxd2l.train.recipe import complete
 
 SMALL_MACS = 1e6  # what a laptop's CPU trains in minutes
 
@@ -41,12 +42,13 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f"--seeds must be at least 1, got {args.seeds}")
     settings.choose_device(args.device)
     own = own_data(args)
-    bases = [find(name) for name in args.recipes or _default_names()]
-    for base in bases:
-        overridden(base, vars(args) if own is None else without_data(vars(args)))  # refused before the first one runs
+    bases = [named(name) for name in args.recipes or _default_names()]
+    for base, code in bases:
+        in_range(base, own, code, vars(args))  # refused before the first one runs
+    settings.require_different_names([base for base, _ in bases])
     outcomes = []
-    for base in bases:
-        recipe, data, facts = fitted(base, own, vars(args), args.limit_train, args.limit_test)
+    for base, code in bases:
+        recipe, data, facts = fitted(base, own, vars(args), args.limit_train, args.limit_test, code=code)
         outcomes.append((recipe, _runs_of(recipe, data, facts, args)))
     rows = [summarise(recipe, runs) for recipe, runs in outcomes]
     table = markdown(rows)

@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,10 +65,22 @@ def warn_of_other_conditions(paths: Iterable[Path]) -> None:
 
 
 def of_members(recipe: Recipe, data: Dataset, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """What results that are kept must have been made with to be taken again; own data by their digests."""
+    """What results that are kept must have been made with to be taken again; own data and networks by their digests."""
     own = facts.get("own_data")
     digests = {} if own is None else {"sha256": own["sha256"]}
+    digests |= {"code": facts["code"]["sha256"]} if "code" in facts else {}
     return {**recipe.settings(), "train_examples": len(data.train.x), "test_examples": len(data.test.x), **digests}
+
+
+def require_different_names(recipes: Sequence[Recipe]) -> None:
+    """Refuse recipes whose results would be kept under one name.
+
+    Raises:
+        ValueError: naming it.
+    """
+    names = [recipe.name for recipe in recipes]
+    if len(set(names)) < len(names):
+        raise ValueError(f"two recipes are called {max(names, key=names.count)}; run them with another --out each")
 
 
 def limited(data: Dataset, limit_train: int | None, limit_test: int | None) -> Dataset:

@@ -16,8 +16,8 @@ from jaxd2l import run_folder
 from jaxd2l.cli.exit_code import ExitCode
 from jaxd2l.commands import settings
 from jaxd2l.commands.asked.data import fitted, own_data
+from jaxd2l.commands.asked.recipe import named
 from jaxd2l.data import DataError, Dataset
-from jaxd2l.recipes import find
 from jaxd2l.report.sweep import Summary, divergence_map, markdown, plot, summarise
 from jaxd2l.selection.curves import Curves
 from jaxd2l.selection.sweep import Method, Rates, Sweep, rates_of, sweep
@@ -40,8 +40,10 @@ def run(args: argparse.Namespace) -> int:
     say = (lambda text: None) if args.quiet else (lambda text: print(text, flush=True))
     own = own_data(args)
     limits = (args.limit_train, args.limit_test)
-    experiments = [fitted(find(name), own, vars(args), *limits) for name in dict.fromkeys(args.recipes)]
+    bases = [named(name) for name in dict.fromkeys(args.recipes)]
+    experiments = [fitted(base, own, vars(args), *limits, code=code) for base, code in bases]
     recipes = [recipe for recipe, _, _ in experiments]
+    settings.require_different_names(recipes)
     if len({recipe.hits is None for recipe in recipes}) > 1:
         raise ValueError("one sweep compares accuracies or losses: give classifiers or regressions, not both")
     began = time.perf_counter()

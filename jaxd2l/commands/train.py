@@ -14,13 +14,13 @@ from jaxd2l import run_folder
 from jaxd2l.cli.exit_code import ExitCode
 from jaxd2l.cli.signals import StopSignals
 from jaxd2l.commands import settings
-from jaxd2l.commands.asked.data import fitted, own_data, without_data
+from jaxd2l.commands.asked.data import fitted, in_range, own_data
+from jaxd2l.commands.asked.recipe import named, tell_changed_code, with_config
 from jaxd2l.cost.budget import advice, foreseen_shortage, ran_out, require_memory
 from jaxd2l.cost.free_memory import free_bytes
 from jaxd2l.data import Dataset
 from jaxd2l.data.own import kept_data
 from jaxd2l.nn.parameters import count
-from jaxd2l.recipes import find
 from jaxd2l.report.closing import at_chance, closing_table, kept_weights, summary
 from jaxd2l.report.console import Console
 from jaxd2l.train import (
@@ -32,7 +32,7 @@ from jaxd2l.train import (
     run_keys,
 )
 from jaxd2l.train.check_data import require_validation
-from jaxd2l.train.recipe import OVERRIDABLE, overridden
+from jaxd2l.train.recipe import OVERRIDABLE
 
 _RUN_SETTINGS = ("seed", "limit_train", "limit_test", "deterministic")
 _SPLIT = ("validation_fraction", "split_seed")
@@ -60,7 +60,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _run(args: argparse.Namespace, signals: StopSignals, stack: ExitStack) -> int:
-    base = find(args.recipe)
+    with_config(args)
+    base, code = named(args.recipe)
     found: dict[str, Any] | None = None
     if args.resume and run_folder.begun(args.out):
         with run_folder.FolderLock(args.out):  # refused at once where another process writes there
@@ -73,16 +74,17 @@ def _run(args: argparse.Namespace, signals: StopSignals, stack: ExitStack) -> in
     if found is not None and kept is None and own is not None:
         raise ValueError(f"{args.out} holds a run on {found.get('dataset')}; leave --data out or name another folder")
     run_keys(seed)  # refuses a seed out of range before the data is read
-    in_range = overridden(base, values if own is None else without_data(values))
-    if own is None:
-        _configured(args, found, in_range, values)  # refuses other settings likewise
+    asked = in_range(base, own, code, values)
+    if own is None and code is None:
+        _configured(args, found, asked, values)  # refuses other settings likewise
     folder = args.out or run_folder.default_path(base.name, seed)
     if found is None:
         run_folder.check_free(folder, args.overwrite or args.resume)
     if values["deterministic"]:
         _make_deterministic()
     settings.choose_device(args.device)
-    recipe, data, facts = fitted(base, own, values, values["limit_train"], values["limit_test"], kept)
+    recipe, data, facts = fitted(base, own, values, values["limit_train"], values["limit_test"], kept, code)
+    tell_changed_code(before)
     config = _configured(args, found, recipe, values)
     require_validation(recipe, data)
     if found is not None and run_folder.is_finished(folder, recipe, data):

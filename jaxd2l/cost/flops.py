@@ -51,9 +51,11 @@ def count(program: Operations, platform: str = "gpu") -> Flops:
             products += rounds(operation) * inner.products
             elementwise += rounds(operation) * inner.elementwise
         elif name == "dot_general":
-            products += 2 * _dot(operation)
+            products += 2 * dot_macs(operation)
         elif name == "conv_general_dilated":
-            products += 2 * _convolution(operation)
+            products += 2 * convolution_macs(operation)
+        elif name.startswith("reduce_window"):
+            elementwise += operation.outputs[0].size * (math.prod(operation.params["window_dimensions"]) - 1)
         elif name.startswith(("reduce_", "arg", "cum")):
             elementwise += next(v.size for v in operation.inputs if v is not None) - operation.outputs[0].size
         elif name not in MOVES:
@@ -77,14 +79,16 @@ def taps(image: int, outputs: int, window: int, stride: int, low: int, dilation:
     return int(((at >= 0) & (at <= (image - 1) * between) & (at % between == 0)).sum())
 
 
-def _dot(operation: Operation) -> int:
+def dot_macs(operation: Operation) -> int:
+    """Multiply-adds of a matrix product."""
     (contracted, _), _ = operation.params["dimension_numbers"]
     left = operation.inputs[0] or operation.inputs[1]
     assert left is not None  # a product of two literals has been folded by tracing
     return operation.outputs[0].size * math.prod(left.shape[axis] for axis in contracted)
 
 
-def _convolution(operation: Operation) -> int:
+def convolution_macs(operation: Operation) -> int:
+    """Multiply-adds of a convolution, without those with the zeros of its padding."""
     params, (x, kernel), y = operation.params, operation.inputs, operation.outputs[0]
     assert x is not None
     assert kernel is not None

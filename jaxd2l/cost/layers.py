@@ -1,6 +1,7 @@
 """The layers of a network: what each holds, puts out and multiplies, from shapes alone."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -10,7 +11,8 @@ import numpy as np
 
 from jaxd2l.cost.flops import taps
 from jaxd2l.cost.receptive_field import receptive_fields
-from jaxd2l.cost.traced import operations_of
+from jaxd2l.cost.scopes import products_by_module
+from jaxd2l.cost.traced import Operations, operations_of
 from jaxd2l.nn import Conv, Dense
 from jaxd2l.nn.kernels.window import pads, sizes
 
@@ -47,42 +49,45 @@ def layers(model: nn.Module, x: jax.ShapeDtypeStruct) -> tuple[Layer, ...]:
     """Walk the network without computing anything.
 
     Args:
-        model: any network of `jaxd2l.nn.models`.
+        model: any network of Flax Linen; layers of `jaxd2l.nn` count by their formulas, others by what they trace to.
         x: shape and dtype of its input, batch axis included.
 
     Returns:
-        The layers with parameters, in the order in which they are called.
+        The layers with parameters, in the order in which they are called, and those that multiply without any.
 
     Raises:
         ValueError: the network refuses the shape.
     """
-    found: list[Layer] = []
+    found: list[tuple[Layer, tuple[str, ...], bool]] = []
     seen: set[tuple[str, ...]] = set()
     given: list[Any] = []
 
     def record(call: Any, args: Any, kwargs: Any, context: Any) -> Any:
-        if not given:
+        if not given and args:
             given.append(args[0])
         result = call(*args, **kwargs)
-        module = context.module
+        module, outputs = context.module, jax.tree.leaves(result)
+        if context.method_name != "__call__" or not outputs:
+            return result
         own = {k: v for k, v in module.variables.get("params", {}).items() if not isinstance(v, Mapping)}
-        if own and context.method_name == "__call__":
-            parameters = 0 if module.path in seen else sum(v.size for v in own.values())
-            seen.add(module.path)
-            macs, padding = _macs(module, own, args[0].shape, result.shape)
-            found.append(
-                Layer(
-                    name="/".join(module.path) or type(module).__name__,
-                    kind=type(module).__name__,
-                    output_shape=result.shape[1:],
-                    parameters=parameters,
-                    macs=macs,
-                    padding_macs=padding,
-                    activation_bytes=math.prod(result.shape[1:]) * np.dtype(result.dtype).itemsize,
-                    receptive_field=(),
-                    reads_input=args[0] is given[0],
-                )
-            )
+        parameters = 0 if module.path in seen else sum(v.size for v in own.values())
+        seen.add(module.path)
+        counted = isinstance(module, Conv | Dense)
+        macs, padding = _macs(module, own, args[0].shape, result.shape) if counted else (0, 0)
+        layer = Layer(
+            name="/".join(module.path) or type(module).__name__,
+            kind=type(module).__name__,
+            output_shape=outputs[0].shape[1:],
+            parameters=parameters,
+            macs=macs,
+            padding_macs=padding,
+            activation_bytes=math.prod(outputs[0].shape[1:]) * np.dtype(outputs[0].dtype).itemsize,
+            receptive_field=(),
+            reads_input=bool(args) and args[0] is given[0],
+        )
+        ours = type(module).__module__.startswith("jaxd2l.")
+        if own or not ours:
+            found.append((layer, module.path, ours))
         return result
 
     def initialise(key: jax.Array, x: jax.Array) -> PyTree:
@@ -91,14 +96,38 @@ def layers(model: nn.Module, x: jax.ShapeDtypeStruct) -> tuple[Layer, ...]:
             return model.init(key, x, train=False)
 
     variables = jax.eval_shape(initialise, jax.random.key(0), x)
-    fields = iter(_receptive_fields(model, variables, x))
-    return tuple(one._replace(receptive_field=next(fields)) if one.kind == Conv.__name__ else one for one in found)
+    closed = jax.make_jaxpr(lambda variables, x: model.apply(variables, x, train=False))(variables, x)
+    program = operations_of(closed, platform="gpu")
+    complete = _of_others(found, program, x.shape[0])
+    fields = iter(receptive_fields(program, program.inputs[-1], range(1, len(x.shape) - 1)) if len(x.shape) > 2 else ())
+    return tuple(
+        one._replace(receptive_field=next(fields, ())) if one.kind == Conv.__name__ else one for one in complete
+    )
+
+
+def _of_others(found: list[tuple[Layer, tuple[str, ...], bool]], program: Operations, examples: int) -> list[Layer]:
+    """The layers with the products of those that are none of this package; one without any and without parameters goes.
+
+    A module that is called several times has an equal share of them in each call.
+    """
+    if all(ours for _, _, ours in found):
+        return [layer for layer, _, _ in found]
+    products = products_by_module(program, (path for _, path, _ in found))
+    calls, done = Counter(path for _, path, _ in found), Counter[tuple[str, ...]]()
+    layers = []
+    for layer, path, ours in found:
+        if not ours and path in products:
+            totals = [count // examples for count in products[path]]
+            before, done[path] = done[path], done[path] + 1
+            macs, padding = (n * done[path] // calls[path] - n * before // calls[path] for n in totals)
+            layer = layer._replace(macs=macs, padding_macs=padding)
+        if ours or layer.macs or layer.parameters:
+            layers.append(layer)
+    return layers
 
 
 def _macs(module: nn.Module, own: dict[str, Any], x: tuple[int, ...], y: tuple[int, ...]) -> tuple[int, int]:
     """Multiply-adds for one example, and those with padding."""
-    if not isinstance(module, Conv | Dense):
-        return 0, 0
     kernel = own["kernel"].shape
     if isinstance(module, Dense):
         return math.prod(kernel) * math.prod(y[1:-1]), 0
@@ -109,11 +138,3 @@ def _macs(module: nn.Module, own: dict[str, Any], x: tuple[int, ...], y: tuple[i
     for axis, (stride, (low, _), dilation) in enumerate(zip(*settings, strict=True)):
         on_pixels *= taps(x[axis + 1], y[axis + 1], kernel[axis], stride, low, dilation)
     return macs, macs - on_pixels
-
-
-def _receptive_fields(model: nn.Module, variables: PyTree, x: jax.ShapeDtypeStruct) -> list[tuple[int, ...]]:
-    if len(x.shape) < 3:
-        return []
-    closed = jax.make_jaxpr(lambda variables, x: model.apply(variables, x, train=False))(variables, x)
-    program = operations_of(closed, platform="gpu")
-    return receptive_fields(program, program.inputs[-1], range(1, len(x.shape) - 1))

@@ -7,7 +7,7 @@ multiplies the steps, an addition takes the union.
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from jaxd2l.cost.traced import Operation, Operations, Value
 
@@ -84,6 +84,8 @@ def _through(operation: Operation, output: int, seen: list[View], values: Sequen
             return _moved(view, [-low for low, _, _ in config], (1,) * len(config))
     if name in PASSED_ON and value.size == result.size:
         return _reshaped(view, value.shape, result.shape)
+    if name.startswith("reduce_window"):
+        return _windowed(view, params)
     if name.startswith("reduce_"):
         return _reduced(view, value.shape, params["axes"])
     if name == "dot_general" and len(seen) == 1:
@@ -106,6 +108,17 @@ def _moved(view: View, starts: Sequence[int], strides: Sequence[int]) -> View:
     shift = sum(step * start for step, start in zip(view.steps, starts, strict=True))
     steps = tuple(step * stride for step, stride in zip(view.steps, strides, strict=True))
     return View(steps, view.low + shift, view.high + shift)
+
+
+def _windowed(view: View, params: dict[str, Any]) -> View:
+    """A pool of windows."""
+    low, high = view.low, view.high
+    for axis, step in enumerate(view.steps):
+        before = params["padding"][axis][0]
+        low -= step * before
+        high += step * (params["window_dilation"][axis] * (params["window_dimensions"][axis] - 1) - before)
+    steps = tuple(step * stride for step, stride in zip(view.steps, params["window_strides"], strict=True))
+    return View(steps, low, high)
 
 
 def _reduced(view: View, shape: Sequence[int], axes: Sequence[int]) -> View:

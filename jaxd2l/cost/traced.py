@@ -46,6 +46,7 @@ class Operation(NamedTuple):
         inputs: in order; None for a literal.
         outputs: in order.
         literals: the values of the literals, in order.
+        scope: the names of the modules that it belongs to, outermost first, each before a "/".
     """
 
     name: str
@@ -53,6 +54,7 @@ class Operation(NamedTuple):
     inputs: tuple[Value | None, ...]
     outputs: tuple[Value, ...]
     literals: tuple[str, ...] = ()
+    scope: str = ""
 
 
 class Operations(NamedTuple):
@@ -76,7 +78,7 @@ def operations_of(closed: core.ClosedJaxpr, platform: str = "cpu") -> Operations
     values: dict[Any, Value | None] = {v: Value(v.aval) for v in (*closed.jaxpr.constvars, *closed.jaxpr.invars)}
     inputs = tuple(v for v in values.values() if v is not None)
     found: list[Operation] = []
-    outputs = _walk(closed.jaxpr, values, {}, found, platform)
+    outputs = _walk(closed.jaxpr, values, {}, found, platform, "")
     return _without_repeats(Operations(inputs, _without_dead(found, outputs), tuple(outputs)))
 
 
@@ -91,7 +93,12 @@ def rounds(operation: Operation) -> int:
 
 
 def _walk(
-    jaxpr: core.Jaxpr, values: dict[Any, Value | None], chosen: dict[Any, int], found: list[Operation], platform: str
+    jaxpr: core.Jaxpr,
+    values: dict[Any, Value | None],
+    chosen: dict[Any, int],
+    found: list[Operation],
+    platform: str,
+    scope: str,
 ) -> list[Value | None]:
     def read(v: Any) -> Value | None:
         return None if isinstance(v, core.Literal) else values[v]
@@ -103,12 +110,13 @@ def _walk(
             values[equation.outvars[0]] = Value(equation.outvars[0].aval)
             continue
         sub, arguments = _called(equation, chosen)
+        inside = f"{scope}/{equation.source_info.name_stack}"
         if sub is None:
             inputs = tuple(map(read, equation.invars))
             outputs = tuple(Value(v.aval) for v in equation.outvars)
             values |= zip(equation.outvars, outputs, strict=True)
             literals = tuple(repr(v.val) for v in equation.invars if isinstance(v, core.Literal))
-            found.append(Operation(name, equation.params, inputs, outputs, literals))
+            found.append(Operation(name, equation.params, inputs, outputs, literals, inside))
             continue
         inner: dict[Any, Value | None] = {v: Value(v.aval) for v in sub.constvars}
         given = list(map(read, arguments))
@@ -120,7 +128,7 @@ def _walk(
             for v, a in zip(sub.invars, arguments, strict=True)
             if not isinstance(a, core.Literal) and a in chosen
         }
-        results = _walk(sub, inner, passed, found, platform)
+        results = _walk(sub, inner, passed, found, platform, inside)
         values |= zip(equation.outvars, results, strict=True)
     return [read(v) for v in jaxpr.outvars]
 

@@ -1,9 +1,11 @@
 """A recipe for other data than its own: as many outputs as they need, the size they have, their statistics."""
 
 import dataclasses
+import inspect
 from typing import Any
 
 import flax.linen as nn
+import jax
 import numpy as np
 
 from jaxd2l.data import ChannelStatistics, Dataset
@@ -14,7 +16,7 @@ from jaxd2l.train.check_data import require_fitting_outputs
 from jaxd2l.train.program import stored
 from jaxd2l.train.recipe import Recipe
 
-_OUTPUTS = ("num_classes", "num_outputs")  # what a network calls the field
+OUTPUTS = ("num_classes", "num_outputs")  # what a network calls the field
 _LONGEST = 200  # characters of a network's own error
 
 
@@ -22,7 +24,8 @@ def fitted_to(recipe: Recipe, data: Dataset, statistics: ChannelStatistics | Non
     """The recipe for a user's own data.
 
     Its network has one output a class, or one a value; pictures keep the size they are stored in; a target of numbers
-    is learned by the squared error. Figures that were published for other data are left out.
+    is learned by the squared error. Figures that were published for other data are left out. What a recipe of one's
+    own says of image size and statistics stays.
 
     Args:
         recipe: whose network and settings are used.
@@ -43,12 +46,13 @@ def fitted_to(recipe: Recipe, data: Dataset, statistics: ChannelStatistics | Non
         if isinstance(recipe.model, SoftmaxRegression):
             raise ValueError(f"recipe {recipe.name} predicts classes, but {data.name} has numbers; use linear or mlp")
         changes = {"loss": squared_error, "hits": None}
+    size = recipe.image_size if recipe.image_size is not None and not ours else _size(x.shape[1:3])
     return dataclasses.replace(
         recipe,
         dataset=data.name,
-        model=with_outputs(recipe.model, len(data.classes) or int(y.shape[-1])),
-        image_size=_size(x.shape[1:3]) if images else None,
-        statistics=statistics,
+        model=called_with_train(with_outputs(recipe.model, len(data.classes) or int(y.shape[-1]))),
+        image_size=size if images else None,
+        statistics=(recipe.statistics or statistics) if images else None,
         parameters=None,
         macs=None,
         published=(),
@@ -61,7 +65,9 @@ def is_images(x: Any) -> bool:
     return x.dtype == np.uint8 and len(x.shape) == 4
 
 
-def _size(sides: tuple[int, ...]) -> int | tuple[int, int]:
+def _size(sides: tuple[int, ...]) -> int | tuple[int, int] | None:
+    if len(sides) != 2:
+        return None
     height, width = map(int, sides)
     return height if height == width else (height, width)
 
@@ -69,10 +75,41 @@ def _size(sides: tuple[int, ...]) -> int | tuple[int, int]:
 def with_outputs(model: nn.Module, count: int) -> nn.Module:
     """The network with `count` outputs where it has a field for their number, else as it is."""
     names = {field.name for field in dataclasses.fields(model) if field.init}
-    name = next((name for name in _OUTPUTS if name in names), None)
+    name = next((name for name in OUTPUTS if name in names), None)
     if name is None or getattr(model, name) == count:
         return model
     return model.clone(**{name: count})
+
+
+class CalledWithTrain(nn.Module):
+    """A network of another convention, called as those of this package are; its parameters keep their names.
+
+    Attributes:
+        network: as it is.
+        keyword: what it calls `train`: "training", "is_training" or "deterministic", the opposite; "" where training
+            and prediction are one to it.
+    """
+
+    network: nn.Module
+    keyword: str = ""
+
+    def setup(self) -> None:
+        """Parameters are the network's own."""
+        nn.share_scope(self, self.network)
+
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """What the network gives."""
+        value = not train if self.keyword == "deterministic" else train
+        return self.network(x, **({self.keyword: value} if self.keyword else {}))
+
+
+def called_with_train(model: nn.Module) -> nn.Module:
+    """The network itself where it takes `train`, else one around it that does."""
+    parameters = inspect.signature(type(model).__call__).parameters
+    if "train" in parameters or any(one.kind is one.VAR_KEYWORD for one in parameters.values()):
+        return model
+    keyword = next((name for name in ("training", "is_training", "deterministic") if name in parameters), "")
+    return CalledWithTrain(model, keyword)
 
 
 def check_fit(recipe: Recipe, data: Dataset) -> None:

@@ -10,6 +10,7 @@ from jaxd2l.data import ChannelStatistics, DataError, Dataset, Examples
 from jaxd2l.data.own import Kept, OwnData, kept_data
 from jaxd2l.recipes.fitting import fitted_to
 from jaxd2l.recipes.named import find, load_data
+from jaxd2l.recipes.own_code import kept_code, load_recipe
 from jaxd2l.train.recipe import Recipe
 
 
@@ -17,11 +18,13 @@ def kept_recipe(config: Mapping[str, Any]) -> Recipe:
     """The recipe of a run without its settings: its network as it was fitted to the run's data.
 
     Raises:
-        ValueError: there is no such recipe.
+        ValueError: there is no such recipe, or the file with its network cannot be used.
+        FileNotFoundError: that file is gone.
         DataError: the configuration is damaged.
     """
-    recipe = find(config.get("recipe", ""))
-    if "own_data" not in config:
+    code = kept_code(config)
+    recipe = find(config.get("recipe", "")) if code is None else load_recipe(code)
+    if code is None and "own_data" not in config:
         return recipe
     return fitted_to(recipe, described(config), _statistics(config))
 

@@ -3,15 +3,23 @@
 from jaxd2l.book import require
 from jaxd2l.data import DATASETS, Dataset, load
 from jaxd2l.recipes.book_recipes import RECIPES
+from jaxd2l.recipes.own_code import code_of, is_code, load_recipe
 from jaxd2l.train.recipe import Recipe
 
 
 def find(name: str) -> Recipe:
     """The recipe called `name`.
 
+    Args:
+        name: of an experiment of the book, or of a network or recipe in a file of one's own, which is executed:
+            `mynet.py:Net`, `package.module:NAME`. It is to be fitted to its data, see `fitted_to`.
+
     Raises:
-        ValueError: there is none; the message has the nearest names.
+        ValueError: there is none; the message has the nearest names, or what is wrong with the file.
+        FileNotFoundError: there is no such file.
     """
+    if is_code(name):
+        return load_recipe(code_of(name))
     require(name)
     return RECIPES[name]
 

@@ -11,7 +11,7 @@ from jaxd2l.data import DataError, Dataset, Examples, hold_out, shapes
 from jaxd2l.recipes import open_kept
 from jaxd2l.run_folder.best import Chosen, best_of, choose_weights
 from jaxd2l.run_folder.metrics import read_tested, whole_rows
-from jaxd2l.run_folder.settings import recipe_of
+from jaxd2l.run_folder.settings import changed_code, recipe_of
 from jaxd2l.run_folder.weights import fit_to, unsound
 from jaxd2l.train import EpochResult, Judged, Recipe, Run, TrainState, evaluate
 from jaxd2l.train.results import stopped_early
@@ -117,7 +117,8 @@ class KeptRun:
         """
         place = str(self.folder / chosen.place)
         expected = jax.eval_shape(self._variables)
-        trees = fit_to(chosen.tensors, expected["params"], expected.get("batch_stats", {}), place)
+        said = f"{place}{changed_code(self.config)}"
+        trees = fit_to(chosen.tensors, expected["params"], expected.get("batch_stats", {}), said)
         if problem := unsound(chosen.tensors):
             raise DataError(f"{place}: {problem}; take other weights")
         return trees

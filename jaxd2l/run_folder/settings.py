@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from jaxd2l.data import DataError, Dataset
-from jaxd2l.recipes import kept_recipe
+from jaxd2l.recipes import kept_code, kept_recipe
 from jaxd2l.run_folder.files import CONFIG
 from jaxd2l.run_folder.identity import identity
 from jaxd2l.run_folder.layout import read_config
@@ -101,16 +101,36 @@ def recipe_of(folder: Path, recipe: Recipe | None = None) -> tuple[Recipe, dict[
     """
     config = read_config(folder)
     try:
+        _refuse_code_inside(folder, config)
         found = overridden(recipe if recipe is not None else kept_recipe(config), plain_settings(config))
+    except FileNotFoundError as error:
+        raise DataError(f"{folder} was trained with a network that is gone: {error.filename}; put it back") from error
     except (ValueError, TypeError) as error:
         own = "" if recipe is not None else "; a run of a recipe of your own is opened with it: recipe=..."
         raise DataError(f"{folder / CONFIG}: {error}{own}") from error
     if "model" in config and _as_today(config["model"]) != _as_today(repr(found.model)):
         raise DataError(
-            f"{folder} trained the network {short(config['model'])}, but recipe {found.name} has {short(found.model)}; "
-            "give the recipe that it was trained with: recipe=..."
+            f"{folder} trained the network {short(config['model'])}, but recipe {found.name} has {short(found.model)}"
+            f"{changed_code(config)}; give the recipe that it was trained with: recipe=..."
         )
     return dataclasses.replace(found, epochs=config.get("epochs", found.epochs)), config
+
+
+def _refuse_code_inside(folder: Path, config: Mapping[str, Any]) -> None:
+    """Nothing in a run folder is executed.
+
+    Raises:
+        ValueError: the configuration names a file in the folder.
+    """
+    code = kept_code(config)
+    if code is not None and code.file is not None and code.file.resolve().is_relative_to(folder.resolve()):
+        raise ValueError(f"{code.name} lies in the run's folder, from which nothing is executed; move it elsewhere")
+
+
+def changed_code(config: Mapping[str, Any]) -> str:
+    """Words for a message where the file with the run's network is another one than when the run began."""
+    code = kept_code(config)
+    return f" ({code.name} has changed since)" if code is not None and code.changed else ""
 
 
 def refuse_other_settings(folder: Path, found: Mapping[str, Any], asked: Mapping[str, Any]) -> None:

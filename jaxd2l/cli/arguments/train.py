@@ -21,7 +21,19 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         "--resume goes on.",
         epilog=f"recipes: {', '.join(EXPERIMENTS)} (see jaxd2l list)",
     )
-    parser.add_argument("recipe", metavar="RECIPE", help="which network and settings")
+    parser.add_argument(
+        "recipe",
+        metavar="RECIPE",
+        nargs="?",
+        help="which network and settings; one of your own is FILE.py:NAME or package.module:NAME: a flax.linen module, "
+        "its class, or a jaxd2l.Recipe",
+    )
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="a run's config.json: all that it says of recipe, data and settings holds, but for what is typed here",
+    )
     parser.add_argument("--seed", type=options.integer, help="0 to 4294967295 (default: 0)")
     options.add_recipe_options(parser)
     options.add_own_data_options(parser)

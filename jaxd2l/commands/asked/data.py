@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from jaxd2l.commands import settings
-from jaxd2l.data import DataError, Dataset, channel_statistics
+from jaxd2l.data import DATASETS, DataError, Dataset, channel_statistics, load
 from jaxd2l.data.own import Kept, Opened, OwnData, by_class_name, kept_data, other_settings
-from jaxd2l.recipes import check_fit, fitted_to, load_data
+from jaxd2l.recipes import Code, check_fit, fitted_to, load_data
 from jaxd2l.recipes.fitting import is_images
 from jaxd2l.recipes.kept import require_same
 from jaxd2l.run_folder import KeptRun
@@ -128,6 +128,7 @@ def fitted(
     limit_train: int | None,
     limit_test: int | None,
     kept: Kept | None = None,
+    code: Code | None = None,
 ) -> tuple[Recipe, Dataset, dict[str, Any]]:
     """The recipe with the settings asked for, and its data.
 
@@ -138,6 +139,7 @@ def fitted(
         limit_train: see `settings.limited`.
         limit_test: likewise.
         kept: of the run that goes on.
+        code: where `base` comes from, if it is none of this package.
 
     Returns:
         The recipe, the data, and what of both goes into a run's configuration.
@@ -147,20 +149,52 @@ def fitted(
         DataError: the data are not what they claim.
         OSError: they cannot be read.
     """
-    if own is None:
+    if own is None and code is None:
         recipe = overridden(base, values)
         data = settings.limited(load_data(recipe), limit_train, limit_test)
         return recipe, settings.divided(settings.checked(data, recipe), values), {}
+    facts: dict[str, Any] = {} if code is None else {"code": code._asdict()}
+    if own is None:
+        data = settings.limited(load(named_data(base, values)), limit_train, limit_test)
+        recipe = overridden(fitted_to(base, data), values)
+        check_fit(recipe, data)
+        return recipe, settings.divided(settings.checked(data, recipe), values), facts
     found = opened(own)
     if kept is not None:
         require_same(kept, own, found.dataset)
     data = settings.divided(settings.limited(found.dataset, limit_train, limit_test), values)
     statistics = channel_statistics(data.train) if is_images(data.train.x) else None
     recipe = fitted_to(base, data, statistics)
+    if own.image_size is not None:
+        recipe = dataclasses.replace(recipe, image_size=own.image_size)
     if values.get("batch_size") is None and recipe.batch_size > (n := len(data.train.x)) and recipe.accumulate == 1:
         smaller = min(_SMALL_BATCH, n)
         _note(f"{data.name}: {n} training examples are fewer than a batch of {recipe.batch_size}; {smaller} are taken")
         recipe = dataclasses.replace(recipe, batch_size=smaller)
     recipe = overridden(recipe, without_data(values))
     check_fit(recipe, data)
-    return recipe, settings.checked(data, recipe), {"own_data": own.record(found)}
+    return recipe, settings.checked(data, recipe), {**facts, "own_data": own.record(found)}
+
+
+def named_data(base: Recipe, values: Mapping[str, Any]) -> str:
+    """The name of the data that come with jaxd2l and a network of one's own is to be trained on.
+
+    Raises:
+        ValueError: none is given.
+    """
+    name = values.get("dataset") or base.dataset
+    if not name:
+        raise ValueError(f"say what to train {base.name} on: --data WHERE, or --dataset {' or '.join(DATASETS)}")
+    return str(name)
+
+
+def in_range(base: Recipe, own: OwnData | None, code: Code | None, values: Mapping[str, Any]) -> Recipe:
+    """The recipe with the settings asked for, before its data are known.
+
+    Raises:
+        ValueError: a setting is out of range.
+    """
+    if own is None and code is None:
+        return overridden(base, values)
+    pictures = dataclasses.replace(base, image_size=base.image_size or 1)  # unless the data say otherwise
+    return overridden(pictures, without_data(values))

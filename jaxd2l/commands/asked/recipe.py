@@ -1,0 +1,75 @@
+"""Which recipe was asked for: by its name, by a file of the user's own, by the configuration of a run."""
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from jaxd2l.data import DataError
+from jaxd2l.data.own import kept_data
+from jaxd2l.recipes import Code, code_of, find, is_code, kept_code
+from jaxd2l.run_folder import plain_settings
+from jaxd2l.train import Recipe
+
+# Which run is to be written where, and what is kept of it, is no setting of the run.
+_NOT_SETTINGS = ("recipe", "config", "data", "dataset", "image_size", "out", "parser", "module", "command")
+
+
+def named(name: str) -> tuple[Recipe, Code | None]:
+    """The recipe called `name`, and where it comes from if it is none of this package.
+
+    Raises:
+        ValueError, FileNotFoundError: see `find`.
+    """
+    return find(name), code_of(name) if is_code(name) else None
+
+
+def tell_changed_code(config: Mapping[str, Any]) -> None:
+    """Say where the file with a run's network is another one than when the run began, though it still fits."""
+    code = kept_code(config)
+    if code is not None and code.changed:
+        print(f"note: {code.name} has changed since the run began", file=sys.stderr, flush=True)
+
+
+def with_config(args: argparse.Namespace) -> None:
+    """Fill in what `args` leaves out by the configuration of a run; what was typed wins.
+
+    Raises:
+        DataError: the file is no configuration of a run.
+        ValueError: --resume is given too.
+        OSError: it cannot be read.
+    """
+    if args.config is None:
+        return
+    if args.resume:
+        raise ValueError("--resume goes on with a run by its own settings, --config begins one anew; give one of them")
+    config = _read(args.config)
+    code, kept = kept_code(config), kept_data(config)
+    if args.recipe is None:
+        if code is not None and code.folder and code.folder not in sys.path:
+            sys.path.append(code.folder)
+        args.recipe = config["recipe"] if code is None else code.name
+    given = vars(args)
+    for name, value in plain_settings(config).items():
+        if name in given and given[name] is None and name not in _NOT_SETTINGS:
+            given[name] = value
+    if kept is not None and args.dataset is None:
+        for name, value in vars(kept.own).items():
+            given[name] = value if given[name] is None else given[name]
+        return
+    if args.data is None:
+        args.dataset = args.dataset or config.get("dataset")
+        args.image_size = args.image_size or config.get("image_size")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    file = path / "config.json" if path.is_dir() else path
+    try:
+        config = json.loads(file.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{file}: not JSON ({error}); expected the config.json of a run") from error
+    if not isinstance(config, dict) or not isinstance(config.get("recipe"), str):
+        raise DataError(f"{file}: names no recipe; expected the config.json of a run")
+    return config

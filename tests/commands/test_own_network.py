@@ -1,0 +1,195 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+from picture_files import digit_folder
+
+import jaxd2l
+from jaxd2l.cli import main
+
+pytestmark = pytest.mark.slow
+NETWORK = """
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxd2l import Recipe
+from flax import nnx
+import beside
+
+class Net(nn.Module):
+    num_classes: int
+    @nn.compact
+    def __call__(self, x, deterministic=False):
+        x = nn.Dropout(0.1)(x.reshape(len(x), -1), deterministic=deterministic)
+        return nn.Dense(self.num_classes)(x)
+
+class Wide(nn.Module):
+    width: int
+    @nn.compact
+    def __call__(self, x):
+        return nn.Dense(self.width)(x.reshape(len(x), -1))
+
+class Fails(nn.Module):
+    @nn.compact
+    def __call__(self, x, *, train):
+        return jnp.zeros((3, 4)) @ x
+
+two, three = Wide(2), Wide(beside.THREE)
+RECIPE = Recipe("tuned", three, "fashion_mnist", learning_rate=0.02, batch_size=6, epochs=2)
+class Other:
+    pass
+"""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """`digits`, `mynet.py` with a file that it imports, and `run`, a network of it trained on the digits."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JAXD2L_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+        folder = tmp_path_factory.mktemp("place")
+        digit_folder(folder / "digits", classes=3, each=8)
+        (folder / "mynet.py").write_text(NETWORK, encoding="utf-8")
+        (folder / "beside.py").write_text("THREE = 3\n", encoding="utf-8")
+        patch.chdir(folder)
+        train = ("train", "mynet.py:Net", "--data", "digits", "--batch-size", "6", "--quiet")
+        assert main([*train, "--epochs", "2", "--learning-rate", "0.05", "--out", "run"]) == 0
+        yield folder
+
+
+def said(capsys, *arguments):
+    """The exit code, and the one line on stderr but for notes."""
+    code = main([*map(str, arguments)])
+    lines = [line for line in capsys.readouterr().err.splitlines() if not line.startswith(("note:", "warning:"))]
+    assert len(lines) == 1, lines
+    return code, lines[0]
+
+
+def config_of(run):
+    return json.loads((run / "config.json").read_text(encoding="utf-8"))
+
+
+def test_a_network_of_ones_own_is_found_again_from_any_working_folder(place, capsys, monkeypatch):
+    run = jaxd2l.load_run(place / "run")
+    assert run.params["Dense_0"]["kernel"].shape == (64, 3)
+    assert config_of(place / "run")["code"]["name"] == f"{place / 'mynet.py'}:Net"
+    monkeypatch.chdir("/")
+    assert main(["evaluate", str(place / "run"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["test_accuracy"] == run.epochs[-1].test_accuracy
+    assert main(["predict", str(place / "run"), str(place / "digits" / "1")]) == 0
+    assert main(["report", str(place / "run")]) == 0
+    assert "network cannot be had" not in (place / "run/report.html").read_text(encoding="utf-8")
+
+
+def test_a_kept_configuration_runs_again_and_what_is_typed_wins(place, tmp_path, monkeypatch):
+    monkeypatch.chdir("/")
+    again = ("train", "--config", str(place / "run/config.json"), "--quiet", "--out")
+    assert main([*again, str(tmp_path / "same")]) == 0
+    for file in ("weights.safetensors", "config.json"):
+        assert (tmp_path / "same" / file).read_bytes() == (place / "run" / file).read_bytes()
+    assert main([*again, str(tmp_path / "other"), "--epochs", "1", "--split-seed", "4", "--learning-rate", "0.01"]) == 0
+    other = config_of(tmp_path / "other")
+    assert (other["epochs"], other["own_data"]["split_seed"], other["learning_rate"]) == (1, 4, 0.01)
+    assert (other["batch_size"], other["recipe"]) == (6, "Net")
+
+
+def test_a_run_of_ones_own_network_goes_on_bit_for_bit(place, tmp_path):
+    run = tmp_path / "run"
+    begin = ("train", "--config", str(place / "run"), "--quiet", "--out", str(run))
+    assert main([*begin, "--epochs", "1"]) == 0
+    name = f"{place / 'mynet.py'}:Net"
+    assert main(["train", name, "--out", str(run), "--resume", "--epochs", "2", "--quiet"]) == 0
+    assert (run / "weights.safetensors").read_bytes() == (place / "run/weights.safetensors").read_bytes()
+
+
+def test_a_recipe_of_ones_own_and_an_importable_name(place, tmp_path, monkeypatch):
+    monkeypatch.chdir(place)
+    assert main(["train", "mynet:RECIPE", "--data", "digits", "--quiet", "--out", str(tmp_path / "run")]) == 0
+    monkeypatch.chdir("/")
+    run = jaxd2l.load_run(tmp_path / "run")
+    assert (run.recipe.name, run.recipe.learning_rate, run.recipe.batch_size, len(run.epochs)) == ("tuned", 0.02, 6, 2)
+    assert run.evaluate()[1] == run.epochs[-1].test_accuracy
+
+
+def test_a_file_that_changed_is_said_where_it_fits_and_refused_where_it_does_not(place, tmp_path, capsys):
+    file, run = tmp_path / "mynet.py", tmp_path / "run"
+    shutil.copy(place / "mynet.py", file)
+    shutil.copy(place / "beside.py", tmp_path)
+    shutil.copytree(place / "run", run)
+    config = config_of(run)
+    config["code"]["name"] = f"{file}:Net"
+    (run / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    file.write_text(NETWORK + "# a remark\n", encoding="utf-8")
+    assert main(["evaluate", str(run)]) == 0
+    assert f"{file}:Net has changed since the run began" in capsys.readouterr().err
+    file.write_text(NETWORK.replace("nn.Dense(self.num_classes)", "nn.Dense(self.num_classes, name='last')"), "utf-8")
+    code, line = said(capsys, "evaluate", run)
+    assert (code, "has changed since" in line, "last" in line) == (65, True, True), line
+    file.unlink()
+    code, line = said(capsys, "evaluate", run)
+    assert (code, "gone" in line) == (65, True), line
+    shutil.copy(place / "mynet.py", run)
+    config["code"]["name"] = f"{run / 'mynet.py'}:Net"
+    (run / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    code, line = said(capsys, "evaluate", run)
+    assert (code, "nothing is executed" in line) == (65, True), line
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "words"),
+    [
+        ("nowhere.py:Net", 74, "no such file"),
+        ("mynet.py", 2, "mynet.py:Net"),
+        ("mynet.py:Nett", 2, "did you mean Net?"),
+        ("mynet.py:Other", 2, "is a class, expected a flax.linen module"),
+        ("mynet.py:nnx", 2, "is a module"),
+        ("mynet.py:Wide", 2, "needs arguments: width"),
+        ("mynet.py:two", 2, "2 values, but there are 3 classes"),
+        ("mynet.py:Fails", 2, "fails with TypeError"),
+        ("no.such.package:Net", 2, "No module named 'no'"),
+        ("broken.py:Net", 2, "SyntaxError, line 2"),
+        ("raises.py:Net", 2, "ZeroDivisionError, line 3"),
+        ("leaves.py:Net", 2, "SystemExit, line 1"),
+    ],
+)
+def test_a_wrong_network_is_one_line_and_leaves_no_folder(place, tmp_path, capsys, name, code, words):
+    for file, text in (("broken", "\nclass\n"), ("raises", "x = 0\n\n1 / x\n"), ("leaves", "raise SystemExit(1)\n")):
+        (place / f"{file}.py").write_text(text, encoding="utf-8")
+    found = said(capsys, "train", name, "--data", "digits", "--quiet", "--out", tmp_path / "run")
+    assert found[0] == code, found
+    assert words in found[1]
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        ((), 2, "--config FILE"),
+        (("mynet.py:Net",), 2, "say what to train Net on"),
+        (("--config", "nowhere.json"), 74, "nowhere.json"),
+        (("--config", "mynet.py"), 65, "not JSON"),
+        (("--config", "digits"), 74, "config.json"),
+        (("--config", "run", "--resume"), 2, "--resume"),
+        (("--config", "run", "--epochs", "0"), 2, "epochs"),
+        (("mynet.py:Net", "--dataset", "fashion_mnistt"), 2, "did you mean fashion_mnist?"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_wrong_use_of_a_configuration_is_one_line(place, tmp_path, capsys, arguments, code, words):
+    found = said(capsys, "train", *arguments, "--quiet", "--out", tmp_path / "run")
+    assert found[0] == code, found
+    assert words in found[1]
+
+
+def test_networks_of_one_convention_or_another_train_and_predict_apart(place):
+    from jaxd2l.recipes import find, fitted_to
+    from jaxd2l.recipes.kept import described
+
+    recipe = fitted_to(find("mynet.py:Net"), described(config_of(place / "run")))
+    x = np.ones((4, 64), np.float32)
+    params = jaxd2l.load_run(place / "run").params
+    plain = recipe.model.apply({"params": params}, x, train=False)
+    np.testing.assert_array_equal(plain, recipe.model.network.apply({"params": params}, x, deterministic=True))
+    import jax
+
+    dropped = recipe.model.apply({"params": params}, x, train=True, rngs={"dropout": jax.random.key(0)})
+    assert not np.array_equal(plain, dropped)
