@@ -121,7 +121,8 @@ def test_a_file_that_changed_is_said_where_it_fits_and_refused_where_it_does_not
     file.write_text(NETWORK + "# a remark\n", encoding="utf-8")
     assert main(["evaluate", str(run)]) == 0
     assert f"{file}:Net has changed since the run began" in capsys.readouterr().err
-    file.write_text(NETWORK.replace("nn.Dense(self.num_classes)", "nn.Dense(self.num_classes, name='last')"), "utf-8")
+    renamed = NETWORK.replace("nn.Dense(self.num_classes)", "nn.Dense(self.num_classes, name='last')")
+    file.write_text(renamed, encoding="utf-8")
     code, line = said(capsys, "evaluate", run)
     assert (code, "has changed since" in line, "last" in line) == (65, True, True), line
     file.unlink()
