@@ -1,25 +1,30 @@
-"""Strict JAX for every test, and one compilation cache for each process that runs tests.
+"""Strict JAX for every test, and one cache of compiled programs for all processes and runs of the suite.
 
-The same small programs are compiled by many tests and by the commands that tests start: a folder of its own keeps
-them for as long as the process lives, and nothing is written outside the test folders. Two workers share no folder,
-because JAX writes an entry in place and a reader may find half of it. What a test says about compiling itself asks
-for `compiled_anew`.
+The same small programs are compiled by many tests and by the commands that tests start. They are kept under pytest's
+own cache, where `--cache-clear` deletes them: the key of a program is its text, its options and the versions, so an
+edit of the sources compiles what it changes. The test processes write an entry whole or not at all, since JAX itself
+writes in place and a reader may find half of it; the commands that tests start, and may kill, only read. What a test
+says about compiling itself asks for `compiled_anew`.
 """
 
 import functools
 import itertools
 import os
-import tempfile
+import shutil
+import threading
+from pathlib import Path
 from types import SimpleNamespace
 
-_CACHE = tempfile.TemporaryDirectory(prefix="jaxd2l-tests-")
+PROGRAMS = Path(__file__).parent.parent / ".pytest_cache" / "d" / "jax"
+PROGRAMS_BYTES = 2**30  # more than a few dozen states of the sources leave behind
 # before jax is imported, and also for commands run as processes
-os.environ["JAX_COMPILATION_CACHE_DIR"] = _CACHE.name
-os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+os.environ["JAX_COMPILATION_CACHE_DIR"] = str(PROGRAMS)
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "1e9"
 
 import hypothesis  # noqa: E402
 import jax  # noqa: E402
 import pytest  # noqa: E402
+from jax._src import lru_cache  # noqa: E402
 from jax.experimental.compilation_cache import compilation_cache  # noqa: E402
 
 from jaxd2l.data import datasets  # noqa: E402
@@ -27,12 +32,26 @@ from jaxd2l.data import datasets  # noqa: E402
 # at any load: neither an example nor the drawing of one is late
 hypothesis.settings.register_profile("any load", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("any load")
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_debug_key_reuse", True)
 
 
-def pytest_unconfigure():
-    _CACHE.cleanup()
+def _put(self, key, value):
+    """`LRUCache.put`, whole or not at all."""
+    path = Path(self.path) / f"{key}-cache"
+    if not path.exists():
+        temporary = path.with_name(f"{os.getpid()}-{threading.get_ident()}")
+        temporary.write_bytes(value)
+        os.replace(temporary, path)
+
+
+lru_cache.LRUCache.put = _put
+
+
+def pytest_configure(config):
+    if not hasattr(config, "workerinput") and sum(p.stat().st_size for p in PROGRAMS.glob("*")) > PROGRAMS_BYTES:
+        shutil.rmtree(PROGRAMS)
 
 
 @pytest.fixture(scope="session", autouse=True)

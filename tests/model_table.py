@@ -78,3 +78,7 @@ QUICK = {"linear", "softmax", "mlp", "dropout_mlp", "lenet", "conv3d"}
 def quick_first(names, quick=QUICK):
     """The names as parameters of a test, all but the quick ones marked slow."""
     return [name if name in quick else pytest.param(name, marks=pytest.mark.slow) for name in names]
+
+
+# options of `jax.jit` where compiling is most of the time, and the bits of an optimised program are not the question
+UNOPTIMISED = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}

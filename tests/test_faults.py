@@ -353,10 +353,13 @@ def test_a_signal_while_compiling_does_not_wait_for_the_compiler(number, code):
 @pytest.mark.slow
 @pytest.mark.posix
 def test_ten_kills_at_random_moments_change_nothing(tmp_path):
-    small = ["--epochs", "10", "--limit-train", "6400", "--folder", str(tmp_path)]
-    command = [sys.executable, "scripts/kill_test.py", "--kills", "10", *small]
-    # killed while it keeps a program, it would leave half of one to the tests that follow
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "JAX_ENABLE_COMPILATION_CACHE": "0"}
+    # 300 updates, and no data set that each start would unpack
+    small = ["--epochs", "3", "--limit-train", "1000", "--batch-size", "10", "--folder", str(tmp_path)]
+    command = [sys.executable, "scripts/kill_test.py", "--recipe", "linear", "--kills", "10", *small]
+    # its programs are compiled here, for all the processes that are killed
+    size = ["--limit-train", "1000", "--limit-test", "500", "--batch-size", "10", "--checkpoint-every", "0"]
+    assert main(["train", "linear", "--epochs", "1", *size, "--quiet", "--out", str(tmp_path / "first")]) == 0
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     done = subprocess.run(
         [*command, "--out", str(tmp_path / "summary.json")],
         capture_output=True,
@@ -369,4 +372,28 @@ def test_ten_kills_at_random_moments_change_nothing(tmp_path):
     summary = json.loads((tmp_path / "summary.json").read_text(encoding="utf-8"))
     assert summary["kills"] == 10
     assert summary["ended_bit_identical"] == summary["runs"]
-    assert summary["resumed_from_a_checkpoint"] > 0
+
+
+KILLED = """
+import os, pathlib, signal, sys, time
+from jaxd2l.cli import main
+from jaxd2l.report.console import Console
+def progress(self, what, done, total):
+    while self._epoch == 2 and not any(p.name.isdigit() for p in pathlib.Path(sys.argv[-1], "checkpoints").glob("*")):
+        time.sleep(0.01)
+    if self._epoch == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+Console.progress = progress
+main(sys.argv[1:])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.posix
+def test_a_run_killed_when_a_checkpoint_is_there_goes_on_from_it(linear, tmp_path, capsys):
+    folder = tmp_path / "run"
+    command = [sys.executable, "-c", KILLED, *LINEAR, "--quiet", "--out", str(folder)]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    assert main([*LINEAR, "--out", str(folder), "--resume"]) == 0
+    assert "going on at epoch" in capsys.readouterr().out
+    _assert_equal_ends(folder, linear)

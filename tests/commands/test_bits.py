@@ -50,8 +50,9 @@ def stopped(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changed", CHANGED, ids=lambda changed: " ".join(changed))
-def test_a_run_goes_on_with_equal_bits_or_a_word(changed, stopped, unbroken, tmp_path):
+def test_a_run_goes_on_with_equal_bits_or_a_word(changed, stopped, unbroken, tmp_path, capsys):
     folder = tmp_path / "run"
     shutil.copytree(stopped, folder)
     program = [sys.executable, "-m", "jaxd2l", *LINEAR, "--resume", "--out", str(folder)]
@@ -61,9 +62,8 @@ def test_a_run_goes_on_with_equal_bits_or_a_word(changed, stopped, unbroken, tmp
     assert told or weights == (unbroken / "weights.safetensors").read_bytes()
     if told:
         assert any(f"{name.lower()}: " in done.stderr.lower() for name in changed), "with the setting's name"
-        again = subprocess.run([sys.executable, "-m", "jaxd2l", "check", str(folder)], capture_output=True, text=True)
-        assert again.returncode == 0
-        assert "went on under other conditions" in again.stdout
+        assert main(["check", str(folder)]) == 0
+        assert "went on under other conditions" in capsys.readouterr().out
 
 
 def test_under_the_same_conditions_there_is_no_word(stopped, unbroken, tmp_path, capsys):

@@ -25,6 +25,7 @@ def answer(capsys, *arguments):
     return json.loads(lines[-1]), lines[:-1]
 
 
+@pytest.mark.slow
 def test_one_recipe_answers_all_four_questions(capsys):
     found, lines = answer(capsys, "lenet", "--batch-size", "8", "32")
     assert set(found) >= PROMISED

@@ -105,6 +105,7 @@ def test_a_submission_that_cannot_be_written_is_said_before_anything_trains(file
     assert [path.read_bytes() for path in files] == before
 
 
+@pytest.mark.slow
 def test_the_submission_is_written_before_anything_is_shown(files, monkeypatch):
     def fails(*arguments):
         raise BrokenPipeError
@@ -116,6 +117,7 @@ def test_the_submission_is_written_before_anything_is_shown(files, monkeypatch):
     assert (files[0].parent / "submission.csv").read_text(encoding="utf-8").startswith("Id,SalePrice\n100,")
 
 
+@pytest.mark.slow
 def test_identifiers_come_back_and_a_family_that_diverges_leaves_the_others(files, capsys):
     train, test = files
     rows = [f"0{i},{i % 7},{1e40 * (1 + i % 7)}" for i in range(12)]  # dollars beyond float32, logarithms within

@@ -35,6 +35,7 @@ def _command(arguments, **environment):
     return subprocess.run(program, capture_output=True, text=True, env={**os.environ, **environment})
 
 
+@pytest.mark.slow
 @pytest.mark.posix
 @pytest.mark.parametrize(
     ("redirection", "code", "said"),
@@ -54,6 +55,7 @@ def test_what_cannot_be_shown_stops_no_run_and_loses_no_result(redirection, code
         assert len(file.readlines()) == 20
 
 
+@pytest.mark.slow
 @pytest.mark.posix
 def test_a_sweep_and_a_reproduction_are_written_before_they_are_shown():
     size = "linear --seeds 2 --epochs 1"
@@ -63,6 +65,7 @@ def test_a_sweep_and_a_reproduction_are_written_before_they_are_shown():
     assert {"table.md", "results.json"} <= set(os.listdir("table"))
 
 
+@pytest.mark.slow
 def test_ascii_is_enough_to_show_everything():
     plain = {"PYTHONIOENCODING": "ascii", "LC_ALL": "C", "PYTHONUTF8": "0"}
     done = _command("sweep linear --seeds 2 --epochs 1 --method loop --out sweep", **plain)
@@ -71,6 +74,7 @@ def test_ascii_is_enough_to_show_everything():
     assert " ± " in Path("sweep/sweep.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 @pytest.mark.posix
 @pytest.mark.parametrize(
     "where",
@@ -93,6 +97,7 @@ def test_a_cache_is_a_convenience(where):
     assert set(os.listdir("run")) >= FILES
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "environment"),
     [
@@ -110,6 +115,7 @@ def test_a_platform_or_setting_that_is_not_there_is_one_line(arguments, environm
     assert name in done.stderr
 
 
+@pytest.mark.slow
 def test_without_jit_a_run_is_the_same_run_with_a_word():
     done = _command("train linear --quiet --out eager", JAX_DISABLE_JIT="1")
     assert done.returncode == 0

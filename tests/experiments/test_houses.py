@@ -93,6 +93,7 @@ def test_what_a_column_is_does_not_differ_from_fold_to_fold():
         assert np.isfinite(prepared.folds.x).all()
 
 
+@pytest.mark.slow
 def test_a_missing_value_in_another_test_row_changes_no_prediction():
     train, fold = few_codes(), np.arange(15) % 3
     family = LINEAR._replace(points=grid((0.03,), (0.01,)), epochs=30)

@@ -13,6 +13,7 @@ def comparison():
     return compare(seed=0)
 
 
+@pytest.mark.slow
 def test_from_scratch_and_by_layer_are_the_same_updates(comparison):
     # 300 float32 updates whose sums may run in another order
     np.testing.assert_allclose(comparison.scratch.weights, comparison.layer.weights, atol=2e-5)

@@ -34,6 +34,7 @@ def test_three_classes_and_four_features_need_twelve_weights():
     assert params["kernel"].size == 12
 
 
+@pytest.mark.slow
 def test_affine_of_affine_is_affine_and_relu_between_makes_more_of_it():
     k1, k2, b1, b2 = (
         jax.random.normal(part, shape)
@@ -58,6 +59,7 @@ def test_own_layer_with_parameters_is_linear_then_relu():
     np.testing.assert_array_equal(layer.apply(params, x), relu(x @ inner["kernel"] + inner["bias"][None]))
 
 
+@pytest.mark.slow
 def test_sequential_of_20_256_10_is_the_layers_one_after_another():
     x = jax.random.normal(key(), (2, 20))
     net = Sequential((Dense(256), relu, Dense(10)))

@@ -54,6 +54,7 @@ def test_several_input_and_output_channels_of_the_book():
         np.testing.assert_array_equal(jnp.moveaxis(convolve(hwc(x)[None], kernels)[0], -1, 0), want)
 
 
+@pytest.mark.slow
 def test_1x1_convolution_is_a_matrix_product_over_channels():
     x, kernel = jax.random.normal(jax.random.key(0), (2, 5, 7, 3)), jax.random.normal(jax.random.key(1), (1, 1, 3, 11))
     chex.assert_trees_all_close(conv2d(x, kernel), x @ kernel[0, 0], rtol=1e-5, atol=1e-5)
@@ -86,6 +87,7 @@ def test_pooling_of_the_book():
     np.testing.assert_array_equal(jnp.moveaxis(out, -1, 0), [[[5, 7], [13, 15]], [[6, 8], [14, 16]]])
 
 
+@pytest.mark.slow
 def test_convolution_is_a_dense_layer_with_a_4d_weight_tensor():
     """D2L sec_why-conv: the jacobian w[i, j, k, l] depends on the offset only (translation), 0 far away (locality)."""
     kernel = jnp.arange(1.0, 7).reshape(2, 3)
@@ -107,6 +109,7 @@ def test_ranks_are_checked():
         corr3d(jnp.ones((2, 3)), jnp.ones((2, 3)))
 
 
+@pytest.mark.slow
 @settings(**EXAMPLE)
 @given(st.data(), st.integers(1, 3))
 def test_one_window_at_a_time_equals_the_fast_convolution(data, rank):

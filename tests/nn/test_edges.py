@@ -10,11 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from model_table import MODELS, QUICK, quick_first
+from nan_watch import nans_made
 from scipy.special import erfcx
 
 from jaxd2l import nn
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 def test_gelu_and_its_derivatives_keep_their_digits_as_far_below_zero_as_the_numbers_go(precision):
     x = np.linspace(-13.1, -3, 2001).astype(precision)  # at -13.14 the normal numbers of float32 end
@@ -40,6 +42,7 @@ def test_second_derivatives_are_finite_at_the_largest_numbers(function):
     assert np.all(np.isfinite(jax.vmap(jax.grad(jax.grad(function)))(x)))
 
 
+@pytest.mark.slow
 def test_the_gradient_of_a_border_window_of_minus_infinity_arrives_in_the_image():
     x = jnp.full((1, 4, 1), -jnp.inf)
     for stride, expected in ((2, [1, 1, 0, 0]), (1, [2, 1, 1, 0])):  # as PyTorch has it
@@ -48,17 +51,30 @@ def test_the_gradient_of_a_border_window_of_minus_infinity_arrives_in_the_image(
         np.testing.assert_array_equal(back(jnp.ones_like(y))[0][0, :, 0], expected)
 
 
-def zeros(network, shape):
-    """Variables of the network, all 0: of the right shapes, and drawn in no time."""
-    x = jax.ShapeDtypeStruct((1, *shape), jnp.float32)
-    stored = jax.eval_shape(lambda x: network.init(jax.random.key(0), x, train=False), x)
+def zeros(network, shape, dtype=jnp.float32, **train):
+    """Variables of the network or layer, all 0: of the right shapes, and drawn in no time."""
+    x = jax.ShapeDtypeStruct((1, *shape), dtype)
+    stored = jax.eval_shape(lambda x: network.init(jax.random.key(0), x, **train), x)
     return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), stored)
+
+
+def drawn(network, shape, dtype=jnp.float32, **train):
+    """Variables of the network on the scale of its start: kernels by Xavier's rule, scales and variances 1."""
+    rng = np.random.default_rng(0)
+
+    def leaf(path, zero):
+        if path[-1].key in ("scale", "var"):
+            return jnp.ones_like(zero)
+        limit = (6 / (math.prod(zero.shape[:-1]) + math.prod(zero.shape[:-2]) * zero.shape[-1])) ** 0.5
+        return jnp.asarray(rng.uniform(-limit, limit, zero.shape), zero.dtype) if zero.ndim > 1 else zero
+
+    return jax.tree.map_with_path(leaf, zeros(network, shape, dtype, **train))
 
 
 @pytest.mark.parametrize("name", quick_first(MODELS))
 def test_every_network_gives_no_rows_for_no_rows_and_learns_nothing_from_them(name):
     network, shape = MODELS[name].small or MODELS[name].network, MODELS[name].input_shape
-    stored, none = zeros(network, shape), jnp.zeros((0, *shape))
+    stored, none = zeros(network, shape, train=False), jnp.zeros((0, *shape))
     classes = jax.eval_shape(partial(network.apply, train=False), stored, jnp.zeros((1, *shape))).shape[1:]
 
     @jax.jit
@@ -124,8 +140,7 @@ def called(layer):
     train = {"train": True} if "train" in inspect.signature(type(layer).__call__).parameters else {}
 
     def run(x):
-        one = jnp.zeros((1, *x.shape[1:]), x.dtype)
-        stored = layer.init(jax.random.key(0), one, **({"train": False} if train else {}))
+        stored = drawn(layer, x.shape[1:], x.dtype, **({"train": False} if train else {}))
         return layer.apply(stored, x, **train, mutable=["batch_stats"], rngs={"dropout": jax.random.key(1)})[0]
 
     return run
@@ -165,9 +180,10 @@ def test_no_network_makes_a_nan_of_ordinary_numbers(name):
     pixels = max(MODELS[name].smallest, 32)
     shape = shape if name in QUICK else (pixels, pixels, shape[-1])
     x = jnp.linspace(0.0, 1.0, 2 * math.prod(shape)).reshape(2, *shape)
-    with jax.debug_nans(True):
-        stored = network.init(jax.random.key(0), x, train=False)
 
+    stored = drawn(network, shape, train=False)
+
+    def gradient(stored, x):
         def total(params):
             variables = {**stored, "params": params}
             out, _ = network.apply(
@@ -175,7 +191,19 @@ def test_no_network_makes_a_nan_of_ordinary_numbers(name):
             )
             return jnp.sum(out)
 
-        chex.assert_tree_all_finite(jax.grad(total)(stored["params"]))
+        return network.apply(stored, x, train=False), jax.grad(total)(stored["params"])
+
+    found, made = nans_made(gradient, stored, x)
+    assert made == []
+    chex.assert_tree_all_finite(found)
+
+
+def test_a_nan_that_is_not_chosen_is_seen():
+    x = jnp.asarray([-1.0, 0.0, 4.0])
+    slope = jax.grad(lambda x: jnp.sum(jnp.where(x > 0, jnp.sqrt(x), 0)))
+    _, made = nans_made(slope, x)
+    assert "sqrt" in made
+    assert nans_made(lambda x: jnp.sqrt(jnp.where(x > 0, x, 1.0)), x)[1] == []
 
 
 @pytest.mark.parametrize(

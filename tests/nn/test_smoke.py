@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from model_table import MODELS, quick_first
+from model_table import MODELS, UNOPTIMISED, quick_first
 
 from jaxd2l.data import load
 from jaxd2l.nn import BatchNorm, cross_entropy
@@ -29,8 +29,6 @@ from jaxd2l.nn.models.resnet import RESNEXT_BLOCK
 from jaxd2l.nn.parameters import initialise
 
 STEPS, BATCH = 150, 64
-# compiling is most of the time here, and an optimised program would not pay
-UNOPTIMISED = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
 NARROW = tuple((features // 8, *rest) for features, *rest in CONV_ARCH)
 INCEPTIONS = (((8, (8, 8), (4, 8), 8),), ((16, (8, 16), (4, 8), 8),))
 DEEP = {"vgg", "nin"}  # deep without norms: Xavier starts slowly under ReLU, so these start from He's weights

@@ -18,7 +18,7 @@ import optax
 import pieces
 import pytest
 import torch_rule
-from model_table import MODELS, quick_first
+from model_table import MODELS, UNOPTIMISED, quick_first
 
 from jaxd2l.interop.torch import from_torch, to_torch, torch_shapes
 from jaxd2l.nn import Dropout, cross_entropy, squared_error
@@ -67,7 +67,6 @@ def gradient(network, regression, params, batch_stats, x, y, along=freely):
 
 # Without optimisation the compiler takes half the time, most of this file's. The networks of `AS_IN_USE` are compiled
 # as training compiles them, in float32.
-UNOPTIMISED = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
 AS_IN_USE = ("mlp", "lenet", "lenet_bn", "alexnet", "vgg11", "nin", "resnet18")
 optimised = jax.jit(gradient, static_argnames=("network", "regression", "along"))
 unoptimised = jax.jit(gradient, static_argnames=("network", "regression", "along"), compiler_options=UNOPTIMISED)
@@ -83,7 +82,7 @@ def on_piece(network, regression, params, batch_stats, x, y, units):
     return gradient(network, regression, params, batch_stats, x, y, along)
 
 
-@partial(jax.jit, static_argnames=("case",), donate_argnums=(2, 3))
+@partial(jax.jit, static_argnames=("case",), donate_argnums=(2, 3), compiler_options=UNOPTIMISED)
 def update(case, gradient, params, opt_state):
     updates, opt_state = sgd(case.learning_rate, case.weight_decay).update(gradient, opt_state, params)
     return optax.apply_updates(params, updates), opt_state

@@ -223,6 +223,7 @@ def by_scikit_learn(table, train, test):
     return np.concatenate(made, axis=1)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(parts())
 def test_random_tables_come_out_as_in_scikit_learn(tables):
@@ -262,6 +263,7 @@ def test_a_rows_features_depend_on_no_other_row(tables, random):
 SPELLINGS = (repr, "{:e}".format, "{:+.3f}".format, " {:.2f}00 ".format, "0{}".format, "{:.17g}".format)
 
 
+@pytest.mark.slow
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(parts(), st.randoms(use_true_random=False))
 def test_writing_and_reading_with_any_spelling_of_numbers_changes_nothing(tmp_path, tables, random):

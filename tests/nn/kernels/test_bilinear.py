@@ -54,6 +54,7 @@ def test_a_convolution_transforms_as_xlas_own(name):
     chex.assert_trees_all_close(transform(_ours), transform(_plain), rtol=2e-4, atol=2e-4)
 
 
+@pytest.mark.slow
 def test_a_convolution_in_three_dimensions_has_both_modes():
     x, kernel = jnp.ones((1, 4, 5, 6, 2)), jnp.full((2, 3, 2, 2, 3), 0.1)
     f = lambda k: jnp.sum(jnp.sin(conv3d(x, k, stride=(1, 2, 1))))  # noqa: E731
