@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxd2l.nn.kernels.precision import rounded, widened
+from jaxd2l.nn.kernels.tracing import by_platform
 
 
 def relu(x: jax.Array) -> jax.Array:
@@ -34,7 +35,7 @@ def sigmoid(x: jax.Array) -> jax.Array:
 
 @jax.custom_jvp
 def _logistic(x: jax.Array) -> jax.Array:
-    return jax.lax.platform_dependent(x, cpu=_flat_logistic, default=jax.lax.logistic)
+    return by_platform(x, cpu=_flat_logistic, default=jax.lax.logistic)
 
 
 @_logistic.defjvp

@@ -16,6 +16,7 @@ from jax import lax
 from jaxd2l.nn.init import BiasRule, Initializer, bias_initializer, torch_bias, xavier_uniform
 from jaxd2l.nn.kernels import plan as conv_plan
 from jaxd2l.nn.kernels.precision import widened
+from jaxd2l.nn.kernels.tracing import barrier, by_platform, is_plain
 from jaxd2l.nn.kernels.window import Padding, Sizes, output_size, pads, sizes
 from jaxd2l.nn.parameters import declare
 
@@ -105,7 +106,7 @@ def _convolve(
     output_size(x.shape[1:-1], kernel.shape[:rank], strides, borders, dilations)
     dtype = jnp.promote_types(x.dtype, kernel.dtype)
     x, kernel = x.astype(dtype), kernel.astype(dtype)
-    planned = groups == 1 and set(dilations) == {1} and x.size > 0 and kernel.size > 0
+    planned = groups == 1 and set(dilations) == {1} and x.size > 0 and kernel.size > 0 and not is_plain()
     if planned and rank == 1:
         at = conv_plan.Geometry((1, *strides), ((0, 0), *borders))
         return conv_plan.convolve(x[:, None], kernel[None], at)[:, 0]
@@ -122,7 +123,7 @@ def _convolve(
     wide = functools.partial(_convolve_volume, strides=strides, borders=borders) if planned else plain
     if jnp.promote_types(dtype, jnp.float32) == dtype:
         return wide(x, kernel)
-    return lax.platform_dependent(
+    return by_platform(
         x,
         kernel,
         cpu=lambda x, kernel: wide(widened(x), widened(kernel)),
@@ -133,7 +134,7 @@ def _convolve(
 def _rounded(y: jax.Array, *arguments: jax.Array) -> jax.Array:
     """The sums `y` in the dtype that `arguments` promote to; behind a barrier, or the wide ones would be kept too."""
     dtype = functools.reduce(jnp.promote_types, (a.dtype for a in arguments))
-    return y if y.dtype == dtype else lax.optimization_barrier(y.astype(dtype))
+    return y if y.dtype == dtype else barrier(y.astype(dtype))
 
 
 def _convolve_volume(
@@ -201,7 +202,7 @@ class Conv(nn.Module):
             return _rounded(y, x, kernel)
         init = bias_initializer(self.bias_init, math.prod(window) * channels)
         bias = declare(self, "bias", init, (self.features,), x)
-        y = lax.platform_dependent(y, widened(bias), cpu=_add_bias_to_rows, default=_add_bias)
+        y = by_platform(y, widened(bias), cpu=_add_bias_to_rows, default=_add_bias)
         return _rounded(y, x, kernel, bias)
 
 

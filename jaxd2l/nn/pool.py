@@ -11,14 +11,16 @@ one interleaving of the phases, where the gradient of strided slices would be a 
 import functools
 import itertools
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from jaxd2l.nn.kernels.precision import widened
+from jaxd2l.nn.kernels.tracing import by_platform, is_plain
 from jaxd2l.nn.kernels.window import Padding, Sizes, output_size, pads, sizes
 
 __all__ = ["avg_pool", "global_avg_pool", "max_pool"]
@@ -39,7 +41,8 @@ def max_pool(x: jax.Array, window: Sizes, *, stride: Sizes | None = None, paddin
     Raises:
         ValueError: a rank or a setting does not fit, or the window is larger than the padded input.
     """
-    return _largest(x, _windows(x, window, stride, padding))
+    at = _windows(x, window, stride, padding)
+    return _plain(x, at, -jnp.inf, lax.max) if is_plain() else _largest(x, at)
 
 
 def avg_pool(x: jax.Array, window: Sizes, *, stride: Sizes | None = None, padding: Padding = 0) -> jax.Array:
@@ -151,11 +154,23 @@ def _deal(at: _Windows, shape: tuple[int, ...], first: jax.Array, dy: jax.Array)
     return dx[:, *inside]
 
 
+def _plain(x: jax.Array, at: _Windows, start: float, combine: Callable[[Any, Any], Any]) -> jax.Array:
+    """The pool as JAX's own operation, for a plain program (`kernels.tracing`)."""
+    over, steps = (1, *at.window, 1), (1, *at.strides, 1)
+    # a number, since JAX knows a maximum and a sum by where they start
+    pooled: jax.Array = lax.reduce_window(
+        x, np.asarray(start, x.dtype), combine, over, steps, ((0, 0), *at.borders, (0, 0))
+    )
+    return pooled
+
+
 def _mean(x: jax.Array, at: _Windows) -> jax.Array:
+    if is_plain():
+        return _plain(x, at, 0.0, lax.add) / math.prod(at.window)
     tiled = at.window == at.strides and x.shape[1:-1] == tuple(map(math.prod, zip(at.window, at.output, strict=True)))
     windows = functools.partial(_sum_windows, at=at)
     on_cpu = functools.partial(_sum_tiles, at=at) if tiled else windows
-    return lax.platform_dependent(x, cpu=on_cpu, default=windows) / math.prod(at.window)
+    return by_platform(x, cpu=on_cpu, default=windows) / math.prod(at.window)
 
 
 def _sum_tiles(x: jax.Array, at: _Windows) -> jax.Array:
@@ -217,7 +232,7 @@ def _phase_slices(x: jax.Array, at: _Windows) -> list[jax.Array]:
 
 def _apart(x: jax.Array) -> jax.Array:
     """Keep XLA on CPU from computing `x`, or its cotangent, again wherever it is read; nothing elsewhere."""
-    return lax.platform_dependent(x, cpu=lax.optimization_barrier, default=lambda x: x)
+    return by_platform(x, cpu=lax.optimization_barrier, default=lambda x: x)
 
 
 def _total(terms: Iterable[jax.Array]) -> jax.Array:

@@ -14,6 +14,8 @@ import jax.numpy as jnp
 from jax.extend import core
 from jax.interpreters import ad, batching, mlir
 
+from jaxd2l.nn.kernels.tracing import is_plain
+
 __all__ = ["bilinear"]
 
 type Product = Callable[[jax.Array, jax.Array], jax.Array]
@@ -31,9 +33,12 @@ def bilinear(f: Product, left: Product, right: Product) -> Product:
 
     Returns:
         A function of (x, y) with the value of `f`. A second derivative differentiates `left` and `right` themselves.
+        In a plain program (`tracing`) it is `f` alone, with the derivatives that JAX has.
     """
 
     def call(x: jax.Array, y: jax.Array) -> jax.Array:
+        if is_plain():
+            return f(x, y)
         return _bilinear.bind(x, y, call_jaxpr=jax.make_jaxpr(f)(x, y), left=left, right=right)
 
     return call

@@ -2,7 +2,7 @@
 
 GPU and TPU: XLA's own convolution, which picks among the vendor's kernels. CPU: the table in `plan`, whose figures are
 measured by `benchmarks/layers.py`. The platform is that of the lowering (`lax.platform_dependent`), so one traced
-program serves several.
+program serves several. A plain program (`tracing`) is that of the GPU.
 """
 
 import math
@@ -18,6 +18,7 @@ from jaxd2l.nn.kernels import direct, patches
 from jaxd2l.nn.kernels.bilinear import bilinear
 from jaxd2l.nn.kernels.precision import widened, widened_again
 from jaxd2l.nn.kernels.product import outer
+from jaxd2l.nn.kernels.tracing import by_platform
 
 __all__ = ["Geometry", "Plan", "convolve", "plan"]
 
@@ -79,7 +80,7 @@ def convolve(x: jax.Array, kernel: jax.Array, at: Geometry) -> jax.Array:
     image, window, dtype = x.shape[1:3], kernel.shape[:2], x.dtype
 
     def product(x: jax.Array, kernel: jax.Array) -> jax.Array:
-        return lax.platform_dependent(
+        return by_platform(
             x,
             kernel,
             cpu=lambda x, kernel: _forward(at, widened(x), widened(kernel)),
@@ -87,7 +88,7 @@ def convolve(x: jax.Array, kernel: jax.Array, at: Geometry) -> jax.Array:
         )
 
     def input_gradient(kernel: jax.Array, dy: jax.Array) -> jax.Array:
-        return lax.platform_dependent(
+        return by_platform(
             kernel,
             dy,
             cpu=lambda kernel, dy: _input_gradient(at, image, widened(kernel), dy).astype(dtype),
@@ -95,7 +96,7 @@ def convolve(x: jax.Array, kernel: jax.Array, at: Geometry) -> jax.Array:
         )
 
     def filter_gradient(x: jax.Array, dy: jax.Array) -> jax.Array:
-        return lax.platform_dependent(
+        return by_platform(
             x,
             dy,
             cpu=lambda x, dy: _filter_gradient(at, window, widened_again(x), dy).astype(dtype),

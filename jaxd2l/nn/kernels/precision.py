@@ -6,7 +6,8 @@ float32 and rounds once, at its end; its gradient does too, since the two conver
 
 import jax
 import jax.numpy as jnp
-from jax import lax
+
+from jaxd2l.nn.kernels.tracing import barrier
 
 __all__ = ["rounded", "widened", "widened_again"]
 
@@ -18,7 +19,7 @@ def widened(x: jax.Array) -> jax.Array:
 
 def widened_again(x: jax.Array) -> jax.Array:
     """`widened` in a backward pass: behind a barrier, or the wide copy of the forward pass would be kept for it."""
-    return x if widened(x).dtype == x.dtype else widened(lax.optimization_barrier(x))
+    return x if widened(x).dtype == x.dtype else widened(barrier(x))
 
 
 def rounded(y: jax.Array, dtype: jnp.dtype) -> jax.Array:

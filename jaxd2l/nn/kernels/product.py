@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxd2l.nn.kernels.bilinear import bilinear
+from jaxd2l.nn.kernels.tracing import by_platform
 
 __all__ = ["multiply", "outer"]
 
@@ -35,7 +36,7 @@ def outer(x: jax.Array, dy: jax.Array) -> jax.Array:
     plain = partial(_contract, axis=0)
     if dy.shape[1] >= min(_NARROW, x.shape[1]):
         return plain(x, dy)
-    return lax.platform_dependent(x, dy, cpu=_outer_turned, default=plain)
+    return by_platform(x, dy, cpu=_outer_turned, default=plain)
 
 
 def _outer_turned(x: jax.Array, dy: jax.Array) -> jax.Array:

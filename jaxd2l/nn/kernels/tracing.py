@@ -1,0 +1,50 @@
+"""One switch for plain tracing: each layer as the JAX operations that it means, none of them our own.
+
+What trains is traced with a CPU's fast ways as branches (`lax.platform_dependent`), with barriers between copies and
+with products that carry gradients of their own (`bilinear`). Who reads a traced program, to export it or to run it
+elsewhere, wants none of these:
+
+    with plain_tracing():
+        jaxpr = jax.make_jaxpr(functools.partial(model.apply, train=False))(variables, x)
+
+A convolution is then one `conv_general_dilated`, a pool one `reduce_window`, whatever the platform; values agree to
+rounding, and derivatives are those that JAX has. The switch belongs to the thread, and is part of the key under which
+JAX keeps traced and compiled functions, so nothing traced in one state is taken for the other.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import jax
+from jax import lax
+
+__all__ = ["barrier", "by_platform", "is_plain", "plain_tracing"]
+
+_plain = jax.make_user_context(False)
+
+
+@contextmanager
+def plain_tracing() -> Iterator[None]:
+    """Trace plainly while entered."""
+    with _plain(True):
+        yield
+
+
+def is_plain() -> bool:
+    """Whether layers are to be traced as the operations that they mean."""
+    return bool(_plain.value)
+
+
+def by_platform[*Args](
+    *args: *Args, cpu: Callable[[*Args], jax.Array], default: Callable[[*Args], jax.Array]
+) -> jax.Array:
+    """`lax.platform_dependent`: `cpu` where the program is lowered for one, else `default`, which is the plain one."""
+    if is_plain():
+        return default(*args)
+    result: jax.Array = lax.platform_dependent(*args, cpu=cpu, default=default)
+    return result
+
+
+def barrier(x: jax.Array) -> jax.Array:
+    """`lax.optimization_barrier`, which changes no value; nothing in a plain program."""
+    return x if is_plain() else lax.optimization_barrier(x)
