@@ -111,7 +111,7 @@ def needed_bytes(program: Program, data: Dataset) -> tuple[int, int]:
     epoch, evaluation = (e.memory_analysis() for e in (program.epoch, program.evaluation))
     if epoch is None or evaluation is None:  # a backend that does not tell
         return 0, 0
-    resident = sum(a.nbytes for part in (data.train, data.test) for a in part)
+    resident = sum(a.nbytes for part in (data.train, data.test, data.validation or ()) for a in part)
     state = max(0, epoch.argument_size_in_bytes - sum(a.nbytes for a in data.train))
     return resident + 2 * state, max(epoch.temp_size_in_bytes, evaluation.temp_size_in_bytes)
 
@@ -148,7 +148,7 @@ def bytes_of_a_run(program: Program) -> int:
 
 def _at_most(recipe: Recipe, data: Dataset) -> int:
     """A bound from the layers' outputs alone, in a fraction of the time."""
-    parts = [stored(recipe, part) for part in (data.train, data.test)]
+    parts = [stored(recipe, part) for part in (data.train, data.test, data.validation) if part is not None]
     x = jax.ShapeDtypeStruct((1, *parts[0].x.shape[1:]), parts[0].x.dtype)
     prepared = jax.eval_shape(recipe.prepare(), x)
     found = layers(recipe.model, jax.ShapeDtypeStruct(prepared.shape, PRECISIONS[recipe.precision]))

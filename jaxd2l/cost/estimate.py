@@ -31,12 +31,12 @@ class Memory(NamedTuple):
     Attributes:
         parameters: of the network.
         gradients: alive at that moment, waiting for the update.
-        optimizer_state: what the optimizer carries from step to step.
+        optimizer_state: what the optimizer carries from step to step, and the average of the weights where one is kept.
         batch_statistics: running means and variances of batch normalisation.
         activations: made in the forward pass and kept for the backward pass; in prediction, whatever is alive.
         workspace: what an operation needs while it runs, and what the backward pass makes on its way.
         data: examples on the device, the rows of each batch and the record of the epoch.
-        set_aside: the last finite state, and the test part, which `fit` keeps beside the compiled loop.
+        set_aside: the last finite state, and the test and validation parts, which `fit` keeps beside the compiled loop.
     """
 
     parameters: int
@@ -173,7 +173,10 @@ def trace(recipe: Recipe, data: Dataset) -> Traced:
     batch = batch_like(recipe, data)
     prepared = jax.eval_shape(lambda x: objective.prepare(x).astype(jnp.float32), batch.x)
     key = jax.random.key(0)
-    state = jax.eval_shape(lambda key: init_state(recipe.model, optimizer, key, jnp.zeros(prepared.shape)), key)
+    averaged = recipe.ema is not None
+    state = jax.eval_shape(
+        lambda key: init_state(recipe.model, optimizer, key, jnp.zeros(prepared.shape), averaged=averaged), key
+    )
     step = recipe.make_step(optimizer)
     judge = make_judge(recipe.model, objective)
     return Traced(
@@ -207,12 +210,12 @@ def _memory(
     train = Memory(
         parameters=_bytes(state.params),
         gradients=training.gradients,
-        optimizer_state=_bytes((state.opt_state, state.step)),
+        optimizer_state=_bytes((state.opt_state, state.step, state.ema)),
         batch_statistics=_bytes(state.batch_stats),
         activations=training.activations,
         workspace=training.workspace,
         data=_bytes(stored(recipe, data.train)) + one_batch + rows + records,
-        set_aside=_bytes(state) + _bytes(stored(recipe, data.test)),
+        set_aside=_bytes(state) + sum(_bytes(stored(recipe, part)) for part in (data.test, data.validation) if part),
     )
     return predict, train, training.boundary
 

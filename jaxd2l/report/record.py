@@ -2,13 +2,17 @@
 
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from jaxd2l import run_folder
+from jaxd2l.train import Judged
 
-_SHARES = ("train_accuracy", "test_accuracy")
-_NUMBERS = ("train_loss", "test_loss", "seconds", "images_per_second", *_SHARES)
+_PARTS = ("train", "test", "validation", "ema_test", "ema_validation")
+_SHARES = tuple(f"{part}_accuracy" for part in _PARTS)
+_NUMBERS = (*(f"{part}_loss" for part in _PARTS), "seconds", "images_per_second", *_SHARES)
 
 
 class Record(NamedTuple):
@@ -20,6 +24,7 @@ class Record(NamedTuple):
         environment: where it ran; {} where that is not known.
         rows: an epoch each, from epoch 1 on without a gap; figures are finite numbers or None.
         remarks: what could not be read, a sentence each.
+        tested: what the test part said at the end, where a validation part judged the epochs.
     """
 
     folder: Path
@@ -27,6 +32,7 @@ class Record(NamedTuple):
     environment: dict[str, Any]
     rows: list[dict[str, Any]]
     remarks: tuple[str, ...]
+    tested: Mapping[str, Judged] = MappingProxyType({})
 
     def column(self, name: str) -> list[float]:
         """One figure of every epoch, NaN where it is missing."""
@@ -41,12 +47,33 @@ class Record(NamedTuple):
     @property
     def classified(self) -> bool:
         """Whether any epoch has an accuracy."""
-        return any(row.get("test_accuracy") is not None for row in self.rows)
+        return any(row.get(f"{self.judged_on}_accuracy") is not None for row in self.rows)
+
+    @property
+    def judged_on(self) -> str:
+        """The part that judged the epochs: "validation", or "test" where there was none."""
+        return "validation" if any(row.get("validation_loss") is not None for row in self.rows) else "test"
+
+    @property
+    def averaged(self) -> bool:
+        """Whether averaged weights were judged too, which then decide which epoch is the best."""
+        return any(row.get(f"ema_{self.judged_on}_loss") is not None for row in self.rows)
+
+    @property
+    def deciding(self) -> str:
+        """What the columns by which epochs are compared begin with."""
+        return f"ema_{self.judged_on}" if self.averaged else self.judged_on
+
+    @property
+    def finished(self) -> bool | None:
+        """Whether every epoch is there, or it stopped early; None where it is not known how many were asked for."""
+        done, epochs = run_folder.finished_epochs(self.folder)
+        return None if epochs is None else done >= epochs
 
     @property
     def best(self) -> dict[str, Any] | None:
-        """The first epoch of the highest test accuracy, or of the lowest test loss in a regression."""
-        name, sign = ("test_accuracy", -1) if self.classified else ("test_loss", 1)
+        """The first epoch of the highest accuracy, or of the lowest loss in a regression, by what decides."""
+        name, sign = (f"{self.deciding}_accuracy", -1) if self.classified else (f"{self.deciding}_loss", 1)
         judged = [row for row in self.rows if row.get(name) is not None]
         return min(judged, key=lambda row: sign * row[name], default=None)
 
@@ -68,7 +95,8 @@ def read_record(folder: Path) -> Record:
         remarks.append(f"{run_folder.ENVIRONMENT} is missing: where the run ran is not known.")
     except (ValueError, RecursionError):
         remarks.append(f"{run_folder.ENVIRONMENT} is damaged: where the run ran is not known.")
-    return Record(folder, config, environment, _rows(folder, remarks), tuple(remarks))
+    rows = _rows(folder, remarks)
+    return Record(folder, config, environment, rows, tuple(remarks), run_folder.read_tested(folder, len(rows)))
 
 
 def _rows(folder: Path, remarks: list[str]) -> list[dict[str, Any]]:

@@ -281,3 +281,21 @@ def test_a_folder_with_a_report_is_still_a_run_folder(copy):
     assert main(["train", "mlp", "--epochs", "3", *LIMITS, "--out", str(folder), "--resume"]) == 0
     assert main(["train", "mlp", "--epochs", "1", *LIMITS, "--out", str(folder), "--overwrite"]) == 0
     assert not (folder / "report.html").exists()  # of the run that is no more
+
+
+def test_a_run_with_a_validation_part_shows_both_parts_and_what_the_average_did(tmp_path):
+    train = ["train", "mlp", "--epochs", "2", *LIMITS, "--validation-fraction", "0.25", "--ema", "0.5"]
+    assert main([*train, "--out", str(tmp_path / "run")]) == 0
+    page = page_of(tmp_path / "run")
+    assert not [words for words in WHOLE if words in page.text]
+    for words in (
+        *("validation accuracy", "best on validation", "once, best weights", "ema validation loss"),
+        *("this run, average after it (2)", "best epoch of the average on validation", "chosen on the validation part"),
+    ):
+        assert words in page.text, words
+    assert "flatters" not in page.text
+    assert main(["train", "mlp", "--epochs", "1", *LIMITS, "--out", str(tmp_path / "other")]) == 0
+    path = write_comparison([tmp_path / "run", tmp_path / "other"], tmp_path / "comparison.html")
+    text = path.read_text(encoding="utf-8")
+    assert broken(text) == []
+    assert "on validation" in Page(text).text

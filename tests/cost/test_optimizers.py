@@ -27,6 +27,7 @@ CHANGES = {
     "finished": ({"optimizer": optax.adam(0.1)}, 2 * PARAMETERS),
     "numbers in Python": ({"optimizer": lambda r, d: optax.sgd(float(r), momentum=0.9)}, PARAMETERS),
     "typed key": ({"optimizer": optax.chain(KEYED, optax.sgd(0.1))}, 0),
+    "averaged": ({"ema": 0.9}, PARAMETERS),
     "several steps": ({"optimizer": optax.MultiSteps(optax.sgd(0.1), 2)}, PARAMETERS),
 }
 

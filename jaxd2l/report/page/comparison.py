@@ -16,8 +16,10 @@ from jaxd2l.report.record import Record
 _PANELS = (
     ("train_loss", "Train loss"),
     ("test_loss", "Test loss"),
+    ("validation_loss", "Validation loss"),
     ("train_accuracy", "Train accuracy"),
     ("test_accuracy", "Test accuracy"),
+    ("validation_accuracy", "Validation accuracy"),
 )
 
 
@@ -76,12 +78,14 @@ def _figures(records: Sequence[Record], names: Sequence[str]) -> list[Markup]:
     rows = []
     for record, name in zip(records, names, strict=True):
         last, best = (record.rows[-1] if record.rows else {}), record.best or {}
+        if record.judged_on == "validation":  # the test part spoke at the end alone
+            last = {**last, **(record.tested["last"]._asdict() if record.tested else {})}
+            chosen = record.tested["best"].test_accuracy if record.tested else None
+        else:
+            chosen = best.get(f"{record.deciding}_accuracy")
         values = (loss(last.get("train_loss")), share(last.get("train_accuracy")), loss(last.get("test_loss")))
-        accuracies = (
-            share(last.get("test_accuracy")),
-            share(best.get("test_accuracy")),
-            str(best.get("epoch", "\u2013")),
-        )
+        on = " on validation" if record.judged_on == "validation" else ""
+        accuracies = (share(last.get("test_accuracy")), share(chosen), f"{best.get('epoch', '\u2013')}{on}")
         seconds = sum(row["seconds"] or 0.0 for row in record.rows)
         rows.append((name, str(len(record.rows)), *values, *accuracies, duration(seconds)))
     header = (
@@ -95,7 +99,8 @@ def _figures(records: Sequence[Record], names: Sequence[str]) -> list[Markup]:
         "in epoch",
         "time",
     )
-    return [table("After the last finished epoch", header, rows)]
+    text = "The best epoch of a run is chosen on the test part itself, where it does not say on validation."
+    return [table("After the last finished epoch", header, rows), paragraph(text)]
 
 
 def _settings(records: Sequence[Record], names: Sequence[str]) -> list[Markup]:

@@ -1,4 +1,4 @@
-"""The book's three lines, training loss, training accuracy and test accuracy, beside what has been published."""
+"""The book's lines, loss and accuracy of training and of what judges the epochs, beside what has been published."""
 
 from collections.abc import Sequence
 
@@ -16,27 +16,29 @@ def of_run(record: Record, published: Sequence[Published] = ()) -> list[Drawing]
     if not record.rows:
         return []
     epochs = range(1, len(record.rows) + 1)
-    train, test = (Series(f"{part} loss", epochs, record.column(f"{part}_loss"), i) for i, part in enumerate(_PARTS))
-    levels = [Level(f"published ({p.source})", p.train_loss, 0) for p in published if p.train_loss is not None]
-    drawings = [plot.lines("Loss", (train, test), levels=levels, y_label=_unit(record))]
-    if record.classified:
-        both = tuple(
-            Series(f"{part} accuracy", epochs, record.column(f"{part}_accuracy"), i) for i, part in enumerate(_PARTS)
+    parts = ("train", record.judged_on, *((record.deciding,) if record.averaged else ()))
+
+    def series(unit: str) -> tuple[Series, ...]:
+        names = [part.replace("_", " ") for part in parts]
+        return tuple(
+            Series(f"{name} {unit}", epochs, record.column(f"{part}_{unit}"), i)
+            for i, (name, part) in enumerate(zip(names, parts, strict=True))
         )
+
+    levels = [Level(f"published ({p.source})", p.train_loss, 0) for p in published if p.train_loss is not None]
+    drawings = [plot.lines("Loss", series("loss"), levels=levels, y_label=_unit(record))]
+    if record.classified:
         levels = [
             Level(f"published ({p.source})", value, i)
             for p in published
             for i, value in enumerate((p.train_accuracy, p.test_accuracy))
             if value is not None
         ]
-        drawings.append(plot.lines("Accuracy", both, levels=levels, share=True))
+        drawings.append(plot.lines("Accuracy", series("accuracy"), levels=levels, share=True))
     rates = record.column("learning_rate")
     if len({rate for rate in rates if rate == rate}) > 1:
         drawings.append(plot.lines("Learning rate in force", (Series("learning rate", epochs, rates, 2),)))
     return drawings
-
-
-_PARTS = ("train", "test")
 
 
 def _unit(record: Record) -> str:

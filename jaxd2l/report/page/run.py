@@ -8,8 +8,8 @@ from jaxd2l.cost import Cost
 from jaxd2l.data import Dataset
 from jaxd2l.report.chart.svg import svg
 from jaxd2l.report.inspection import Inspection
-from jaxd2l.report.page import answers, curves, inside
-from jaxd2l.report.page.figures import amount, duration, key_figures, loss, share
+from jaxd2l.report.page import answers, curves, inside, outcome
+from jaxd2l.report.page.figures import amount
 from jaxd2l.report.page.html import Markup, document, element, figure, join, note, paragraph, table
 from jaxd2l.report.record import Record
 from jaxd2l.train import Recipe
@@ -40,7 +40,7 @@ def run_page(record: Record, known: Known) -> str:
     title = f"{record.name}, seed {record.config.get('seed', '?')}"
     parts: list[tuple[str, str, Callable[[], Sequence[Any]]]] = [
         ("curves", "Curves", lambda: _curves(record, known.recipe)),
-        ("figures", "This run and the published ones", lambda: _figures(record, known.recipe)),
+        ("figures", "This run and the published ones", lambda: outcome.beside_published(record, known.recipe)),
     ]
     found, data = known.inspection, known.data
     if found is not None and data is not None:
@@ -66,7 +66,9 @@ def run_page(record: Record, known: Known) -> str:
     parts.append(("made", "How it was made", lambda: _made(record)))
     shown = [(name, heading, shown_or_said(heading, make)) for name, heading, make in parts]
     remarks = [note(text) for text in (*record.remarks, *known.problems, *(found.problems if found else ()))]
-    return document(title, join([_lead(record), _key(record, known), remarks]), shown)
+    return document(
+        title, join([_lead(record), outcome.key(record, known.cost.parameters if known.cost else None), remarks]), shown
+    )
 
 
 def shown_or_said(what: str, make: Callable[[], Sequence[Any]]) -> Sequence[Any]:
@@ -91,30 +93,12 @@ def _lead(record: Record) -> Markup:
     words += [str(where[name]) for name in ("device",) if where.get(name)]
     if isinstance(where.get("started"), str):
         words.append(f"begun {where['started'][:16].replace('T', ' at ')} UTC")
-    unfinished = isinstance(asked, int) and done < asked
-    state = " The run is not finished; jaxd2l train ... --resume goes on with it." if done and unfinished else ""
+    state = ""
+    if done and record.finished is False:
+        state = " The run is not finished; jaxd2l train ... --resume goes on with it."
+    elif isinstance(asked, int) and done < asked:
+        state = f" It stopped early: no better epoch in the {record.config.get('early_stop')} after the best."
     return paragraph(", ".join(words), ".", state)
-
-
-def _key(record: Record, known: Known) -> Markup:
-    entries = []
-    if record.rows:
-        last, best = record.rows[-1], record.best
-        entries.append(("train loss", loss(last["train_loss"]), f"epoch {last['epoch']}"))
-        if record.classified:
-            entries.append(("train accuracy", share(last["train_accuracy"]), f"epoch {last['epoch']}"))
-            entries.append(("test accuracy", share(last["test_accuracy"]), f"epoch {last['epoch']}, the last"))
-        else:
-            entries.append(("test loss", loss(last["test_loss"]), f"epoch {last['epoch']}, the last"))
-        if best is not None:
-            value = share(best["test_accuracy"]) if record.classified else loss(best["test_loss"])
-            entries.append(("best on test", value, f"epoch {best['epoch']}"))
-        seconds = sum(v for v in record.column("seconds") if math.isfinite(v))
-        entries.append(("training", duration(seconds), "updates alone"))
-    if known.cost is not None:
-        entries.append(("parameters", amount(known.cost.parameters), ""))
-    none = note("No epoch is finished yet, so there are no figures of training.") if not record.rows else None
-    return join([key_figures(entries) if entries else None, none])
 
 
 def _curves(record: Record, recipe: Recipe | None) -> list[Markup]:
@@ -140,33 +124,6 @@ def _rate(record: Record) -> str:
         return f"Learning rate in force: from {rates[0]:g} to {rates[-1]:g}, as drawn."
     rate = rates[0] if rates else record.config.get("learning_rate")
     return f"Learning rate in force: {rate} in every epoch." if rate is not None else "The learning rate is not known."
-
-
-def _figures(record: Record, recipe: Recipe | None) -> list[Markup]:
-    rows = []
-    last, best = (record.rows[-1] if record.rows else None), record.best
-    for name, row in (("this run, last epoch", last), ("this run, best epoch on test", best)):
-        if row is not None:
-            values = (loss(row["train_loss"]), share(row["train_accuracy"]))
-            rows.append((f"{name} ({row['epoch']})", *values, loss(row["test_loss"]), share(row["test_accuracy"])))
-    for p in recipe.published if recipe else ():
-        rows.append(
-            (f"published ({p.source})", loss(p.train_loss), share(p.train_accuracy), loss(None), share(p.test_accuracy))
-        )
-    if not rows:
-        return []
-    table_ = table(
-        "After the last epoch, and after the best",
-        ("", "train loss", "train accuracy", "test loss", "test accuracy"),
-        rows,
-    )
-    source = paragraph(f"Settings of the recipe: {recipe.source}.") if recipe and recipe.source else None
-    chosen = paragraph("The best epoch was chosen on the test set, so its figure flatters the run.") if best else None
-    smaller = record.config.get("limit_train")
-    limited = (
-        paragraph(f"This run saw {amount(smaller)} training examples; the published ones saw all.") if smaller else None
-    )
-    return [part for part in (table_, source, chosen, limited) if part is not None]
 
 
 def _scope(known: Known) -> Markup:
