@@ -96,7 +96,7 @@ def _lead(record: Record) -> Markup:
     state = ""
     if done and record.finished is False:
         state = " The run is not finished; jaxd2l train ... --resume goes on with it."
-    elif isinstance(asked, int) and done < asked:
+    elif record.finished and isinstance(asked, int) and done < asked:
         state = f" It stopped early: no better epoch in the {record.config.get('early_stop')} after the best."
     return paragraph(", ".join(words), ".", state)
 
