@@ -385,6 +385,11 @@ def batch_norm(a, settings):
     return y, {"new_mean": mean, "new_var": var}
 
 
+def cross_entropy(a, settings, **others):
+    weight = {name: torch.tensor(value, dtype=torch.float64) for name, value in settings.items() if name == "weight"}
+    return F.cross_entropy(a["x"], a["labels"], **{**settings, **weight, **others})
+
+
 CONV = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
 MAX = {1: F.max_pool1d, 2: F.max_pool2d, 3: F.max_pool3d}
 AVG = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
@@ -406,7 +411,8 @@ LAYERS = {
     "squared_error": lambda a, s: (F.mse_loss(a["x"], a["target"], reduction="none") / 2).sum(-1),
     "absolute_error": lambda a, s: F.l1_loss(a["x"], a["target"], reduction="none").sum(-1),
     "huber": lambda a, s: F.huber_loss(a["x"], a["target"], reduction="none", **s).sum(-1),
-    "cross_entropy": lambda a, s: F.cross_entropy(a["x"], a["labels"], reduction="none"),
+    "cross_entropy": lambda a, s: cross_entropy(a, s, reduction="none"),
+    "mean_cross_entropy": lambda a, s: cross_entropy(a, s)[None],
     "soft_cross_entropy": lambda a, s: F.cross_entropy(a["x"], a["target"], reduction="none"),
     "log_squared_error": lambda a, s: F.mse_loss(
         torch.log(a["x"].clamp(min=1)), torch.log(a["target"].clamp(min=1)), reduction="none"

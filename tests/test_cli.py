@@ -163,7 +163,11 @@ def test_wrong_use_is_one_line_with_its_exit_code(arguments, code, message, caps
         (["train", "mlp", "--learning-rate", "nan"], "--learning-rate: expected a number, got 'nan'"),
         (["train", "mlp", "--epochs", "1.5"], "--epochs: expected an integer, got '1.5'"),
         (["train", "mlp", "--precision", "float16"], "unknown --precision 'float16'"),
-        (["train", "mlp", "--augment", "rotate"], "unknown --augment 'rotate'; expected one of flip, crop, crop_flip"),
+        (
+            ["train", "mlp", "--augment", "flip,tilt"],
+            "--augment: unknown 'tilt'; expected some of flip, crop, crop_flip",
+        ),
+        (["train", "mlp", "--augment", "rotat"], "--augment: unknown 'rotat'; did you mean rotate?"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

@@ -36,6 +36,10 @@ def _pair(kind: str, **settings: Any) -> LayerCase:
     return LayerCase(kind, {"x": (5, 3), "target": (5, 3)}, settings)
 
 
+def _classified(kind: str, **settings: Any) -> LayerCase:
+    return LayerCase(kind, {"x": (5, 3), "labels": (5,)}, settings)
+
+
 LAYER_CASES = {
     **{kind: LayerCase(kind, {"x": (5, 3)}) for kind in ("relu", "sigmoid", "tanh", "gelu", "softmax", "log_softmax")},
     "leaky_relu": LayerCase("leaky_relu", {"x": (5, 3)}, {"negative_slope": 0.01}),
@@ -67,6 +71,10 @@ LAYER_CASES = {
     **{kind: _pair(kind) for kind in ("squared_error", "absolute_error")},
     "huber": _pair("huber", delta=0.7),
     "cross_entropy": LayerCase("cross_entropy", {"x": (5, 3), "labels": (5,)}, scale=20.0),
+    "cross_entropy_smoothed": _classified("cross_entropy", label_smoothing=0.1),
+    "cross_entropy_weighted": _classified("cross_entropy", weight=(0.5, 2.0, 3.0)),
+    "cross_entropy_both": _classified("cross_entropy", label_smoothing=0.3, weight=(0.5, 0.0, 3.0)),
+    "mean_cross_entropy": _classified("mean_cross_entropy", label_smoothing=0.1, weight=(0.5, 2.0, 3.0)),
     "soft_cross_entropy": LayerCase("soft_cross_entropy", {"x": (5, 3), "target": (5, 3)}),
     "log_squared_error": LayerCase("log_squared_error", {"x": (5, 1), "target": (5, 1)}, scale=9.0),
 }

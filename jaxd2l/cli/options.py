@@ -1,11 +1,12 @@
 """Options that several commands share."""
 
 import argparse
+import difflib
 import math
 import re
 
 # The words that an option may be, which the library has as keys and values of its own: a test compares the two.
-AUGMENTATIONS = ("flip", "crop", "crop_flip")
+AUGMENTATIONS = ("flip", "crop", "crop_flip", "erase", "rotate")
 OPTIMIZERS = ("sgd", "adam", "adamw")
 SCHEDULES = ("constant", "cosine", "step", "linear")
 PRECISIONS = ("float32", "bfloat16")
@@ -56,7 +57,6 @@ def add_recipe_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--weight-decay", type=number, metavar="LAMBDA", help="penalty lambda/2 |kernel|^2")
     group.add_argument("--clip-norm", type=number, metavar="NORM", help="scale longer gradients down to this L2 norm")
     group.add_argument("--image-size", type=integer, metavar="PIXELS", help="images are resized to this, a side")
-    group.add_argument("--augment", choices=AUGMENTATIONS, help="change training images at random in each step")
     group.add_argument("--dataset", metavar="NAME", help="fashion_mnist (embedded), mnist, kmnist, cifar10")
     group.add_argument("--precision", choices=PRECISIONS, help="what the network computes in")
     group.add_argument(
@@ -70,6 +70,7 @@ def add_recipe_options(parser: argparse.ArgumentParser) -> None:
         help="average the weights too, the average keeping DECAY of itself in each update: .99 spans about 100 updates",
     )
     add_optimizer_options(parser)
+    add_loss_options(parser)
 
 
 def add_optimizer_options(parser: argparse.ArgumentParser) -> None:
@@ -94,6 +95,45 @@ def add_optimizer_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--step-epochs", type=integer, metavar="N", help="of step (default: a third of the run)")
     group.add_argument("--step-factor", type=number, metavar="F", help="of step (default: 0.1)")
+
+
+def add_loss_options(parser: argparse.ArgumentParser) -> None:
+    """What training sees and minimises; unset means the recipe's own."""
+    group = parser.add_argument_group(
+        "training alone (default: the recipe's own; else nothing)",
+        "drawn anew in each step; test figures are of the images as they are, unweighted and unsmoothed",
+    )
+    group.add_argument(
+        "--augment",
+        type=augmentations,
+        metavar="LIST",
+        help="change images at random, one after another: some of flip, crop (shifts by up to 4 pixels), erase (a "
+        "rectangle, in every second image), rotate (up to 10 degrees), with commas between; crop_flip is crop,flip",
+    )
+    group.add_argument(
+        "--mixup",
+        type=number,
+        metavar="ALPHA",
+        help="mix each batch with itself in a share drawn from Beta(ALPHA, ALPHA): .2, say; the training accuracy is "
+        "that of the heavier label",
+    )
+    group.add_argument("--label-smoothing", type=number, metavar="E", help="share of the target that all classes get")
+    group.add_argument(
+        "--class-weights",
+        dest="class_weights_from",
+        metavar="balanced|FILE",
+        help="how much each class counts: n / (classes * its training rows), or a JSON object or CSV of class, weight",
+    )
+
+
+def augmentations(text: str) -> str:
+    """A list of augmentations, or argparse's one-line error."""
+    for word in (word.strip() for word in text.split(",")):
+        if word not in AUGMENTATIONS:
+            near = difflib.get_close_matches(word, AUGMENTATIONS, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"expected some of {', '.join(AUGMENTATIONS)}"
+            raise argparse.ArgumentTypeError(f"unknown {word!r}; {hint}")
+    return text
 
 
 def add_data_options(parser: argparse.ArgumentParser) -> None:

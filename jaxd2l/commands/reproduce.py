@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from jaxd2l import run_folder
 from jaxd2l.cli.exit_code import ExitCode
 from jaxd2l.commands import settings
+from jaxd2l.commands.asked.class_weights import weighted
 from jaxd2l.commands.asked.data import fitted, in_range, own_data
 from jaxd2l.commands.asked.recipe import named
 from jaxd2l.cost.budget import require_memory
@@ -49,6 +50,7 @@ def run(args: argparse.Namespace) -> int:
     outcomes = []
     for base, code in bases:
         recipe, data, facts = fitted(base, own, vars(args), args.limit_train, args.limit_test, code=code)
+        recipe = weighted(recipe, args.class_weights_from, data)
         outcomes.append((recipe, _runs_of(recipe, data, facts, args)))
     rows = [summarise(recipe, runs) for recipe, runs in outcomes]
     table = markdown(rows)

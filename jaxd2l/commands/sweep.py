@@ -15,6 +15,7 @@ import numpy as np
 from jaxd2l import run_folder
 from jaxd2l.cli.exit_code import ExitCode
 from jaxd2l.commands import settings
+from jaxd2l.commands.asked.class_weights import weighted
 from jaxd2l.commands.asked.data import fitted, own_data
 from jaxd2l.commands.asked.recipe import named
 from jaxd2l.data import DataError, Dataset
@@ -71,6 +72,7 @@ def _sweep(
 ) -> tuple[Sweep, int | None]:
     """Sweep one recipe, keeping each member as it is done; and the number of its classes."""
     rates = rates_of(args.learning_rates or [recipe.learning_rate], args.weight_decays or [recipe.weight_decay])
+    recipe = weighted(recipe, args.class_weights_from, data)
     asked = settings.of_members(recipe, data, facts)
     folder = args.out / recipe.name
     paths = {(point, seed): folder / _name(point, seed) for point in rates for seed in range(args.seeds)}

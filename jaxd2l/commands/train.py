@@ -14,6 +14,7 @@ from jaxd2l import run_folder
 from jaxd2l.cli.exit_code import ExitCode
 from jaxd2l.cli.signals import StopSignals
 from jaxd2l.commands import settings
+from jaxd2l.commands.asked.class_weights import weighted
 from jaxd2l.commands.asked.data import fitted, in_range, own_data
 from jaxd2l.commands.asked.recipe import named, tell_changed_code, with_config
 from jaxd2l.cost.budget import advice, foreseen_shortage, ran_out, require_memory
@@ -67,7 +68,8 @@ def _run(args: argparse.Namespace, signals: StopSignals, stack: ExitStack) -> in
         with run_folder.FolderLock(args.out):  # refused at once where another process writes there
             found = run_folder.read_config(args.out)
     given, before = vars(args), run_folder.plain_settings(found or {})
-    values = {n: before.get(n) if given[n] is None else given[n] for n in (*OVERRIDABLE, *_RUN_SETTINGS, *_SPLIT)}
+    names = (*OVERRIDABLE, *_RUN_SETTINGS, *_SPLIT)
+    values = {n: before.get(n) if given.get(n) is None else given[n] for n in names}
     seed = values["seed"] or 0
     kept = kept_data(before)
     own = own_data(args, kept)
@@ -84,6 +86,7 @@ def _run(args: argparse.Namespace, signals: StopSignals, stack: ExitStack) -> in
         _make_deterministic()
     settings.choose_device(args.device)
     recipe, data, facts = fitted(base, own, values, values["limit_train"], values["limit_test"], kept, code)
+    recipe = weighted(recipe, args.class_weights_from, data)
     tell_changed_code(before)
     config = _configured(args, found, recipe, values)
     require_validation(recipe, data)

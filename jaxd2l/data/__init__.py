@@ -1,21 +1,33 @@
 """Data: arrays in, arrays out; knows no model.
 
 - `load`: data sets by name, verified; `DATASETS` is the table of them, `shapes` what their arrays look like
-- `Examples`, `Dataset`, `check_examples`, `hold_out`, `split`: rows in memory
+- `Examples`, `Dataset`, `check_examples`, `hold_out`, `split`, `balanced_class_weights`: rows in memory
 - `Rows`, `epoch_rows`, `ordered_rows`, `num_steps`: which rows make up each batch
-- `random_flip`, `random_crop`, `random_crop_and_flip`, `AUGMENTATIONS`: what training may change at random
+- `random_flip`, `random_crop`, `random_crop_and_flip`, `random_erase`, `random_rotate`, `AUGMENTATIONS`,
+  `augmentation`, `random_mixing`: what training may change at random
 - `scale`, `resize`, `standardise`, `image_preparer`, `as_stored`: what happens to a batch inside the step
 - `open_data`, `from_folder`, `from_arrays`, `from_table`: a user's own; `UnreadableError`, `DataWarning`: what is wrong
 - `channel_statistics`: mean and deviation of each channel
 - `DataError`: data is not what it claims
 """
 
-from jaxd2l.data.augment import AUGMENTATIONS, Augment, random_crop, random_crop_and_flip, random_flip
+from jaxd2l.data.augment import (
+    AUGMENTATIONS,
+    Augment,
+    Mixing,
+    augmentation,
+    random_crop,
+    random_crop_and_flip,
+    random_erase,
+    random_flip,
+    random_mixing,
+    random_rotate,
+)
 from jaxd2l.data.batches import Rows, epoch_rows, num_steps, ordered_rows
 from jaxd2l.data.channels import ChannelStatistics, channel_statistics
 from jaxd2l.data.datasets import load, shapes
 from jaxd2l.data.error import DataError
-from jaxd2l.data.examples import Dataset, Examples, check_examples, hold_out, split
+from jaxd2l.data.examples import Dataset, Examples, balanced_class_weights, check_examples, hold_out, split
 from jaxd2l.data.own import DataWarning, UnreadableError, from_arrays, from_folder, from_table, open_data
 from jaxd2l.data.prepare import ImageSize, Prepare, as_stored, image_preparer, resize, scale, standardise
 from jaxd2l.data.sources import DATASETS
@@ -30,10 +42,13 @@ __all__ = [
     "Dataset",
     "Examples",
     "ImageSize",
+    "Mixing",
     "Prepare",
     "Rows",
     "UnreadableError",
     "as_stored",
+    "augmentation",
+    "balanced_class_weights",
     "channel_statistics",
     "check_examples",
     "epoch_rows",
@@ -48,7 +63,10 @@ __all__ = [
     "ordered_rows",
     "random_crop",
     "random_crop_and_flip",
+    "random_erase",
     "random_flip",
+    "random_mixing",
+    "random_rotate",
     "resize",
     "scale",
     "shapes",

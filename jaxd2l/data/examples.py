@@ -150,3 +150,22 @@ def hold_out(data: Dataset, fraction: float, seed: int = 0) -> Dataset:
         raise ValueError(f"{data.name}: no class has two training rows, one for each part; give more data")
     kept, held = (Examples(*(np.asarray(a)[rows] for a in train)) for rows in (~chosen, chosen))
     return data._replace(train=kept, validation=held, held_out=(float(fraction), int(seed)))
+
+
+def balanced_class_weights(labels: np.ndarray, num_classes: int) -> tuple[float, ...]:
+    """Rows / (classes * rows of the class), so that every class counts alike (scikit-learn's "balanced").
+
+    Args:
+        labels: (n,) integers in [0, num_classes), of the training rows.
+        num_classes: k.
+
+    Returns:
+        k numbers; their mean over the rows is 1.
+
+    Raises:
+        DataError: a class has no row.
+    """
+    counts = np.bincount(np.asarray(labels), minlength=num_classes)
+    if not counts.all():
+        raise DataError(f"class {int(np.flatnonzero(counts == 0)[0])} has no training example, so no balanced weight")
+    return tuple(float(weight) for weight in len(labels) / (num_classes * counts))

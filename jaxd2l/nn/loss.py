@@ -4,6 +4,8 @@ They are computed in at least float32, whatever the network computes in. Shapes 
 Arrays of NumPy in any type of real numbers and layout, and lists, are taken as well (`jaxd2l.nn.numbers`).
 """
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -68,16 +70,27 @@ def log_squared_error(prediction: jax.Array, target: jax.Array) -> jax.Array:
     return _per_example(jnp.square(jnp.log(jnp.maximum(prediction, 1)) - jnp.log(jnp.maximum(target, 1))))
 
 
-def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
+def cross_entropy(
+    logits: jax.Array,
+    labels: jax.Array,
+    *,
+    label_smoothing: float = 0.0,
+    class_weights: jax.Array | Sequence[float] | None = None,
+) -> jax.Array:
     """-log softmax(logits)[label], the surprise at the label; its derivative is softmax(logits) - one_hot(label).
+
+    With smoothing and weights it is `torch.nn.CrossEntropyLoss(class_weights, label_smoothing=E, reduction="none")`:
+    (1 - E) w[label] (-log p[label]) + E / k sum_c w[c] (-log p[c]).
 
     Args:
         logits: (n, k) floating point, any size (no overflow).
         labels: (n,) integers in [0, k).
+        label_smoothing: E in [0, 1], the share of the target that all classes have alike (arXiv:1512.00567).
+        class_weights: (k,) w, at least 0; all 1 where None. PyTorch's mean divides by the sum of w[label].
 
     Returns:
-        (n,) nats; log(k) for a uniform guess. A label outside [0, k) gives NaN, under jit too, where nothing can be
-        raised; it is never clamped or wrapped. Check labels once on the host.
+        (n,) nats; log(k) for a uniform guess without weights. A label outside [0, k) gives NaN, under jit too, where
+        nothing can be raised; it is never clamped or wrapped. Check labels once on the host.
 
     Raises:
         ValueError: the shapes do not fit or the labels are not integers.
@@ -87,8 +100,21 @@ def cross_entropy(logits: jax.Array, labels: jax.Array) -> jax.Array:
     num_classes = logits.shape[-1]
     # A comparison and a sum, not a gather: its gradient contains no scatter, so it is deterministic on GPU.
     chosen = labels[:, None] == jnp.arange(num_classes, dtype=labels.dtype)[None, :]
+    if class_weights is not None:
+        weights = at_least_float32(jnp.asarray(class_weights), "cross_entropy: class weights")
+        if weights.shape != (num_classes,):
+            raise ValueError(f"cross_entropy: expected {num_classes} class weights, got shape {weights.shape}")
+        log_p = _weighted(log_p, weights)
     picked = jnp.sum(jnp.where(chosen, log_p, jnp.zeros_like(log_p)), axis=-1)
+    if label_smoothing:
+        picked = (1 - label_smoothing) * picked + label_smoothing * jnp.mean(log_p, axis=-1)
     return jnp.where((labels >= 0) & (labels < num_classes), -picked, jnp.nan)
+
+
+def _weighted(log_p: jax.Array, weights: jax.Array) -> jax.Array:
+    """Log-probabilities (n, k) times the weight of their class; 0 where that is 0, however small the probability."""
+    by_class = jnp.broadcast_to(weights, log_p.shape).astype(log_p.dtype)
+    return jnp.where(by_class == 0, jnp.zeros_like(log_p), by_class * log_p)
 
 
 def cross_entropy_with_probabilities(logits: jax.Array, target: jax.Array) -> jax.Array:

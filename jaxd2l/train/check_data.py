@@ -112,6 +112,11 @@ def _check_outputs(recipe: Recipe, data: Dataset) -> None:
     """Compare what the network gives with the targets, by shapes alone."""
     like = stored(recipe, data.train)
     output = require_fitting_outputs(recipe.model, recipe.loss, *like, data.name, recipe.hits, recipe.image_size)
+    if recipe.class_weights is not None and len(recipe.class_weights) != output.shape[1]:
+        raise ValueError(
+            f"{data.name}: {len(recipe.class_weights)} class weights for a network of {output.shape[1]} outputs; "
+            "give each class one"
+        )
     if recipe.loss is cross_entropy or recipe.hits is hits:
         for _, what, part in _parts(data):
             require_labels(np.asarray(part.y), output.shape[1], f"{data.name} {what} part")

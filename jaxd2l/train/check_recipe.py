@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxd2l.data import AUGMENTATIONS
+from jaxd2l.data import augmentation
+from jaxd2l.nn.loss import cross_entropy
 from jaxd2l.train.optimizer.rules import with_momentum
 
 if TYPE_CHECKING:
@@ -52,12 +53,13 @@ def check_recipe(recipe: Recipe) -> None:
         raise ValueError(f"accumulate must divide the batch size of {recipe.batch_size}, got {recipe.accumulate!r}")
     if not isinstance(recipe.remat, bool):
         raise ValueError(f"remat must be True or False, got {recipe.remat!r}")
-    if recipe.augment is not None and recipe.augment not in AUGMENTATIONS:
-        raise ValueError(f"augment must be one of {', '.join(AUGMENTATIONS)} or None, got {recipe.augment!r}")
+    if recipe.augment is not None:
+        augmentation(recipe.augment)
     if recipe.augment is not None and recipe.image_size is None:
         raise ValueError(f"recipe {recipe.name} takes no images, so nothing can be augmented; leave augment out")
     if recipe.precision not in PRECISIONS:
         raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got {recipe.precision!r}")
+    _check_loss(recipe)
     with_momentum(recipe.optimizer, recipe.momentum, recipe.nesterov)
     if not recipe.course.is_constant and (callable(recipe.learning_rate) or not callable(recipe.optimizer)):
         own = "learning_rate is a schedule" if callable(recipe.optimizer) else "a finished optimizer has a rate"
@@ -69,6 +71,24 @@ def check_recipe(recipe: Recipe) -> None:
 
 def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def _check_loss(recipe: Recipe) -> None:
+    if not (_is_number(recipe.mixup) and recipe.mixup >= 0):
+        raise ValueError(f"mixup must be a number of at least 0, got {recipe.mixup!r}")
+    if not (_is_number(recipe.label_smoothing) and 0 <= recipe.label_smoothing < 1):
+        raise ValueError(f"label_smoothing must be a share of at least 0 and below 1, got {recipe.label_smoothing!r}")
+    weights = recipe.class_weights
+    if weights is not None and not (
+        isinstance(weights, tuple) and all(_is_number(w) and w >= 0 for w in weights) and any(weights)
+    ):
+        raise ValueError(f"class_weights must be a number of at least 0 for each class, not all 0, got {weights!r}")
+    for name in ("label_smoothing", "class_weights"):
+        if getattr(recipe, name) and recipe.loss is not cross_entropy:
+            loss = getattr(recipe.loss, "__name__", "of its own")
+            raise ValueError(
+                f"{name} changes cross_entropy, and the loss of recipe {recipe.name} is {loss}; leave it out"
+            )
 
 
 def _is_number(value: Any) -> bool:

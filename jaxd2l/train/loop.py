@@ -12,6 +12,7 @@ from jaxd2l.data import Dataset
 from jaxd2l.train.check_data import check_run
 from jaxd2l.train.epoch import empty_tally
 from jaxd2l.train.evaluation import CHUNK_SECONDS, Evaluation, Pace, compile_evaluation
+from jaxd2l.train.optimizer.schedule import rate_in_force
 from jaxd2l.train.program import Program, compile_program, initial_state, mean, on_device
 from jaxd2l.train.recipe import Recipe
 from jaxd2l.train.results import DivergenceError, EpochResult, Judged, Progress, Run, best_epoch, stopped_early
@@ -122,7 +123,7 @@ def fit(
             raise _divergence(now, steps - 1, recipe, finite)  # the last update left the range of the floats
         train_loss, train_accuracy = mean(now.record, classified)
         images_per_second = float(np.asarray(now.record.examples).sum()) / max(now.seconds, 1e-9)
-        rate = recipe.rate_in_force(now.state.opt_state, int(now.state.step), steps)
+        rate = rate_in_force(recipe, now.state.opt_state, int(now.state.step), steps)
         result = EpochResult(now.epoch, train_loss, train_accuracy, None, None, now.seconds, images_per_second, rate)
         result = result._replace(**columns)
         if on_epoch is not None:
@@ -165,7 +166,7 @@ def _divergence(now: Progress, i: int, recipe: Recipe, finite: TrainState) -> Di
         rate = None
     elif scheduled:
         updates = int(now.state.step) - now.step + i + 1  # with the one that failed
-        rate = recipe.rate_in_force(now.state.opt_state, updates, now.record.loss.size)
+        rate = rate_in_force(recipe, now.state.opt_state, updates, now.record.loss.size)
     at = (now.epoch, i + 1, loss / examples, norm)
     given = recipe.learning_rate if by_name else None
     return DivergenceError(*at, rate, finite, now.results, scheduled=scheduled, given=given)

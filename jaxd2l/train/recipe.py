@@ -1,22 +1,22 @@
 """A recipe: everything that decides a training run except the data's bytes and the seed."""
 
 import dataclasses
-import math
-from collections.abc import Mapping
+import functools
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import flax.linen as nn
 import jax
+import numpy as np
 import optax
 
 from jaxd2l.book import Published
-from jaxd2l.data import AUGMENTATIONS, ChannelStatistics, ImageSize, Prepare, as_stored, image_preparer
+from jaxd2l.data import ChannelStatistics, ImageSize, Prepare, as_stored, augmentation, image_preparer
 from jaxd2l.nn.loss import cross_entropy
 from jaxd2l.nn.metric import hits
 from jaxd2l.train.check_recipe import PRECISIONS, check_recipe
 from jaxd2l.train.optimizer import Course, Factory, Rate, bound, clipped, scheduled, sgd
 from jaxd2l.train.optimizer.rules import name_of, rule_called, with_momentum
-from jaxd2l.train.optimizer.schedule import has_own_schedule, rate_in_state
 from jaxd2l.train.step import Objective, PerExample, Step, make_step
 
 
@@ -38,7 +38,11 @@ class Recipe:
         image_size: pixels a side that images are resized to, or height and width; None where inputs are no images.
         statistics: mean and deviation of each channel, of the training part: images are standardised by them; None
             leaves them in [0, 1].
-        augment: how training images are changed at random, a key of `AUGMENTATIONS`; None leaves them as they are.
+        augment: how training images are changed at random, keys of `AUGMENTATIONS` with commas between; None leaves
+            them as they are.
+        mixup: alpha of the Beta(alpha, alpha) of the shares in which training mixes pairs of examples; 0 mixes none.
+        label_smoothing: share of the target that all classes have alike, in training; of `cross_entropy`.
+        class_weights: how much each class counts in training, in the order of the labels; of `cross_entropy`.
         precision: what the network computes in, a key of `PRECISIONS`.
         remat: compute most activations a second time in the backward pass instead of keeping them.
         accumulate: pieces that each batch is cut into to save memory; it divides `batch_size`.
@@ -52,7 +56,7 @@ class Recipe:
             has its own numbers.
         momentum, nesterov: of `sgd`, see there.
         schedule, warmup, step_epochs, step_factor: how the learning rate goes over the run, see `Course`.
-        loss: per example.
+        loss: per example; what is judged by, and trained by but for smoothing and class weights.
         hits: which outputs are right; None for regression.
         source: where the values come from.
         parameters: how many the network has, as published.
@@ -71,6 +75,9 @@ class Recipe:
     image_size: ImageSize | None = None
     statistics: ChannelStatistics | None = None
     augment: str | None = None
+    mixup: float = 0.0
+    label_smoothing: float = 0.0
+    class_weights: Sequence[float] | None = None
     precision: str = "float32"
     remat: bool = False
     accumulate: int = 1
@@ -99,6 +106,8 @@ class Recipe:
         """
         if isinstance(self.optimizer, str):
             object.__setattr__(self, "optimizer", rule_called(self.optimizer))
+        if isinstance(self.class_weights, list | np.ndarray):
+            object.__setattr__(self, "class_weights", tuple(map(float, self.class_weights)))
         check_recipe(self)
 
     @property
@@ -113,8 +122,21 @@ class Recipe:
 
     def objective(self) -> Objective:
         """What the network is trained and judged by."""
-        augment = None if self.augment is None else AUGMENTATIONS[self.augment]
-        return Objective(self.loss, self.hits, self.prepare(), PRECISIONS[self.precision], augment)
+        return Objective(
+            self.loss,
+            self.hits,
+            self.prepare(),
+            PRECISIONS[self.precision],
+            augment=None if self.augment is None else augmentation(self.augment),
+            mixup=self.mixup,
+            training_loss=self._training_loss(),
+            class_weights=self.class_weights,
+        )
+
+    def _training_loss(self) -> PerExample | None:
+        if not self.label_smoothing and self.class_weights is None:
+            return None
+        return functools.partial(cross_entropy, label_smoothing=self.label_smoothing, class_weights=self.class_weights)
 
     def make_step(self, optimizer: optax.GradientTransformation | None = None) -> Step:
         """One update of this recipe, see `jaxd2l.train.step.make_step`.
@@ -169,37 +191,23 @@ class Recipe:
         optimizer = self.make_optimizer()
         return optimizer if self.course.is_constant else scheduled(optimizer, self.course.shares(steps))
 
-    def rate_in_force(self, opt_state: Any, updates: int, steps: int) -> float | None:
-        """The learning rate of the last of `updates` updates; None where the optimizer alone knows it.
-
-        Args:
-            opt_state: after that update.
-            updates: how many were made, at least 1.
-            steps: updates an epoch.
-        """
-        rate: Any = self.learning_rate
-        if not callable(self.optimizer):
-            rate = rate_in_state(opt_state)
-        elif callable(rate):
-            rate = float(rate(updates - 1))
-        elif has_own_schedule(opt_state):
-            return None
-        elif not self.course.is_constant:
-            rate = rate * float(self.course.shares(steps)(updates - 1))
-        return float(rate) if rate is not None and math.isfinite(rate) else None
-
     def settings(self) -> dict[str, Any]:
         """The fields that a command line may override, as plain values; a schedule by its name."""
         values = {name: getattr(self, name) for name in OVERRIDABLE}
         values["optimizer"] = name_of(self.optimizer)
         if isinstance(self.image_size, tuple):
             values["image_size"] = list(self.image_size)  # as JSON gives it back
+        if self.class_weights is not None:
+            values["class_weights"] = list(self.class_weights)  # as JSON gives it back
         if callable(self.learning_rate):
             values["learning_rate"] = getattr(self.learning_rate, "__qualname__", type(self.learning_rate).__name__)
         return values
 
 
-_LATER = ("momentum", "nesterov", "schedule", "warmup", "step_epochs", "step_factor")  # than the first run folders
+_LATER = (  # than the first run folders
+    *("momentum", "nesterov", "schedule", "warmup", "step_epochs", "step_factor"),
+    *("mixup", "label_smoothing", "class_weights"),
+)
 OVERRIDABLE = (
     *("dataset", "epochs", "batch_size", "learning_rate", "weight_decay"),
     *("image_size", "augment", "precision", "remat", "accumulate", "clip_norm", "early_stop", "ema"),

@@ -14,10 +14,12 @@ class EpochResult(NamedTuple):
 
     Attributes:
         epoch: 1 for the first.
-        train_loss: mean over the epoch's examples, each before its own update, in training mode.
-        train_accuracy: likewise, share in [0, 1]; None for regression.
-        test_loss: mean over all test examples after the epoch, in prediction mode; None where a validation part is
-            judged instead.
+        train_loss: mean over the epoch's examples, each before its own update, in training mode; of what is minimised,
+            with label smoothing, class weights and mixup where they are.
+        train_accuracy: likewise, share in [0, 1]; None for regression. Under mixup it counts as right the label that
+            weighs at least half.
+        test_loss: mean over all test examples after the epoch, in prediction mode, never smoothed, weighted or mixed;
+            None where a validation part is judged instead.
         test_accuracy: likewise, share in [0, 1]; None for regression too.
         seconds: the updates alone.
         images_per_second: training examples over `seconds`.

@@ -10,9 +10,9 @@ from jaxd2l.train.recipe import Recipe
 
 # What is compiled in; the other fields name, count or cite.
 _COMPILED = (
-    *("model", "batch_size", "image_size", "augment", "precision", "remat", "accumulate", "clip_norm"),
+    *("model", "batch_size", "image_size", "augment", "mixup", "precision", "remat", "accumulate", "clip_norm"),
     *("optimizer", "momentum", "nesterov", "schedule", "warmup", "step_epochs", "step_factor", "loss", "hits"),
-    *("statistics", "ema"),
+    *("statistics", "label_smoothing", "class_weights", "ema"),
 )
 
 

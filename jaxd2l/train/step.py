@@ -3,7 +3,7 @@
 What is bound captures no array, so one compilation serves every seed, fold and learning rate.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxd2l.data import Augment, Prepare, as_stored
+from jaxd2l.data import Augment, Mixing, Prepare, as_stored, random_mixing
 from jaxd2l.train.remat import rematerialised
 from jaxd2l.train.state import Average, TrainState
 
@@ -52,6 +52,10 @@ class Objective(NamedTuple):
         prepare: stored inputs -> the network's floating-point inputs.
         dtype: what the network computes in; parameters, statistics and losses stay float32.
         augment: (key, stored inputs) -> stored inputs changed at random, in training alone; None changes nothing.
+        mixup: alpha of the share in which training mixes each example with another one of its batch; 0 mixes nothing.
+        training_loss: what training minimises instead of `loss`, by which all is judged; None for `loss` itself.
+        class_weights: (k,) that `training_loss` multiplies by: the mean over a batch divides by the sum of those of its
+            labels, as `torch.nn.CrossEntropyLoss(class_weights)` does; None where it weighs nothing.
     """
 
     loss: PerExample
@@ -59,6 +63,9 @@ class Objective(NamedTuple):
     prepare: Prepare = as_stored
     dtype: Any = jnp.float32
     augment: Augment | None = None
+    mixup: float = 0.0
+    training_loss: PerExample | None = None
+    class_weights: Sequence[float] | None = None
 
 
 Step = Callable[[TrainState, Batch, jax.Array], tuple[TrainState, Tally]]
@@ -68,11 +75,31 @@ def _cast(tree: PyTree, dtype: Any) -> PyTree:
     return jax.tree.map(lambda leaf: leaf.astype(dtype), tree)
 
 
-def _tally(objective: Objective, output: jax.Array, batch: Batch) -> Tally:
-    loss = objective.loss(output, batch.y)
+def _tally(objective: Objective, output: jax.Array, batch: Batch, loss: jax.Array | None = None) -> Tally:
+    loss = objective.loss(output, batch.y) if loss is None else loss
     hits = jnp.zeros_like(loss) if objective.hits is None else objective.hits(output, batch.y).astype(loss.dtype)
     weight = batch.weight.astype(loss.dtype)
     return Tally(jnp.sum(weight * loss), jnp.sum(weight * hits), jnp.sum(weight), jnp.zeros((), loss.dtype))
+
+
+def _training_tally(
+    objective: Objective, output: jax.Array, batch: Batch, mixing: Mixing | None, scale: jax.Array | None
+) -> Tally:
+    """The tally in which training sums what it minimises; hits are of each example's own label, also where mixed."""
+    per_example = objective.training_loss or objective.loss
+    loss = per_example(output, batch.y)
+    if mixing is not None:
+        loss = mixing.of(loss, per_example(output, batch.y[mixing.partner]))
+    return _tally(objective, output, batch, loss if scale is None else scale * loss)
+
+
+def _scale_of(objective: Objective, batch: Batch) -> jax.Array | None:
+    """What makes the mean over examples one over their class weights: examples / sum of weights; 0 where that is 0."""
+    if objective.class_weights is None:
+        return None
+    examples = jnp.sum(batch.weight)
+    total = jnp.sum(batch.weight * jnp.asarray(objective.class_weights, batch.weight.dtype)[batch.y])
+    return jnp.where(total > 0, examples / jnp.where(total > 0, total, 1), 0)
 
 
 def make_step(
@@ -95,13 +122,15 @@ def make_step(
         remat: compute most activations a second time instead of keeping them; see `jaxd2l.train.remat`.
         accumulate: pieces that a batch is cut into, one after another through the network, their gradients summed
             before the one update. The gradient is that of the whole batch, except that batch normalisation sees
-            one piece at a time and moves its running statistics once a piece, and dropout draws once a piece.
+            one piece at a time and moves its running statistics once a piece, and dropout draws once a piece, as mixup
+            does, which mixes within it.
         ema: share that the state's average of the weights keeps of itself; None leaves it alone.
 
     Returns:
         `step(state, batch, key) -> (state, tally)`: one update by the gradient of the mean loss over
-        the real examples. `key` feeds augmentation and dropout and is spent. The tally is of the parameters before the
-        update, in training mode, as the book prints it.
+        the real examples. `key` feeds augmentation, mixup and dropout and is spent. The tally is of the parameters
+        before the update, in training mode, as the book prints it: the loss that was minimised, smoothed, weighted or
+        mixed where it is, and under mixup as right what finds the label that weighs at least half.
 
     Raises:
         ValueError: by `step` while it is traced: the optimizer's update asks for what there is not.
@@ -115,34 +144,45 @@ def make_step(
 
     forward = rematerialised(forward) if remat else forward
 
-    def prepared(batch: Batch, key: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """The network's inputs, and the key for what it draws."""
+    def prepared(batch: Batch, key: jax.Array) -> tuple[jax.Array, Mixing | None, jax.Array]:
+        """The network's inputs, how they were mixed, and the key for what it draws."""
         stored = batch.x
         if objective.augment is not None:
             augment_key, key = jax.random.split(key)
             stored = objective.augment(augment_key, stored)
-        return objective.prepare(stored).astype(objective.dtype), key
+        x, mixing = objective.prepare(stored), None
+        if objective.mixup:
+            mixup_key, key = jax.random.split(key)
+            mixing = random_mixing(mixup_key, batch.weight, objective.mixup)
+            x = mixing.of(x, x[mixing.partner])
+        return x.astype(objective.dtype), mixing, key
 
     def gradient_of(
-        params: PyTree, batch_stats: PyTree, batch: Batch, key: jax.Array, examples: jax.Array | None = None
+        params: PyTree,
+        batch_stats: PyTree,
+        batch: Batch,
+        key: jax.Array,
+        scale: jax.Array | None,
+        examples: jax.Array | None = None,
     ) -> tuple[PyTree, tuple[Tally, PyTree]]:
-        """The gradient of the summed loss over `examples`, those of the batch itself by default."""
-        x, key = prepared(batch, key)
+        """The gradient of the summed loss times `scale` over `examples`, those of the batch itself by default."""
+        x, mixing, key = prepared(batch, key)
 
         def mean_loss(params: PyTree) -> tuple[jax.Array, tuple[Tally, PyTree]]:
             output, updated = forward(params, batch_stats, x, key)
-            tally = _tally(objective, output, batch)
+            tally = _training_tally(objective, output, batch, mixing, scale)
             return tally.loss / (tally.examples if examples is None else examples), (tally, updated)
 
         return jax.grad(mean_loss, has_aux=True)(params)
 
     def loss_of(params: PyTree, batch_stats: PyTree, batch: Batch, key: jax.Array) -> jax.Array:
-        x, key = prepared(batch, key)
-        tally = _tally(objective, forward(params, batch_stats, x, key)[0], batch)
+        x, mixing, key = prepared(batch, key)
+        output, _ = forward(params, batch_stats, x, key)
+        tally = _training_tally(objective, output, batch, mixing, _scale_of(objective, batch))
         return tally.loss / tally.examples
 
     def accumulated(
-        params: PyTree, batch_stats: PyTree, batch: Batch, key: jax.Array
+        params: PyTree, batch_stats: PyTree, batch: Batch, key: jax.Array, scale: jax.Array | None
     ) -> tuple[PyTree, tuple[Tally, PyTree]]:
         size = batch.x.shape[0]
         if size % accumulate:
@@ -153,16 +193,17 @@ def make_step(
 
         def body(i: jax.Array, carry: tuple[PyTree, tuple[Tally, PyTree]]) -> tuple[PyTree, tuple[Tally, PyTree]]:
             summed, (tally, stats) = carry
-            gradient, (one, stats) = gradient_of(params, stats, piece_of(i), jax.random.fold_in(key, i), total)
+            gradient, (one, stats) = gradient_of(params, stats, piece_of(i), jax.random.fold_in(key, i), scale, total)
             return jax.tree.map(jnp.add, summed, gradient), (jax.tree.map(jnp.add, tally, one), stats)
 
-        like = jax.eval_shape(gradient_of, params, batch_stats, piece_of(0), key, total)
+        like = jax.eval_shape(gradient_of, params, batch_stats, piece_of(0), key, scale, total)
         gradient, (tally, _) = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), like)
         return jax.lax.fori_loop(0, accumulate, body, (gradient, (tally, batch_stats)))
 
     def step(state: TrainState, batch: Batch, key: jax.Array) -> tuple[TrainState, Tally]:
         gradient_and_tally = gradient_of if accumulate == 1 else accumulated
-        gradient, (tally, batch_stats) = gradient_and_tally(state.params, state.batch_stats, batch, key)
+        scale = _scale_of(objective, batch)
+        gradient, (tally, batch_stats) = gradient_and_tally(state.params, state.batch_stats, batch, key, scale)
         extra = {"value": tally.loss / tally.examples, "grad": gradient}
         if accumulate == 1:
             extra["value_fn"] = lambda params: loss_of(params, state.batch_stats, batch, key)

@@ -5,7 +5,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxd2l.data import AUGMENTATIONS, random_crop, random_flip
+from jaxd2l.data import (
+    AUGMENTATIONS,
+    augmentation,
+    random_crop,
+    random_crop_and_flip,
+    random_erase,
+    random_flip,
+    random_rotate,
+)
 
 IMAGES = np.random.default_rng(0).integers(1, 256, (400, 5, 6, 2), dtype=np.uint8)
 
@@ -42,9 +50,65 @@ def test_augmentations_keep_shape_and_dtype_and_depend_on_the_key_alone(augment)
         assert (one != other).any()
 
 
+def test_erasing_sets_a_rectangle_of_half_of_the_images_to_0():
+    images = np.full((600, 20, 24, 2), 7, np.uint8)
+    erased = np.asarray(jax.jit(random_erase)(jax.random.key(0), images)) == 0
+    assert (erased[..., 0] == erased[..., 1]).all()
+    shares = []
+    for one in erased[..., 0]:
+        rows, columns = one.any(1), one.any(0)
+        np.testing.assert_array_equal(one, rows[:, None] & columns[None, :])
+        for line in (rows, columns):
+            assert np.abs(np.diff(line.astype(int))).sum() <= 2  # without a gap
+        shares.append(one.mean())
+    shares = np.array(shares)
+    touched = shares[shares > 0]
+    assert 240 < len(touched) < 360  # 300 expected, 12 the standard deviation
+    assert 0.01 < touched.min() < 0.05  # from .02 up, in whole pixels
+    assert 0.28 < touched.max() < 0.36  # to .33
+    assert len({tuple(np.argwhere(one[..., 0])[0]) for one in erased[shares > 0]}) > 100  # at all places
+    tiny = random_erase(jax.random.key(0), np.ones((50, 1, 2, 1), np.float32))
+    assert (tiny == 0).any()
+
+
+def test_a_rotation_turns_about_the_centre_and_each_image_for_itself():
+    square = np.random.default_rng(1).integers(0, 256, (1, 9, 9, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(random_rotate(jax.random.key(0), square, 0.0), square)
+    quarter = jax.random.key(3)
+    drawn = float(jax.random.uniform(quarter, (1, 1, 1), minval=-1.0, maxval=1.0)[0, 0, 0])
+    turned = random_rotate(quarter, square, min(180.0, 90 / abs(drawn)) if abs(drawn) >= 0.5 else 0.0)
+    assert abs(drawn) >= 0.5
+    np.testing.assert_array_equal(turned, np.rot90(square, 1 if drawn > 0 else -1, (1, 2)))
+    grey = np.full((40, 9, 9, 1), 200, np.uint8)
+    many = np.asarray(random_rotate(jax.random.key(0), grey))
+    assert (many[:, 2:-2, 2:-2] == 200).all()  # what moves in is 0, and only at the border
+    assert len(np.unique(many.reshape(40, -1), axis=0)) == 40
+
+
+def test_a_list_is_one_change_after_another_with_keys_of_their_own():
+    key = jax.random.key(4)
+    np.testing.assert_array_equal(augmentation("crop,flip")(key, IMAGES), random_crop_and_flip(key, IMAGES))
+    first, second = jax.random.split(key)
+    expected = random_rotate(second, random_erase(first, IMAGES))
+    np.testing.assert_array_equal(augmentation("erase, rotate")(key, IMAGES), expected)
+    assert augmentation("flip") is random_flip
+    for names, message in (
+        (
+            "flip,turn",
+            "augment must be some of flip, crop, crop_flip, erase, rotate with commas between, got 'flip,turn'",
+        ),
+        ("", "augment must be some of"),
+        ("crop_flip,flip", "augment must name each change once, got 'crop_flip,flip'"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            augmentation(names)
+
+
 def test_wrong_input_is_refused():
     for augment in AUGMENTATIONS.values():
         with pytest.raises(ValueError, match=r"must be \(n, height, width, channels\), got shape \(5, 6\)"):
             augment(jax.random.key(0), jnp.zeros((5, 6)))
     with pytest.raises(ValueError, match="padding must be at least 0 pixels, got -1"):
         random_crop(jax.random.key(0), jnp.zeros((1, 5, 6, 1)), -1)
+    with pytest.raises(ValueError, match="degrees must be between 0 and 180, got 181"):
+        random_rotate(jax.random.key(0), jnp.zeros((1, 5, 6, 1)), 181)

@@ -26,6 +26,12 @@ def batch_norm(a, s):
     )
 
 
+def cross_entropy(a, s):
+    return nn.cross_entropy(
+        a["x"], a["labels"], label_smoothing=s.get("label_smoothing", 0.0), class_weights=s.get("weight")
+    )
+
+
 LAYERS = {
     "relu": lambda a, s: nn.relu(a["x"]),
     "leaky_relu": lambda a, s: nn.leaky_relu(a["x"], s["negative_slope"]),
@@ -44,7 +50,10 @@ LAYERS = {
     "squared_error": lambda a, s: nn.squared_error(a["x"], a["target"]),
     "absolute_error": lambda a, s: nn.absolute_error(a["x"], a["target"]),
     "huber": lambda a, s: nn.huber(a["x"], a["target"], **s),
-    "cross_entropy": lambda a, s: nn.cross_entropy(a["x"], a["labels"]),
+    "cross_entropy": lambda a, s: cross_entropy(a, s),
+    "mean_cross_entropy": lambda a, s: (
+        jnp.sum(cross_entropy(a, s))[None] / jnp.sum(jnp.asarray(s["weight"])[a["labels"]])
+    ),
     "soft_cross_entropy": lambda a, s: nn.cross_entropy_with_probabilities(a["x"], a["target"]),
     "log_squared_error": lambda a, s: nn.log_squared_error(a["x"], a["target"]),
 }

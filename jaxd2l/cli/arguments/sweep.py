@@ -35,6 +35,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     )
     parser.add_argument("--out", type=Path, default=Path("runs/sweep"), metavar="DIR", help="default: %(default)s")
     options.add_optimizer_options(parser)
+    options.add_loss_options(parser)
     options.add_own_data_options(parser)
     options.add_data_options(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")

@@ -4,10 +4,12 @@ The learning rate itself stays in the optimizer's state. So does the number of u
 place: one program serves every rate, and a run that goes on from any update is the unbroken one.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +17,9 @@ import numpy as np
 import optax
 
 from jaxd2l.train.optimizer.in_state import HyperparametersInState, holds_hyperparameters
+
+if TYPE_CHECKING:
+    from jaxd2l.train.recipe import Recipe
 
 PyTree = Any
 Shares = Callable[[Any], Any]  # from the updates made so far to the share of the learning rate in the next one
@@ -122,14 +127,35 @@ def scheduled(optimizer: optax.GradientTransformation, shares: Shares) -> Hyperp
     return following
 
 
-def rate_in_state(opt_state: PyTree) -> float | None:
+def rate_in_force(recipe: Recipe, opt_state: PyTree, updates: int, steps: int) -> float | None:
+    """The learning rate of the last of `updates` updates; None where the optimizer alone knows it.
+
+    Args:
+        recipe: says how the rate goes.
+        opt_state: after that update.
+        updates: how many were made, at least 1.
+        steps: updates an epoch.
+    """
+    rate: Any = recipe.learning_rate
+    if not callable(recipe.optimizer):
+        rate = _rate_in_state(opt_state)
+    elif callable(rate):
+        rate = rate(updates - 1)
+    elif _has_own_schedule(opt_state):
+        rate = None
+    elif not recipe.course.is_constant:
+        rate = rate * float(recipe.course.shares(steps)(updates - 1))
+    return float(rate) if rate is not None and math.isfinite(rate) else None
+
+
+def _rate_in_state(opt_state: PyTree) -> float | None:
     """The learning rate of the last update, where `optax.inject_hyperparams` keeps just one in the state; else None."""
     nodes = jax.tree.leaves(opt_state, is_leaf=holds_hyperparameters)
     rates = [node.hyperparams["learning_rate"] for node in nodes if "learning_rate" in getattr(node, "hyperparams", {})]
     return float(np.asarray(rates[0])) if len(rates) == 1 else None
 
 
-def has_own_schedule(opt_state: PyTree) -> bool:
+def _has_own_schedule(opt_state: PyTree) -> bool:
     """Whether a schedule that was put into the optimizer counts its updates somewhere in the state."""
     counts_updates = lambda node: isinstance(node, optax.ScaleByScheduleState)  # noqa: E731
     return any(map(counts_updates, jax.tree.leaves(opt_state, is_leaf=counts_updates)))
