@@ -1,5 +1,7 @@
 """Augmentations: what they may do to an image, that they do all of it, and that a run repeats with them."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -74,10 +76,9 @@ def test_erasing_sets_a_rectangle_of_half_of_the_images_to_0():
 def test_a_rotation_turns_about_the_centre_and_each_image_for_itself():
     square = np.random.default_rng(1).integers(0, 256, (1, 9, 9, 3), dtype=np.uint8)
     np.testing.assert_array_equal(random_rotate(jax.random.key(0), square, 0.0), square)
-    quarter = jax.random.key(3)
-    drawn = float(jax.random.uniform(quarter, (1, 1, 1), minval=-1.0, maxval=1.0)[0, 0, 0])
-    turned = random_rotate(quarter, square, min(180.0, 90 / abs(drawn)) if abs(drawn) >= 0.5 else 0.0)
-    assert abs(drawn) >= 0.5
+    drawn = float(jax.random.uniform(jax.random.key(3), (1, 1, 1), minval=-1.0, maxval=1.0)[0, 0, 0])
+    assert abs(drawn) >= 0.5, "the key draws too little to be made a quarter turn"
+    turned = random_rotate(jax.random.key(3), square, 90 / abs(drawn))
     np.testing.assert_array_equal(turned, np.rot90(square, 1 if drawn > 0 else -1, (1, 2)))
     grey = np.full((40, 9, 9, 1), 200, np.uint8)
     many = np.asarray(random_rotate(jax.random.key(0), grey))
@@ -86,11 +87,11 @@ def test_a_rotation_turns_about_the_centre_and_each_image_for_itself():
 
 
 def test_a_list_is_one_change_after_another_with_keys_of_their_own():
-    key = jax.random.key(4)
-    np.testing.assert_array_equal(augmentation("crop,flip")(key, IMAGES), random_crop_and_flip(key, IMAGES))
-    first, second = jax.random.split(key)
+    key = functools.partial(jax.random.key, 4)
+    np.testing.assert_array_equal(augmentation("crop,flip")(key(), IMAGES), random_crop_and_flip(key(), IMAGES))
+    first, second = jax.random.split(key())
     expected = random_rotate(second, random_erase(first, IMAGES))
-    np.testing.assert_array_equal(augmentation("erase, rotate")(key, IMAGES), expected)
+    np.testing.assert_array_equal(augmentation("erase, rotate")(key(), IMAGES), expected)
     assert augmentation("flip") is random_flip
     for names, message in (
         (

@@ -120,7 +120,7 @@ def test_training_sees_augmented_images_and_judging_the_stored_ones():
 
 
 def test_an_augmentation_that_is_not_there_or_has_no_images_is_refused():
-    with pytest.raises(ValueError, match="augment must be some of flip, crop, .*, got 'turn'"):
+    with pytest.raises(ValueError, match=r"augment must be some of flip, crop, .*, got 'turn'"):
         dataclasses.replace(RECIPES["lenet"], augment="turn")
     with pytest.raises(ValueError, match="takes no images, so nothing can be augmented"):
         dataclasses.replace(RECIPES["lenet"], augment="flip", image_size=None)

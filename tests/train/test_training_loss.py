@@ -173,7 +173,10 @@ REFUSED = [
     ({"class_weights": (0.0, 0.0)}, "class_weights must be a number of at least 0 for each class, not all 0"),
     ({"class_weights": (1.0, -2.0)}, "class_weights must be a number of at least 0"),
     ({"class_weights": "balanced"}, "class_weights must be a number of at least 0 for each class"),
-    ({"loss": squared_error, "label_smoothing": 0.1}, "is of cross_entropy, and the loss of recipe own is squared_err"),
+    (
+        {"loss": squared_error, "label_smoothing": 0.1},
+        "changes cross_entropy, and the loss of recipe own is squared_err",
+    ),
 ]
 
 
