@@ -133,19 +133,21 @@ def random_rotate(key: jax.Array, images: jax.Array, degrees: float = ROTATION) 
     angle = jax.random.uniform(key, (n, 1, 1), minval=-degrees, maxval=degrees) * (math.pi / 180)
     y = (jnp.arange(height) - (height - 1) / 2)[None, :, None]
     x = (jnp.arange(width) - (width - 1) / 2)[None, None, :]
-    from_y = jnp.cos(angle) * y - jnp.sin(angle) * x + (height - 1) / 2  # (n, height, width)
-    from_x = jnp.sin(angle) * y + jnp.cos(angle) * x + (width - 1) / 2
-    pixels = images.reshape(n, height * width, channels)
-    turned = jnp.zeros((n, height * width, channels), jnp.float32)
+    cos, sin = jax.lax.optimization_barrier((jnp.cos(angle), jnp.sin(angle)))  # once an image, not once a pixel
+    from_y = cos * y - sin * x + (height - 1) / 2  # (n, height, width)
+    from_x = sin * y + cos * x + (width - 1) / 2
+    top, left = jnp.floor(from_y), jnp.floor(from_x)
+    pixels = jnp.asarray(images, jnp.float32).reshape(n * height * width, channels)
+    first = (jnp.arange(n) * (height * width))[:, None, None]
+    turned = jnp.zeros((n, height, width, channels), jnp.float32)
     for down, right in itertools.product((0, 1), repeat=2):
-        at_y, at_x = jnp.floor(from_y) + down, jnp.floor(from_x) + right
+        at_y, at_x = top + down, left + right
         inside = (at_y >= 0) & (at_y < height) & (at_x >= 0) & (at_x < width)
         weight = jnp.where(inside, (1 - jnp.abs(from_y - at_y)) * (1 - jnp.abs(from_x - at_x)), 0.0)
-        index = jnp.clip(at_y, 0, height - 1) * width + jnp.clip(at_x, 0, width - 1)
-        found = jax.vmap(lambda image, i: image[i])(pixels, index.astype(jnp.int32).reshape(n, height * width))
-        turned += weight.reshape(n, height * width, 1) * found.astype(jnp.float32)
+        place = jnp.where(inside, at_y * width + at_x, 0.0).astype(jnp.int32)
+        turned += weight[..., None] * pixels.at[first + place].get(mode="promise_in_bounds")
     turned = jnp.round(turned) if jnp.issubdtype(images.dtype, jnp.integer) else turned
-    return turned.reshape(images.shape).astype(images.dtype)
+    return turned.astype(images.dtype)
 
 
 AUGMENTATIONS: dict[str, Augment] = {

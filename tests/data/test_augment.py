@@ -79,7 +79,7 @@ def test_a_rotation_turns_about_the_centre_and_each_image_for_itself():
     drawn = float(jax.random.uniform(jax.random.key(3), (1, 1, 1), minval=-1.0, maxval=1.0)[0, 0, 0])
     assert abs(drawn) >= 0.5, "the key draws too little to be made a quarter turn"
     turned = random_rotate(jax.random.key(3), square, 90 / abs(drawn))
-    np.testing.assert_array_equal(turned, np.rot90(square, 1 if drawn > 0 else -1, (1, 2)))
+    np.testing.assert_array_equal(turned, np.rot90(square, 1 if drawn < 0 else -1, (1, 2)))
     grey = np.full((40, 9, 9, 1), 200, np.uint8)
     many = np.asarray(random_rotate(jax.random.key(0), grey))
     assert (many[:, 2:-2, 2:-2] == 200).all()  # what moves in is 0, and only at the border
