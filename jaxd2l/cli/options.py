@@ -117,6 +117,7 @@ def add_loss_options(parser: argparse.ArgumentParser) -> None:
         help="mix each batch with itself in a share drawn from Beta(ALPHA, ALPHA): .2, say; the training accuracy is "
         "that of the heavier label",
     )
+    parser.set_defaults(class_weights=None)  # those of a configuration; --class-weights says where to take others from
     group.add_argument("--label-smoothing", type=number, metavar="E", help="share of the target that all classes get")
     group.add_argument(
         "--class-weights",
