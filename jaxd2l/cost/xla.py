@@ -8,11 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxd2l.cost.estimate import Cost, batch_like
-from jaxd2l.data import Dataset, Rows, shapes
-from jaxd2l.train.compiler import compile_lowered
+from jaxd2l.data import Dataset, shapes
+from jaxd2l.train.compiler import compiled
 from jaxd2l.train.device import default_device
-from jaxd2l.train.epoch import empty_tally
-from jaxd2l.train.program import bind, stored
+from jaxd2l.train.program import bind, calls_of
 from jaxd2l.train.recipe import Recipe
 from jaxd2l.train.state import run_keys
 from jaxd2l.train.step import make_judge
@@ -55,9 +54,8 @@ def xla_flops(recipe: Recipe, data: Dataset | None = None) -> tuple[float, float
     """FLOPs of the prediction of one batch and of one update, as XLA counts them; nothing is compiled."""
     data = shapes(recipe.dataset) if data is None else data
     optimizer, objective, batch = recipe.make_optimizer(), recipe.objective(), batch_like(recipe, data)
-    pure, key = bind(recipe, data), run_keys(0).init
-    state = jax.eval_shape(pure.init, key, *[jax.ShapeDtypeStruct((), jnp.float32)] * 2)
-    step = recipe.make_step(optimizer)
+    key, step = run_keys(0).init, recipe.make_step(optimizer)
+    state, *_ = calls_of(bind(recipe, data))["epoch"]
     judge = jax.jit(make_judge(recipe.model, objective)).trace(state.params, state.batch_stats, batch)
     update = jax.jit(step).trace(state, batch, key)
     forward, both = (t.lower(lowering_platforms=PLAIN).cost_analysis()["flops"] for t in (judge, update))
@@ -67,21 +65,17 @@ def xla_flops(recipe: Recipe, data: Dataset | None = None) -> tuple[float, float
 def xla_cost(recipe: Recipe, data: Dataset | None = None) -> XlaCost:
     """Compile a recipe's epoch and prediction for the default device and ask XLA about them; nothing runs."""
     data = shapes(recipe.dataset) if data is None else data
-    pure, key, batch = bind(recipe, data), run_keys(0).init, batch_like(recipe, data)
-    number, integer = (jax.ShapeDtypeStruct((), dtype) for dtype in (jnp.float32, jnp.int32))
-    state = jax.eval_shape(pure.init, key, number, number)
-    shape = (pure.train_steps, recipe.batch_size)
-    rows = Rows(jax.ShapeDtypeStruct(shape, jnp.int32), jax.ShapeDtypeStruct(shape, jnp.float32))  # type: ignore[arg-type]
-    record = jax.eval_shape(lambda: empty_tally(pure.train_steps))
-    epoch = jax.jit(pure.epoch, donate_argnums=(0, 1))
-    train = epoch.lower(state, record, *stored(recipe, data.train), rows, key, integer, integer)
-    judge = jax.jit(make_judge(recipe.model, recipe.objective()))
-    predict = judge.lower(state.params, state.batch_stats, batch)
-    return XlaCost(*xla_flops(recipe, data), _compiled_bytes(predict), _compiled_bytes(train))
+    run = bind(recipe, data)
+    calls = calls_of(run)
+    params, batch_stats, *_ = calls["evaluation"]
+    judge = make_judge(recipe.model, recipe.objective())
+    predict = compiled(judge, (params, batch_stats, batch_like(recipe, data)))
+    train = compiled(run.epoch, calls["epoch"], donate=(0, 1))
+    return XlaCost(*xla_flops(recipe, data), *map(_bytes, (predict, train)))
 
 
-def _compiled_bytes(lowered: Any) -> int:
-    analysis: Any = compile_lowered(lowered).memory_analysis()
+def _bytes(program: Any) -> int:
+    analysis: Any = program.memory_analysis()
     return int(analysis.argument_size_in_bytes + analysis.temp_size_in_bytes)
 
 
@@ -99,7 +93,7 @@ def measure(found: Cost, data: Dataset | None = None) -> Measured:
     state = jax.jit(bind(recipe, data).init)(key.init, rate, np.float32(0))
     step = recipe.make_step()
     batch = jax.tree.map(lambda a: jnp.ones(a.shape, a.dtype), batch_like(recipe, data))
-    update = compile_lowered(jax.jit(step, donate_argnums=0).lower(state, batch, key.noise))
+    update = compiled(step, (state, batch, key.noise), donate=(0,))
     seconds = []
     for i in range(MEASURED_STEPS + 1):
         began = time.perf_counter()

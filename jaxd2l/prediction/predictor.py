@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxd2l.nn import softmax
-from jaxd2l.train.compiler import compile_lowered
+from jaxd2l.train.compiler import compiled
 from jaxd2l.train.recipe import PRECISIONS, Recipe
 
 PyTree = Any
@@ -159,7 +159,7 @@ class Predictor:
 
     @functools.cached_property
     def _executable(self) -> Any:
-        return compile_lowered(jax.jit(self._apply).lower(self._variables, self._like()))
+        return compiled(self._apply, (self._variables, self._like()))
 
 
 def stored_examples(images: Any, shape: tuple[int, ...], dtype: Any = np.uint8) -> np.ndarray:

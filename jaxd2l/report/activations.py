@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, Literal, jaxpr_as_fun
 
-from jaxd2l.train.compiler import compile_lowered
+from jaxd2l.train.compiler import compiled
 
 PyTree = Any
 Apply = Callable[[Any, jax.Array], jax.Array]
@@ -67,8 +67,8 @@ def units(apply: Apply, variables: PyTree, x: np.ndarray, batch_size: int) -> li
     def active(variables: PyTree, x: jax.Array) -> list[jax.Array]:
         return [_active(place.kind, value) for place, value in zip(places, values(variables, x), strict=True)]
 
-    compiled = compile_lowered(jax.jit(active).lower(variables, like))
-    parts = [compiled(variables, x[first : first + size]) for first in range(0, len(x) - size + 1, size)]
+    run = compiled(active, (variables, like))
+    parts = [run(variables, x[first : first + size]) for first in range(0, len(x) - size + 1, size)]
     means = [np.mean([np.asarray(part[i]) for part in parts], axis=0) for i in range(len(places))]
     return [Layer(place.name, place.kind, place.shape, mean) for place, mean in zip(places, means, strict=True)]
 

@@ -23,9 +23,10 @@ from jaxd2l.nn.numbers import numbers
 from jaxd2l.selection.folds import FoldRows, Folds, fold_rows, shuffled
 from jaxd2l.selection.grid import Point, Schedule, constant
 from jaxd2l.train.check_data import require_fitting_outputs
+from jaxd2l.train.compiler import compiled
 from jaxd2l.train.epoch import empty_tally, make_epoch
 from jaxd2l.train.optimizer import Factory, HyperparametersInState, adam, bound, with_hyperparameters
-from jaxd2l.train.state import Keys, TrainState, init_state, run_keys
+from jaxd2l.train.state import Keys, TrainState, init_state, keys_of
 from jaxd2l.train.step import Batch, Objective, PerExample, Step, Tally, make_judge, make_step
 
 PyTree = Any
@@ -141,11 +142,11 @@ def kfold(
     began = time.perf_counter()
     train = make_training(network, transform, loss, schedule, epochs, batch_size)
     arguments = (data, *stacked(points, seeds))
-    compiled = jax.jit(over_members(train)).lower(*arguments).compile()
+    program = compiled(over_members(train), arguments)
     compile_seconds = time.perf_counter() - began
 
     began = time.perf_counter()
-    params, train_loss, validation_loss, prediction = jax.block_until_ready(compiled(*arguments))
+    params, train_loss, validation_loss, prediction = jax.block_until_ready(program(*arguments))
     seconds = time.perf_counter() - began
     by_point = lambda a: np.moveaxis(np.asarray(a), (0, 1, 2), (2, 1, 0))  # noqa: E731 - (k, s, g) to (g, s, k)
     return CrossValidation(
@@ -174,7 +175,7 @@ def over_members(train: Training) -> Training:
 def stacked(points: Sequence[Point], seeds: Sequence[int]) -> tuple[Point, Keys]:
     """Points as arrays (g,), and the keys of the seeds (s,)."""
     arrays = Point(*(jnp.asarray(values, jnp.float32) for values in zip(*points, strict=True)))
-    return arrays, jax.tree.map(lambda *key: jnp.stack(key), *[run_keys(seed) for seed in seeds])
+    return arrays, keys_of(seeds)
 
 
 def make_training(

@@ -14,7 +14,7 @@ from jaxd2l.cost.budget import bytes_of_a_run
 from jaxd2l.cost.free_memory import free_bytes
 from jaxd2l.data import Dataset
 from jaxd2l.selection.curves import Curves, curves_of
-from jaxd2l.selection.vmapped import Members, Rates, compile_members, seconds_a_step, train_members
+from jaxd2l.selection.vmapped import Rates, compile_members, seconds_a_step, sizes, train_members
 from jaxd2l.train.check_data import check_run
 from jaxd2l.train.loop import DivergenceError, fit
 from jaxd2l.train.optimizer import HyperparametersInState
@@ -175,7 +175,7 @@ def _compiled_apart(
                 done(point, seed, _single(recipe, data, point, seed, program))
 
 
-def _choose(program: Program, data: Dataset, seeds: int, rates: int, method: Method) -> tuple[Choice, Members | None]:
+def _choose(program: Program, data: Dataset, seeds: int, rates: int, method: Method) -> tuple[Choice, Program | None]:
     """Fit the members into memory, and time both ways where that is asked for."""
     each, free = bytes_of_a_run(program), free_bytes() or 0
     fitting = max(1, int(SHARE_OF_MEMORY * free // max(each, 1)))
@@ -208,7 +208,7 @@ def _in_pieces(
     rates: Sequence[Rates],
     seeds: Sequence[int],
     choice: Choice,
-    members: Members | None,
+    members: Program | None,
     done: Callable[[Rates, int, Curves], None],
 ) -> None:
     """Run blocks of seeds x rates, each a vmapped program; the last blocks may be smaller, and compile again."""
@@ -216,7 +216,7 @@ def _in_pieces(
         some_seeds = seeds[first_seed : first_seed + choice.seeds]
         for first_rate in range(0, len(rates), choice.rates):
             some_rates = rates[first_rate : first_rate + choice.rates]
-            if members is None or (members.seeds, members.rates) != (len(some_seeds), len(some_rates)):
+            if members is None or sizes(members) != (len(some_seeds), len(some_rates)):
                 members = compile_members(recipe, data, len(some_seeds), len(some_rates))
             for s, g, curves in train_members(recipe, data.train, data.test, some_rates, some_seeds, members):
                 done(some_rates[g], some_seeds[s], curves)

@@ -2,6 +2,7 @@
 
 import functools
 import warnings
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -10,7 +11,7 @@ from jax import lax
 
 from jaxd2l.train.device import default_platform
 
-__all__ = ["compile_lowered", "compiler_options"]
+__all__ = ["compiled", "compiler_options"]
 
 # On CPU, XLA hands convolutions, products and sums to YNNPACK unless told otherwise. oneDNN, which PyTorch uses too,
 # is faster at the first two (`benchmarks/layers.py`); sums stay where they are.
@@ -21,15 +22,28 @@ _ONEDNN = {
 }
 
 
-def compile_lowered(lowered: jax.stages.Lowered) -> jax.stages.Compiled:
-    """Compile with `compiler_options()` where the program holds a convolution, without any where it holds none.
+def compiled(
+    function: Callable[..., Any],
+    arguments: Sequence[Any],
+    *,
+    donate: tuple[int, ...] = (),
+    options: dict[str, Any] | None = None,
+) -> jax.stages.Compiled:
+    """Compile a function for the shapes of its arguments.
 
-    XLA cannot write down a program that calls oneDNN, so JAX's compilation cache cannot keep it, and would warn each
-    time. Networks whose convolutions are matrix products (LeNet) gain little and stay in the cache.
+    With `compiler_options()` where the program holds a convolution: XLA cannot write down a program that calls oneDNN,
+    so JAX's compilation cache cannot keep it, and would warn each time. Networks whose convolutions are matrix
+    products (LeNet) gain little and stay in the cache.
+
+    Args:
+        function: pure; not yet jitted.
+        arguments: arrays or their shapes and types.
+        donate: which arguments' buffers the results may take.
+        options: of XLA, for a program without a convolution.
     """
-    return _compile(
-        lowered, compiler_options(default_platform()) if "stablehlo.convolution" in lowered.as_text() else None
-    )
+    lowered = jax.jit(function, donate_argnums=donate).lower(*arguments)
+    convolves = "stablehlo.convolution" in lowered.as_text()
+    return _compile(lowered, compiler_options(default_platform()) if convolves else options)
 
 
 @functools.cache

@@ -9,7 +9,7 @@ import numpy as np
 
 from jaxd2l.data import Dataset, Examples, Rows, ordered_rows
 from jaxd2l.train.check_data import check_dataset
-from jaxd2l.train.compiler import compile_lowered
+from jaxd2l.train.compiler import compiled
 from jaxd2l.train.epoch import empty_tally, make_evaluation
 from jaxd2l.train.program import mean, on_device
 from jaxd2l.train.recipe import Recipe
@@ -79,8 +79,7 @@ def compile_evaluation(
     rows, examples = ordered_rows(len(examples.x), batch_size or recipe.batch_size), on_device(examples)
     steps = rows.indices.shape[0]
     call = (params, batch_stats, empty_tally(steps), *examples, rows, np.int32(0), np.int32(steps))
-    evaluation = jax.jit(make_evaluation(make_judge(recipe.model, recipe.objective())), donate_argnums=2)
-    executable = compile_lowered(evaluation.lower(*call))
+    executable = compiled(make_evaluation(make_judge(recipe.model, recipe.objective())), call, donate=(2,))
     return Evaluation(executable, rows, examples, classified=recipe.hits is not None, seconds=seconds)
 
 

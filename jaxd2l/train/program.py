@@ -1,8 +1,11 @@
-"""A recipe compiled for the shapes of one data set: four executables that serve every seed and learning rate."""
+"""A recipe compiled for the shapes of one data set: four executables that serve every seed and learning rate.
+
+One compile serves a single run and many runs as one program: leading axes are what differs.
+"""
 
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -12,22 +15,40 @@ import numpy as np
 
 from jaxd2l.data import Dataset, Examples, Rows, epoch_rows, num_steps, ordered_rows
 from jaxd2l.data.plain import stored_dtype
-from jaxd2l.train.compiler import compile_lowered
+from jaxd2l.train.compiler import compiled
 from jaxd2l.train.epoch import empty_tally, make_epoch, make_evaluation
 from jaxd2l.train.optimizer import HyperparametersInState
 from jaxd2l.train.recipe import Recipe
 from jaxd2l.train.state import TrainState, init_state, run_keys
 from jaxd2l.train.step import Tally, make_judge
 
-Executable = Any
+Executable = Any  # or, before it is compiled, the function itself
 # Drawing a network's parameters once takes less time than optimising the code that does: ResNet-18's initialisation
 # compiles in a third of the time, to the same bits.
-_RUNS_ONCE = {"xla_backend_optimization_level": 1}
+_OPTIONS = {"init": {"xla_backend_optimization_level": 1}}
+_DONATED = {"epoch": (0, 1), "evaluation": (2,)}
+
+
+class Axis(NamedTuple):
+    """A leading axis of the runs that are one program.
+
+    Attributes:
+        size: how many runs, at least 1.
+        seeds: whether they differ in their keys, and so in the order of the examples too.
+        rates: whether they differ in their learning rate and weight decay.
+    """
+
+    size: int
+    seeds: bool = False
+    rates: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
 class Program:
-    """Compiled for a recipe and the shapes of its data; holds no state and no data.
+    """A run of a recipe on data of one shape, or many runs as one: its functions, or once compiled its executables.
+
+    It holds no state and no data. Where it is of many runs, states, records, keys, rates and rows lead with its axes,
+    each as far as it differs along them.
 
     Attributes:
         recipe: what was compiled; its epochs are only a default, and so are its learning rate and weight decay where
@@ -39,8 +60,9 @@ class Program:
         train_steps: updates an epoch.
         evaluation_rows: the rows that each epoch is judged by in order, padded.
         dropped: training examples left out of each epoch because they fill no batch.
-        compile_seconds: what tracing and compiling took.
         train, test: shapes and types of the data, as on the device; `test` of the part that epochs are judged by.
+        axes: the leading axes, outermost first; none for a single run.
+        compile_seconds: what tracing and compiling took.
     """
 
     recipe: Recipe
@@ -51,9 +73,15 @@ class Program:
     train_steps: int
     evaluation_rows: Rows
     dropped: int
-    compile_seconds: float
     train: Examples
     test: Examples
+    axes: tuple[Axis, ...] = ()
+    compile_seconds: float = 0.0
+
+    def record(self, steps: int) -> Tally:
+        """An empty record of `steps` batches for every run."""
+        sizes = [axis.size for axis in self.axes]
+        return jax.tree.map(lambda a: jnp.zeros((*sizes, *a.shape), a.dtype), empty_tally(steps))
 
 
 def on_device(examples: Examples) -> Examples:
@@ -67,69 +95,8 @@ def stored(recipe: Recipe, part: Examples) -> Examples:
     return Examples(*(jax.ShapeDtypeStruct(a.shape, dtype) for a, dtype in zip(part, types, strict=True)))  # type: ignore[arg-type]
 
 
-def _like(tree: Any) -> Any:
-    return jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), tree)
-
-
-def compile_program(recipe: Recipe, data: Dataset) -> Program:
-    """Trace and compile everything a run needs, before anything runs.
-
-    A network with batch statistics drops, after shuffling, the last batch where it is not full: padding
-    would enter the statistics. Every other network pads it with examples of weight 0, which is exact.
-
-    Args:
-        recipe: what to train.
-        data: only shapes and dtypes count.
-
-    Returns:
-        The program; running it on data of other shapes is an error.
-
-    Raises:
-        ValueError: the batch is larger than the data, or the network refuses the images' shape.
-    """
-    began = time.perf_counter()
-    pure = bind(recipe, data)
-    key = run_keys(0).init
-    number = jax.ShapeDtypeStruct((), jnp.float32)
-    integer = jax.ShapeDtypeStruct((), jnp.int32)
-    state = jax.eval_shape(pure.init, key, number, number)
-    rows = jax.eval_shape(pure.shuffle, key, integer)
-    train, test, test_rows = stored(recipe, data.train), stored(recipe, data.judged), _like(pure.evaluation_rows)
-    record = _like(empty_tally(pure.train_steps))
-    epoch = jax.jit(pure.epoch, donate_argnums=(0, 1)).lower(state, record, *train, rows, key, integer, integer)
-    record = _like(empty_tally(test_rows.indices.shape[0]))
-    evaluation = jax.jit(pure.evaluation, donate_argnums=2).lower(
-        state.params, state.batch_stats, record, *test, test_rows, integer, integer
-    )
-    return Program(
-        recipe=recipe,
-        init=jax.jit(pure.init).lower(key, number, number).compile(_RUNS_ONCE),
-        shuffle=jax.jit(pure.shuffle).lower(key, integer).compile(),
-        epoch=compile_lowered(epoch),
-        evaluation=compile_lowered(evaluation),
-        train_steps=pure.train_steps,
-        evaluation_rows=pure.evaluation_rows,
-        dropped=pure.dropped,
-        compile_seconds=time.perf_counter() - began,
-        train=train,
-        test=test,
-    )
-
-
-class Functions(NamedTuple):
-    """The pure functions of a run with everything bound but the arrays; the fields are those of `Program`."""
-
-    init: Callable[[jax.Array, jax.Array, jax.Array], TrainState]
-    shuffle: Callable[[jax.Array, jax.Array], Rows]
-    epoch: Callable[..., tuple[TrainState, Tally]]
-    evaluation: Callable[..., Tally]
-    train_steps: int
-    evaluation_rows: Rows
-    dropped: int
-
-
-def bind(recipe: Recipe, data: Dataset) -> Functions:
-    """Bind a recipe and the shapes of its data, compiling nothing: to compile it, or to vmap it first.
+def bind(recipe: Recipe, data: Dataset) -> Program:
+    """Bind a recipe and the shapes of its data to the pure functions of a single run, compiling nothing.
 
     Raises:
         ValueError: the batch is larger than the data, or the network refuses the images' shape.
@@ -151,16 +118,76 @@ def bind(recipe: Recipe, data: Dataset) -> Functions:
     keep_last = not jax.tree.leaves(jax.eval_shape(init, run_keys(0).init, number, number).batch_stats)
     steps = num_steps(n, batch_size, keep_last=keep_last)
     rows_of = partial(epoch_rows, n=n, batch_size=batch_size, keep_last=keep_last)
-    step = recipe.make_step(recipe.scheduled_optimizer(steps))
-    return Functions(
+    return Program(
+        recipe=recipe,
         init=init,
         shuffle=lambda key, epoch: rows_of(jax.random.fold_in(key, epoch)),
-        epoch=make_epoch(step),
+        epoch=make_epoch(recipe.make_step(recipe.scheduled_optimizer(steps))),
         evaluation=make_evaluation(make_judge(recipe.model, objective)),
         train_steps=steps,
         evaluation_rows=ordered_rows(len(data.judged.x), batch_size),
         dropped=0 if keep_last else n - steps * batch_size,
+        train=stored(recipe, data.train),
+        test=stored(recipe, data.judged),
     )
+
+
+def compile_program(recipe: Recipe, data: Dataset, *axes: Axis) -> Program:
+    """Trace and compile everything a run needs, or many runs as one program, before anything runs.
+
+    A network with batch statistics drops, after shuffling, the last batch where it is not full: padding
+    would enter the statistics. Every other network pads it with examples of weight 0, which is exact.
+
+    Args:
+        recipe: what to train.
+        data: only shapes and dtypes count.
+        *axes: of many runs, outermost first; those of seeds come before those of rates alone, so that a batch is
+            gathered and prepared once for all runs that share their seed.
+
+    Returns:
+        The program; running it on data of other shapes is an error.
+
+    Raises:
+        ValueError: the batch is larger than the data, or the network refuses the images' shape.
+    """
+    began = time.perf_counter()
+    program = _over(bind(recipe, data), axes)
+    executables: dict[str, Any] = {
+        name: compiled(getattr(program, name), call, donate=_DONATED.get(name, ()), options=_OPTIONS.get(name))
+        for name, call in calls_of(program).items()
+    }
+    return dataclasses.replace(program, **executables, compile_seconds=time.perf_counter() - began)
+
+
+def _over(program: Program, axes: Sequence[Axis]) -> Program:
+    """The functions of a single run as those of many, leading with `axes`."""
+    init, shuffle, epoch, evaluation = program.init, program.shuffle, program.epoch, program.evaluation
+    for axis in reversed(axes):
+        key, rate = (0 if differs else None for differs in (axis.seeds, axis.rates))
+        init = jax.vmap(init, (key, rate, rate))
+        shuffle = jax.vmap(shuffle, (0, None)) if axis.seeds else shuffle
+        epoch = jax.vmap(epoch, (0, 0, None, None, key, key, None, None))
+        evaluation = jax.vmap(evaluation, (0, 0, 0, *[None] * 5))
+    return dataclasses.replace(
+        program, init=init, shuffle=shuffle, epoch=epoch, evaluation=evaluation, axes=tuple(axes)
+    )
+
+
+def calls_of(program: Program) -> dict[str, tuple[Any, ...]]:
+    """Shapes and types of the arguments of each function of a program, by its name."""
+    seeds = tuple(axis.size for axis in program.axes if axis.seeds)
+    rates = tuple(axis.size for axis in program.axes if axis.rates)
+    key = jax.ShapeDtypeStruct(seeds, run_keys(0).init.dtype)
+    number, integer = jax.ShapeDtypeStruct(rates, jnp.float32), jax.ShapeDtypeStruct((), jnp.int32)
+    state, rows = jax.eval_shape(program.init, key, number, number), jax.eval_shape(program.shuffle, key, integer)
+    test_rows = jax.eval_shape(lambda: program.evaluation_rows)
+    record, judged = (jax.eval_shape(partial(program.record, n)) for n in (program.train_steps, len(test_rows.weight)))
+    return {
+        "init": (key, number, number),
+        "shuffle": (key, integer),
+        "epoch": (state, record, *program.train, rows, key, integer, integer),
+        "evaluation": (state.params, state.batch_stats, judged, *program.test, test_rows, integer, integer),
+    }
 
 
 def initial_state(program: Program, seed: int, learning_rate: Any, weight_decay: float) -> TrainState:

@@ -1,6 +1,7 @@
 """Whether a compiled program is the one that a recipe and its data need."""
 
 import functools
+import math
 from typing import Any
 
 from jaxd2l.data import Dataset
@@ -28,6 +29,9 @@ def require_same_program(program: Program, recipe: Recipe, data: Dataset) -> Non
     Raises:
         ValueError: naming the first difference.
     """
+    if program.axes:
+        many = math.prod(axis.size for axis in program.axes)
+        raise ValueError(f"the program is of {many} runs as one, expected one of a single run; leave program out")
     compiled = program.recipe
     for field in _COMPILED:
         _require_equal(field, getattr(compiled, field), getattr(recipe, field))

@@ -1,5 +1,6 @@
 """Everything that changes while training, as one pytree of arrays (Flax Linen's explicit collections)."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -76,6 +77,11 @@ def run_keys(seed: int) -> Keys:
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**32:
         raise ValueError(f"seed must be an integer from 0 to 4294967295, got {seed!r}")
     return Keys(*jax.random.split(jax.random.key(int(seed), impl=_GENERATOR), 3))
+
+
+def keys_of(seeds: Sequence[int]) -> Keys:
+    """The keys of several runs, (seeds,) each."""
+    return jax.tree.map(lambda *key: jnp.stack(key), *[run_keys(seed) for seed in seeds])
 
 
 def init_state(
