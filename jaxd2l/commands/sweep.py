@@ -21,7 +21,8 @@ from jaxd2l.commands.asked.recipe import named
 from jaxd2l.data import DataError, Dataset
 from jaxd2l.report.sweep import Summary, divergence_map, markdown, plot, summarise
 from jaxd2l.selection.curves import Curves
-from jaxd2l.selection.sweep import Method, Rates, Sweep, rates_of, sweep
+from jaxd2l.selection.grid import Point
+from jaxd2l.selection.sweep import Method, Sweep, points_of, sweep, varied
 from jaxd2l.train import Recipe
 from jaxd2l.train.recipe import complete
 
@@ -71,18 +72,18 @@ def _sweep(
     recipe: Recipe, data: Dataset, facts: dict[str, Any], args: argparse.Namespace, say: Callable[[str], None]
 ) -> tuple[Sweep, int | None]:
     """Sweep one recipe, keeping each member as it is done; and the number of its classes."""
-    rates = rates_of(args.learning_rates or [recipe.learning_rate], args.weight_decays or [recipe.weight_decay])
+    points = points_of(args.learning_rates or [recipe.learning_rate], args.weight_decays or [recipe.weight_decay])
     recipe = weighted(recipe, args.class_weights_from, data)
     asked = settings.of_members(recipe, data, facts)
     folder = args.out / recipe.name
-    paths = {(point, seed): folder / _name(point, seed) for point in rates for seed in range(args.seeds)}
+    paths = {(point, seed): folder / _name(point, seed) for point in points for seed in range(args.seeds)}
     kept = {(point, seed): _kept(path, _at(asked, point)) for (point, seed), path in paths.items() if path.exists()}
     settings.warn_of_other_conditions(paths[member] for member in kept)
     made_under = run_folder.conditions()
     say(f"{recipe.name}: {len(paths)} members, {len(kept)} of them are there, {run_folder.device_name()}")
     folder.mkdir(parents=True, exist_ok=True)
 
-    def keep(point: Rates, seed: int, curves: Curves) -> None:
+    def keep(point: Point, seed: int, curves: Curves) -> None:
         lists = {name: [_finite(v) for v in getattr(curves, name)] for name in _CURVES}
         run_folder.write_json(
             paths[point, seed],
@@ -100,7 +101,7 @@ def _sweep(
     result = sweep(
         recipe,
         data,
-        rates,
+        points,
         range(args.seeds),
         method=Method(args.method),
         finished=kept,
@@ -110,12 +111,12 @@ def _sweep(
     return result, len(data.classes) if recipe.hits is not None else None
 
 
-def _name(point: Rates, seed: int) -> str:
+def _name(point: Point, seed: int) -> str:
     return f"rate{point.learning_rate!r}-decay{point.weight_decay!r}-seed{seed}.json"
 
 
-def _at(asked: dict[str, Any], point: Rates) -> dict[str, Any]:
-    return {**asked, **point._asdict()}
+def _at(asked: dict[str, Any], point: Point) -> dict[str, Any]:
+    return {**asked, **varied(point)}
 
 
 def _kept(path: Path, asked: dict[str, Any]) -> Curves:
@@ -148,7 +149,7 @@ def _result(summaries: list[Summary], sweeps: dict[str, Sweep], seconds: float) 
     points = [
         {
             "recipe": s.recipe,
-            **s.rates._asdict(),
+            **varied(s.point),
             "seeds": s.seeds,
             "diverged": list(s.diverged),
             "at_chance": s.at_chance,
@@ -161,7 +162,7 @@ def _result(summaries: list[Summary], sweeps: dict[str, Sweep], seconds: float) 
     members = [
         {
             "recipe": name,
-            **point._asdict(),
+            **varied(point),
             "seed": seed,
             "diverged": curves.diverged,
             **{key: [_finite(v) for v in getattr(curves, key)] for key in _CURVES},

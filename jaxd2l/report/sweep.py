@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxd2l.selection.curves import Curves
-from jaxd2l.selection.sweep import Rates, Sweep
+from jaxd2l.selection.grid import Point
+from jaxd2l.selection.sweep import Sweep
 
 
 class Interval(NamedTuple):
@@ -39,7 +40,7 @@ class Summary(NamedTuple):
 
     Attributes:
         recipe: the recipe's name.
-        rates: learning rate and weight decay.
+        point: learning rate and weight decay.
         seeds: how many.
         diverged: the epoch of each member that diverged.
         at_chance: members whose last test accuracy is within 0.02 of a uniform guess; None for regression.
@@ -48,7 +49,7 @@ class Summary(NamedTuple):
     """
 
     recipe: str
-    rates: Rates
+    point: Point
     seeds: int
     diverged: tuple[int, ...]
     at_chance: int | None
@@ -80,8 +81,8 @@ def summarise(recipe: str, sweep: Sweep, num_classes: int | None) -> list[Summar
         num_classes: for the accuracy of a uniform guess; None for regression.
     """
     summaries = []
-    for rates in dict.fromkeys(rates for rates, _ in sweep):
-        members = [curves for (point, _), curves in sweep.items() if point == rates]
+    for point in dict.fromkeys(point for point, _ in sweep):
+        members = [curves for (at, _), curves in sweep.items() if at == point]
         whole = [curves for curves in members if curves.diverged is None]
         judged = [c.test_loss if num_classes is None else c.test_accuracy for c in whole]
         best = np.min if num_classes is None else np.max
@@ -89,7 +90,7 @@ def summarise(recipe: str, sweep: Sweep, num_classes: int | None) -> list[Summar
         summaries.append(
             Summary(
                 recipe=recipe,
-                rates=rates,
+                point=point,
                 seeds=len(members),
                 diverged=tuple(curves.diverged for curves in members if curves.diverged is not None),
                 at_chance=None if num_classes is None else sum(value < 1 / num_classes + 0.02 for value in last),
@@ -110,7 +111,7 @@ def markdown(summaries: Sequence[Summary]) -> str:
         "|---|---|---|---|---|---|---|---|---|",
     ]
     lines += [
-        f"| {s.recipe} | {s.rates.learning_rate:g} | {s.rates.weight_decay:g} | {s.seeds} | {len(s.diverged)} "
+        f"| {s.recipe} | {s.point.learning_rate:g} | {s.point.weight_decay:g} | {s.seeds} | {len(s.diverged)} "
         f"| {'' if s.at_chance is None else s.at_chance} | {s.train_loss} | {s.last} | {s.best} |"
         for s in summaries
     ]
@@ -122,9 +123,9 @@ def divergence_map(summaries: Sequence[Summary]) -> str:
 
     `2/5 at 3` is two of five seeds diverged, the first in epoch 3; `4/5 chance` is four that learned nothing.
     """
-    columns = sorted({s.rates.learning_rate for s in summaries})
-    rows = list(dict.fromkeys((s.recipe, s.rates.weight_decay) for s in summaries))
-    cells = {(s.recipe, s.rates.weight_decay, s.rates.learning_rate): _fate(s) for s in summaries}
+    columns = sorted({s.point.learning_rate for s in summaries})
+    rows = list(dict.fromkeys((s.recipe, s.point.weight_decay) for s in summaries))
+    cells = {(s.recipe, s.point.weight_decay, s.point.learning_rate): _fate(s) for s in summaries}
     table = [["", *(f"{rate:g}" for rate in columns)]]
     table += [[f"{name}, decay {decay:g}", *(cells.get((name, decay, c), "") for c in columns)] for name, decay in rows]
     widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
@@ -152,11 +153,11 @@ def plot(path: Path, sweeps: Mapping[str, Sweep], classified: bool) -> None:
     figure = Figure(figsize=(4.5 * len(sweeps), 3.5), layout="constrained")
     axes: Any = figure.subplots(1, len(sweeps), squeeze=False, sharey=True)[0]
     for axis, (name, sweep) in zip(axes, sweeps.items(), strict=True):
-        points = list(dict.fromkeys(rates for rates, _ in sweep))
-        for (rates, _), curves in sweep.items():
-            _line(axis, curves, f"C{points.index(rates)}", classified)
-        for i, rates in enumerate(points):
-            axis.plot([], [], f"C{i}", label=f"rate {rates.learning_rate:g}, decay {rates.weight_decay:g}")
+        points = list(dict.fromkeys(point for point, _ in sweep))
+        for (point, _), curves in sweep.items():
+            _line(axis, curves, f"C{points.index(point)}", classified)
+        for i, point in enumerate(points):
+            axis.plot([], [], f"C{i}", label=f"rate {point.learning_rate:g}, decay {point.weight_decay:g}")
         axis.set(title=name, xlabel="epoch")
         axis.legend(fontsize="small")
     axes[0].set_ylabel("test accuracy" if classified else "test loss")

@@ -8,13 +8,14 @@ import dataclasses
 import enum
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from jaxd2l.cost.budget import bytes_of_a_run
 from jaxd2l.cost.free_memory import free_bytes
 from jaxd2l.data import Dataset
 from jaxd2l.selection.curves import Curves, curves_of
-from jaxd2l.selection.vmapped import Rates, compile_members, seconds_a_step, sizes, train_members
+from jaxd2l.selection.grid import Point
+from jaxd2l.selection.vmapped import compile_members, seconds_a_step, sizes, train_members
 from jaxd2l.train.check_data import check_run
 from jaxd2l.train.loop import DivergenceError, fit
 from jaxd2l.train.optimizer import HyperparametersInState
@@ -33,7 +34,7 @@ class Method(enum.Enum):
     LOOP = "loop"
 
 
-Sweep = dict[tuple[Rates, int], Curves]
+Sweep = dict[tuple[Point, int], Curves]
 
 
 class Choice(NamedTuple):
@@ -41,47 +42,47 @@ class Choice(NamedTuple):
 
     Attributes:
         method: VMAP or LOOP.
-        seeds: that run at a time, each at every rate; 1 in a loop.
-        rates: that run at a time.
+        seeds: that run at a time, each at every point; 1 in a loop.
+        points: that run at a time.
         reason: in words, for the reader.
     """
 
     method: Method
     seeds: int
-    rates: int
+    points: int
     reason: str
 
 
-def rates_of(learning_rates: Sequence[float], weight_decays: Sequence[float]) -> tuple[Rates, ...]:
+def points_of(learning_rates: Sequence[float], weight_decays: Sequence[float]) -> tuple[Point, ...]:
     """Combine every learning rate with every weight decay, each once.
 
     Raises:
         ValueError: none of one of them.
     """
-    rates = tuple(dict.fromkeys(Rates(*pair) for pair in itertools.product(learning_rates, weight_decays)))
-    if not rates:
+    points = tuple(dict.fromkeys(Point(*pair) for pair in itertools.product(learning_rates, weight_decays)))
+    if not points:
         raise ValueError("a sweep needs at least one learning rate and one weight decay")
-    return rates
+    return points
 
 
 def sweep(
     recipe: Recipe,
     data: Dataset,
-    rates: Sequence[Rates],
+    points: Sequence[Point],
     seeds: Sequence[int],
     *,
     method: Method = Method.MEASURE,
-    finished: Mapping[tuple[Rates, int], Curves] | None = None,
-    on_curves: Callable[[Rates, int, Curves], None] | None = None,
+    finished: Mapping[tuple[Point, int], Curves] | None = None,
+    on_curves: Callable[[Point, int, Curves], None] | None = None,
     on_choice: Callable[[Choice], None] | None = None,
 ) -> Sweep:
-    """Train `recipe` with every seed at every rate.
+    """Train `recipe` with every seed at every point.
 
     Args:
         recipe: all but its learning rate and weight decay. An optimizer that keeps them out of its state (see
             `bound`) is compiled anew for each point, in a loop.
         data: training and test examples.
-        rates: from `rates_of`.
+        points: from `points_of`, without dropout: a recipe's network has its own.
         seeds: integers in [0, 2**32).
         method: MEASURE times a few updates both ways and takes the faster.
         finished: members of an earlier call, which are not trained again.
@@ -96,9 +97,9 @@ def sweep(
             does not follow the rates.
         DataError: the data cannot be trained on; see `check_dataset`.
     """
-    if not rates or not seeds:
-        raise ValueError(f"a sweep needs rates and seeds, got {len(rates)} and {len(seeds)}")
-    _require_rates(recipe, rates)
+    if not points or not seeds:
+        raise ValueError(f"a sweep needs rates and seeds, got {len(points)} and {len(seeds)}")
+    _require_points(recipe, points)
     for seed in seeds:
         run_keys(seed)
     if recipe.early_stop is not None:
@@ -106,9 +107,9 @@ def sweep(
     if data.validation is not None:
         raise ValueError("a sweep judges its members by the test part; give data without a validation part")
     results: Sweep = dict(finished or {})
-    missing = [seed for seed in dict.fromkeys(seeds) if any((point, seed) not in results for point in rates)]
+    missing = [seed for seed in dict.fromkeys(seeds) if any((point, seed) not in results for point in points)]
 
-    def done(point: Rates, seed: int, curves: Curves) -> None:
+    def done(point: Point, seed: int, curves: Curves) -> None:
         results[point, seed] = curves
         if on_curves is not None:
             on_curves(point, seed, curves)
@@ -116,39 +117,48 @@ def sweep(
     if missing:
         data = check_run(recipe, data)
         data = data._replace(train=on_device(data.train), test=on_device(data.test))
-        recipe = _at(recipe, rates[0])
+        recipe = _at(recipe, points[0])
         if not isinstance(recipe.make_optimizer(), HyperparametersInState):
-            _compiled_apart(recipe, data, rates, missing, results, method, done, on_choice)
-            return {(point, seed): results[point, seed] for point in rates for seed in seeds}
+            _compiled_apart(recipe, data, points, missing, results, method, done, on_choice)
+            return {(point, seed): results[point, seed] for point in points for seed in seeds}
         program = compile_program(recipe, data)
-        choice, members = _choose(program, data, len(missing), len(rates), method)
+        choice, members = _choose(program, data, len(missing), len(points), method)
         if on_choice is not None:
             on_choice(choice)
         if choice.method is Method.LOOP:
-            for seed, point in itertools.product(missing, rates):
+            for seed, point in itertools.product(missing, points):
                 if (point, seed) not in results:
                     done(point, seed, _single(recipe, data, point, seed, program))
         else:
-            _in_pieces(recipe, data, rates, missing, choice, members, done)
-    return {(point, seed): results[point, seed] for point in rates for seed in seeds}
+            _in_pieces(recipe, data, points, missing, choice, members, done)
+    return {(point, seed): results[point, seed] for point in points for seed in seeds}
 
 
-def _at(recipe: Recipe, point: Rates) -> Recipe:
-    return dataclasses.replace(recipe, learning_rate=point.learning_rate, weight_decay=point.weight_decay)
+def varied(point: Point) -> dict[str, Any]:
+    """What a sweep varies of a point: fields of a recipe."""
+    return {"learning_rate": point.learning_rate, "weight_decay": point.weight_decay}
 
 
-def _require_rates(recipe: Recipe, rates: Sequence[Rates]) -> None:
-    """Refuse rates that are no numbers, and an optimizer on which they would have no effect."""
-    if callable(recipe.learning_rate) or any(callable(point.learning_rate) for point in rates):
+def _at(recipe: Recipe, point: Point) -> Recipe:
+    return dataclasses.replace(recipe, **varied(point))
+
+
+def _require_points(recipe: Recipe, points: Sequence[Point]) -> None:
+    """Refuse rates that are no numbers, and points that would have no effect on the optimizer or the network."""
+    if callable(recipe.learning_rate) or any(callable(point.learning_rate) for point in points):
         raise ValueError(
             "a sweep varies numbers, not schedules; put the schedule into the optimizer: lambda rate, decay: "
             "optax.adamw(optax.cosine_decay_schedule(rate, steps), weight_decay=decay)"
         )
-    for point in rates:
+    for point in points:
         _at(recipe, point)
-    if not callable(recipe.optimizer) and len(set(rates)) > 1:
+        if point.dropout:
+            raise ValueError(
+                f"a sweep's network has its own dropout, so a point has none, got {point}; kfold varies it"
+            )
+    if not callable(recipe.optimizer) and len(set(points)) > 1:
         raise ValueError(
-            f"a finished optimizer follows none of the {len(set(rates))} rates; give optimizer as "
+            f"a finished optimizer follows none of the {len(set(points))} rates; give optimizer as "
             "f(learning_rate, weight_decay)"
         )
 
@@ -156,11 +166,11 @@ def _require_rates(recipe: Recipe, rates: Sequence[Rates]) -> None:
 def _compiled_apart(
     recipe: Recipe,
     data: Dataset,
-    rates: Sequence[Rates],
+    points: Sequence[Point],
     seeds: Sequence[int],
     results: Sweep,
     method: Method,
-    done: Callable[[Rates, int, Curves], None],
+    done: Callable[[Point, int, Curves], None],
     on_choice: Callable[[Choice], None] | None,
 ) -> None:
     """Run an optimizer whose numbers are compiled in: a program for each point."""
@@ -168,18 +178,18 @@ def _compiled_apart(
         raise ValueError("this optimizer's rates are no arrays in its state, so they cannot be vmapped; use a loop")
     if on_choice is not None:
         on_choice(Choice(Method.LOOP, 1, 1, "a loop, compiled for each point: the optimizer's rates are no arrays"))
-    for point in rates:
+    for point in points:
         program = compile_program(_at(recipe, point), data)
         for seed in seeds:
             if (point, seed) not in results:
                 done(point, seed, _single(recipe, data, point, seed, program))
 
 
-def _choose(program: Program, data: Dataset, seeds: int, rates: int, method: Method) -> tuple[Choice, Program | None]:
+def _choose(program: Program, data: Dataset, seeds: int, points: int, method: Method) -> tuple[Choice, Program | None]:
     """Fit the members into memory, and time both ways where that is asked for."""
     each, free = bytes_of_a_run(program), free_bytes() or 0
     fitting = max(1, int(SHARE_OF_MEMORY * free // max(each, 1)))
-    pieces = (max(1, min(seeds, fitting // rates)), min(rates, fitting))
+    pieces = (max(1, min(seeds, fitting // points)), min(points, fitting))
     room = f"{each / 1e6:,.0f} MB a member, {free / 1e9:,.1f} GB free"
     loop = Choice(Method.LOOP, 1, 1, f"a loop over one executable ({room})")
     count = pieces[0] * pieces[1]
@@ -195,7 +205,7 @@ def _choose(program: Program, data: Dataset, seeds: int, rates: int, method: Met
     return chosen._replace(reason=timed + chosen.reason), kept
 
 
-def _single(recipe: Recipe, data: Dataset, point: Rates, seed: int, program: Program) -> Curves:
+def _single(recipe: Recipe, data: Dataset, point: Point, seed: int, program: Program) -> Curves:
     try:
         return curves_of(fit(_at(recipe, point), data, seed, program=program).epochs, recipe.epochs, None)
     except DivergenceError as error:
@@ -205,18 +215,18 @@ def _single(recipe: Recipe, data: Dataset, point: Rates, seed: int, program: Pro
 def _in_pieces(
     recipe: Recipe,
     data: Dataset,
-    rates: Sequence[Rates],
+    points: Sequence[Point],
     seeds: Sequence[int],
     choice: Choice,
     members: Program | None,
-    done: Callable[[Rates, int, Curves], None],
+    done: Callable[[Point, int, Curves], None],
 ) -> None:
-    """Run blocks of seeds x rates, each a vmapped program; the last blocks may be smaller, and compile again."""
+    """Run blocks of seeds x points, each a vmapped program; the last blocks may be smaller, and compile again."""
     for first_seed in range(0, len(seeds), choice.seeds):
         some_seeds = seeds[first_seed : first_seed + choice.seeds]
-        for first_rate in range(0, len(rates), choice.rates):
-            some_rates = rates[first_rate : first_rate + choice.rates]
-            if members is None or sizes(members) != (len(some_seeds), len(some_rates)):
-                members = compile_members(recipe, data, len(some_seeds), len(some_rates))
-            for s, g, curves in train_members(recipe, data.train, data.test, some_rates, some_seeds, members):
-                done(some_rates[g], some_seeds[s], curves)
+        for first_point in range(0, len(points), choice.points):
+            some_points = points[first_point : first_point + choice.points]
+            if members is None or sizes(members) != (len(some_seeds), len(some_points)):
+                members = compile_members(recipe, data, len(some_seeds), len(some_points))
+            for s, g, curves in train_members(recipe, data.train, data.test, some_points, some_seeds, members):
+                done(some_points[g], some_seeds[s], curves)

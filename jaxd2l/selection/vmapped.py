@@ -1,44 +1,37 @@
-"""Many runs of one recipe as one program: seeds x rates, by `vmap` over the functions of a single run.
+"""Many runs of one recipe as one program: seeds x points, by `vmap` over the functions of a single run.
 
-Members of one seed share the order of the examples, so a batch is gathered and prepared once for all their rates.
+Members of one seed share the order of the examples, so a batch is gathered and prepared once for all their points.
 """
 
 import time
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import jax
 import numpy as np
 
 from jaxd2l.data import Dataset, Examples
 from jaxd2l.selection.curves import Curves
-from jaxd2l.train.program import Axis, Program, compile_program
+from jaxd2l.selection.grid import Point
+from jaxd2l.train.program import Axis, Program, compile_program, initial_state
 from jaxd2l.train.recipe import Recipe
 from jaxd2l.train.state import Keys, TrainState, keys_of, run_keys
 from jaxd2l.train.step import Tally
 
 
-class Rates(NamedTuple):
-    """One point of a sweep."""
-
-    learning_rate: float
-    weight_decay: float = 0.0
+def compile_members(recipe: Recipe, data: Dataset, seeds: int, points: int) -> Program:
+    """Compile `seeds` x `points` runs as one program, whose states and records lead with these two axes."""
+    return compile_program(recipe, data, Axis(seeds, seeds=True), Axis(points, rates=True))
 
 
-def compile_members(recipe: Recipe, data: Dataset, seeds: int, rates: int) -> Program:
-    """Compile `seeds` x `rates` runs as one program, whose states and records lead with these two axes."""
-    return compile_program(recipe, data, Axis(seeds, seeds=True), Axis(rates, rates=True))
-
-
-def start(members: Program, seeds: Sequence[int], rates: Sequence[Rates]) -> tuple[TrainState, Keys]:
+def start(members: Program, seeds: Sequence[int], points: Sequence[Point]) -> tuple[TrainState, Keys]:
     """Return the members' states before the first update, and the seeds' keys."""
     keys = keys_of(seeds)
-    learning_rates, weight_decays = np.asarray(rates, np.float32).T
+    learning_rates, weight_decays, _ = np.asarray(points, np.float32).T
     return members.init(keys.init, learning_rates, weight_decays), keys
 
 
 def sizes(members: Program) -> tuple[int, ...]:
-    """How many seeds and how many rates."""
+    """How many seeds and how many points."""
     return tuple(axis.size for axis in members.axes)
 
 
@@ -47,11 +40,11 @@ def seconds_a_step(program: Program, members: Program, train: Examples, repeats:
 
     The two are interleaved and each time is a median; a first call of each is not counted.
     """
-    rates = [Rates(program.recipe.learning_rate, program.recipe.weight_decay)]
+    rate, decay = program.recipe.learning_rate, program.recipe.weight_decay
     keys = run_keys(0)
-    single = program.init(keys.init, *(np.float32(value) for value in rates[0]))
-    many_seeds, many_rates = sizes(members)
-    many, many_keys = start(members, range(many_seeds), rates * many_rates)
+    single = initial_state(program, 0, rate, decay)
+    seeds, points = sizes(members)
+    many, many_keys = start(members, range(seeds), [Point(rate, decay)] * points)
     rows, many_rows = program.shuffle(keys.shuffle, np.int32(1)), members.shuffle(many_keys.shuffle, np.int32(1))
     steps = min(8, program.train_steps)
     times: tuple[list[float], list[float]] = ([], [])
@@ -75,19 +68,19 @@ def seconds_a_step(program: Program, members: Program, train: Examples, repeats:
             )
         )
         times[0].append((between - began) / steps)
-        times[1].append((time.perf_counter() - between) / steps / (many_seeds * many_rates))
+        times[1].append((time.perf_counter() - between) / steps / (seeds * points))
     return float(np.median(times[0][1:])), float(np.median(times[1][1:]))
 
 
 def train_members(
-    recipe: Recipe, train: Examples, test: Examples, rates: Sequence[Rates], seeds: Sequence[int], members: Program
+    recipe: Recipe, train: Examples, test: Examples, points: Sequence[Point], seeds: Sequence[int], members: Program
 ) -> list[tuple[int, int, Curves]]:
-    """Train a block of seeds x rates as one program: (number of the seed, number of the rates, curves) of each."""
-    state, keys = start(members, seeds, rates)
+    """Train a block of seeds x points as one program: (number of the seed, number of the point, curves) of each."""
+    state, keys = start(members, seeds, points)
     first, steps = np.int32(0), np.int32(members.train_steps)
     test_steps = members.evaluation_rows.indices.shape[0]
-    curves = np.full((4, len(seeds), len(rates), recipe.epochs), np.nan)
-    diverged = np.zeros((len(seeds), len(rates)), int)
+    curves = np.full((4, len(seeds), len(points), recipe.epochs), np.nan)
+    diverged = np.zeros((len(seeds), len(points)), int)
     for epoch in range(1, recipe.epochs + 1):
         rows = members.shuffle(keys.shuffle, np.int32(epoch))
         state, record = members.epoch(
@@ -109,7 +102,7 @@ def train_members(
     return [
         (s, g, Curves(curves[0, s, g], curves[1, s, g], curves[2, s, g], curves[3, s, g], int(diverged[s, g]) or None))
         for s in range(len(seeds))
-        for g in range(len(rates))
+        for g in range(len(points))
     ]
 
 

@@ -87,7 +87,7 @@ def test_patches_and_canonical_gradients_equal_the_plain_convolution(
     x, kernel = draw((2, *image, channels), (*window, channels, features))
     with jax.enable_x64(True):
         plain = functools.partial(conv_direct.convolve, strides=strides, borders=borders)
-        grid = conv_patches.grid(image, window, strides, borders, columns)
+        grid = conv_patches.cut(image, window, strides, borders, columns)
         dy = draw(jax.eval_shape(plain, x, kernel).shape, seed=1)[0]
 
         @functools.partial(jax.jit, compiler_options=UNOPTIMISED)

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from jaxd2l.report.sweep import divergence_map, interval, markdown, plot, summarise
 from jaxd2l.selection.curves import Curves
-from jaxd2l.selection.sweep import Rates
+from jaxd2l.selection.grid import Point
 
 
 def curves(accuracy, diverged=None):
@@ -15,10 +15,10 @@ def curves(accuracy, diverged=None):
 
 
 SWEEP = {
-    (Rates(0.1), 0): curves([0.5, 0.9, 0.8]),
-    (Rates(0.1), 1): curves([0.5, 0.7, 0.6]),
-    (Rates(0.9), 0): curves([0.4, np.nan, np.nan], diverged=2),
-    (Rates(0.9), 1): curves([0.1, 0.1, 0.1]),
+    (Point(0.1), 0): curves([0.5, 0.9, 0.8]),
+    (Point(0.1), 1): curves([0.5, 0.7, 0.6]),
+    (Point(0.9), 0): curves([0.4, np.nan, np.nan], diverged=2),
+    (Point(0.9), 1): curves([0.1, 0.1, 0.1]),
 }
 
 
@@ -68,5 +68,5 @@ def test_the_plot_has_a_panel_a_recipe_with_every_members_curve_and_a_colour_a_p
     for line, ((rates, _), member) in zip(curves, SWEEP.items(), strict=True):
         assert line.get_xdata().tolist() == [1, 2, 3]
         np.testing.assert_array_equal(line.get_ydata(), member.test_accuracy if classified else member.test_loss)
-        assert same_color(line.get_color(), "C0" if rates == Rates(0.1) else "C1")
+        assert same_color(line.get_color(), "C0" if rates == Point(0.1) else "C1")
     assert [line.get_xdata() for line in lines if line.get_linestyle() == ":"] == [[2, 2]]  # where a member diverged

@@ -11,7 +11,7 @@ from jaxd2l.commands import sweep
 from jaxd2l.recipes import RECIPES
 from jaxd2l.run_folder import default_path, files, write_atomically
 from jaxd2l.run_folder.portable_names import require_writable_name, unportable
-from jaxd2l.selection.sweep import Rates
+from jaxd2l.selection.grid import Point
 
 
 def _refusing(times, winerror):
@@ -92,7 +92,7 @@ def test_only_windows_refuses_a_name_and_says_which_part(before):
 @given(st.floats(0, 1e30), st.floats(0, 1e30), st.integers(0, 2**32 - 1))
 def test_every_name_of_our_own_is_one_that_every_system_takes(learning_rate, weight_decay, seed):
     ours = {*files.FILES, files.CHECKPOINTS, files.DAMAGED, ".lock", *RECIPES}
-    ours |= set(default_path("lenet", seed).parts) | {sweep._name(Rates(learning_rate, weight_decay), seed)}
+    ours |= set(default_path("lenet", seed).parts) | {sweep._name(Point(learning_rate, weight_decay), seed)}
     assert not [name for name in ours if unportable(name)]
 
 

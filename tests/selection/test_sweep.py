@@ -12,7 +12,8 @@ from jaxd2l.nn.models import MLP, Linear
 from jaxd2l.selection import sweep as module
 from jaxd2l.selection import vmapped as vmapped_runs
 from jaxd2l.selection.curves import curves_of
-from jaxd2l.selection.sweep import Method, Rates, rates_of, sweep
+from jaxd2l.selection.grid import Point
+from jaxd2l.selection.sweep import Method, points_of, sweep
 from jaxd2l.train import Recipe, compile_program, fit
 from jaxd2l.train.program import on_device
 
@@ -31,7 +32,7 @@ def mlp():
     return Recipe(name="small", model=model, dataset="small", **settings), data
 
 
-RATES = (Rates(0.5), Rates(0.05, 0.1))
+RATES = (Point(0.5), Point(0.05, 0.1))
 
 
 def assert_equal_curves(one, other):
@@ -93,8 +94,8 @@ def test_a_convolution_net_with_batch_norm_gives_the_same_both_ways():
     _, data = mlp()
     settings = {"learning_rate": 0.1, "epochs": 1, "batch_size": 6, "image_size": 8}
     recipe = Recipe(name="small", model=SmallConvolution(), dataset="small", **settings)
-    vmapped = sweep(recipe, data, (Rates(0.1),), (0, 1), method=Method.VMAP)
-    looped = sweep(recipe, data, (Rates(0.1),), (0, 1), method=Method.LOOP)
+    vmapped = sweep(recipe, data, (Point(0.1),), (0, 1), method=Method.VMAP)
+    looped = sweep(recipe, data, (Point(0.1),), (0, 1), method=Method.LOOP)
     for member, curves in vmapped.items():
         assert_equal_curves(curves, looped[member])
 
@@ -114,8 +115,8 @@ def test_one_member_that_diverges_leaves_the_others_and_says_where(method):
         loss=squared_error,
         hits=None,
     )
-    result = sweep(recipe, data, (Rates(0.03), Rates(1e4)), (0,), method=method)
-    good, bad = result[Rates(0.03), 0], result[Rates(1e4), 0]
+    result = sweep(recipe, data, (Point(0.03), Point(1e4)), (0,), method=method)
+    good, bad = result[Point(0.03), 0], result[Point(1e4), 0]
     assert good.diverged is None
     assert np.isfinite(good.test_loss).all()
     assert np.isnan(good.test_accuracy).all()  # a regression has none
@@ -130,7 +131,7 @@ def test_too_little_memory_splits_the_members_and_changes_nothing(vmapped, monke
     monkeypatch.setattr(module, "bytes_of_a_run", lambda program: 1)  # half of 10 bytes hold 5 members: 2 seeds
     choices = []
     split = sweep(*mlp(), RATES, (3, 8, 9), method=Method.VMAP, on_choice=choices.append)
-    assert [(choice.seeds, choice.rates) for choice in choices] == [(2, 2)]
+    assert [(choice.seeds, choice.points) for choice in choices] == [(2, 2)]
     for member, curves in vmapped.items():
         assert_equal_curves(curves, split[member])
 
@@ -160,8 +161,9 @@ def test_what_is_compared_is_the_time_of_one_members_update(ticking):
     [
         ((), (0,), "rates and seeds"),
         (RATES, (), "rates and seeds"),
-        ((Rates(-1.0),), (0,), "learning_rate"),
-        ((Rates(0.1, -1.0),), (0,), "weight_decay"),
+        ((Point(-1.0),), (0,), "learning_rate"),
+        ((Point(0.1, -1.0),), (0,), "weight_decay"),
+        ((Point(0.1, 0.0, 0.5),), (0,), "kfold varies it"),
         (RATES, (2**32,), "seed"),
     ],
 )
@@ -172,6 +174,11 @@ def test_wrong_use_is_refused_before_anything_is_compiled(rates, seeds, message)
 
 
 def test_rates_are_all_combinations_once():
-    assert rates_of((0.1, 0.2, 0.1), (0.0, 1.0)) == (Rates(0.1, 0.0), Rates(0.1, 1.0), Rates(0.2, 0.0), Rates(0.2, 1.0))
+    assert points_of((0.1, 0.2, 0.1), (0.0, 1.0)) == (
+        Point(0.1, 0.0),
+        Point(0.1, 1.0),
+        Point(0.2, 0.0),
+        Point(0.2, 1.0),
+    )
     with pytest.raises(ValueError, match="at least one"):
-        rates_of((), (0.0,))
+        points_of((), (0.0,))

@@ -16,9 +16,9 @@ from jaxd2l.nn.loss import squared_error
 from jaxd2l.nn.models import MLP, Linear
 from jaxd2l.selection import sweep as sweep_module
 from jaxd2l.selection.folds import assign_folds, fold_rows, same_in_every_fold
-from jaxd2l.selection.grid import grid
+from jaxd2l.selection.grid import Point, grid
 from jaxd2l.selection.kfold import kfold
-from jaxd2l.selection.sweep import Method, Rates, sweep
+from jaxd2l.selection.sweep import Method, sweep
 from jaxd2l.train import Recipe, compile_program, evaluate, fit
 
 N = 11
@@ -152,7 +152,7 @@ def test_a_sweep_takes_what_fit_takes(kind, monkeypatch):
     x, y = values(REGRESSION)
 
     def losses(x, y):
-        part, rates = Examples(x, y), Rates(0.01)
+        part, rates = Examples(x, y), Point(0.01)
         return sweep(REGRESSION, Dataset("own", part, part), (rates,), (0,), method=Method.LOOP)[rates, 0].train_loss
 
     for dtype, (inputs, targets) in in_every_form(kind, x, y):
@@ -214,7 +214,7 @@ def doors(part, target):
     return {
         "fit": lambda: fit(REGRESSION, data),
         "evaluate": lambda: evaluate(REGRESSION, {}, {}, data.test),
-        "sweep": lambda: sweep(REGRESSION, data, (Rates(0.1),), (0,)),
+        "sweep": lambda: sweep(REGRESSION, data, (Point(0.1),), (0,)),
         "k-fold": lambda: kfold(
             lambda _: Linear(),
             same_in_every_fold(data.train, assign_folds(N, 3, 0)),
@@ -270,7 +270,7 @@ def test_a_label_that_the_network_has_no_output_for_is_refused_at_every_door(dty
         lambda: fit(recipe, data),
         lambda: fit(recipe, data._replace(train=data.test, test=data.train)),
         lambda: evaluate(recipe, {}, {}, data.train),
-        lambda: sweep(recipe, data, (Rates(0.1),), (0,)),
+        lambda: sweep(recipe, data, (Point(0.1),), (0,)),
         lambda: kfold(lambda _: Own(), folds, grid((0.1,)), epochs=1, batch_size=2, loss=cross_entropy),
     )
     for call in calls:

@@ -13,9 +13,9 @@ from jaxd2l.data import Dataset, Examples
 from jaxd2l.nn.loss import squared_error
 from jaxd2l.nn.models import Linear
 from jaxd2l.selection.folds import assign_folds, same_in_every_fold
-from jaxd2l.selection.grid import grid
+from jaxd2l.selection.grid import Point, grid
 from jaxd2l.selection.kfold import kfold
-from jaxd2l.selection.sweep import Method, Rates, sweep
+from jaxd2l.selection.sweep import Method, sweep
 from jaxd2l.train import Recipe, adam, fit, sgd
 from jaxd2l.train.optimizer import HyperparametersInState, bound, clipped, with_hyperparameters
 
@@ -93,7 +93,7 @@ def test_k_fold_keeps_a_factor_on_the_rate(name):
 @pytest.mark.parametrize("name", [*CHANGED, "made"])
 def test_fit_and_sweep_train_what_the_factory_means(name):
     factory, meant = CHANGED.get(name, (UNTRACEABLE.get(name), lambda r, d: sgd(2 * r, d)))
-    rates = (Rates(0.05, 0.1), Rates(0.02, 0.3))
+    rates = (Point(0.05, 0.1), Point(0.02, 0.3))
     swept = sweep(dataclasses.replace(RECIPE, optimizer=factory), DATA, rates, (1,), method=Method.LOOP)
     for point in rates:
         numbers = point._asdict()
@@ -106,7 +106,7 @@ def test_fit_and_sweep_train_what_the_factory_means(name):
 @pytest.mark.slow
 def test_a_sweep_with_adamw_is_its_single_runs():
     recipe = dataclasses.replace(RECIPE, optimizer=lambda r, d: optax.adamw(r, weight_decay=d))
-    rates = (Rates(0.05, 0.1), Rates(0.02, 0.3))
+    rates = (Point(0.05, 0.1), Point(0.02, 0.3))
     swept = sweep(recipe, DATA, rates, (0, 1), method=Method.VMAP)
     for (point, seed), curves in swept.items():
         single = fit(dataclasses.replace(recipe, **point._asdict()), DATA, seed)

@@ -21,7 +21,7 @@ from jax import lax
 
 from jaxd2l.nn.kernels.product import outer
 
-__all__ = ["PatchGrid", "convolve", "filter_gradient", "grid", "input_gradient", "patch_bytes"]
+__all__ = ["PatchGrid", "convolve", "cut", "filter_gradient", "input_gradient", "patch_bytes"]
 
 type Pair = tuple[int, ...]
 
@@ -68,7 +68,7 @@ class PatchGrid(NamedTuple):
         return (0, 0, 0), (top, rows - top - self.image[0], 0), (left, columns - left - self.image[1], 0), (0, 0, 0)
 
 
-def grid(
+def cut(
     image: Pair,
     window: Pair,
     strides: Pair,

@@ -55,7 +55,7 @@ def plan(image: Pair, window: Pair, channels: int, features: int, at: Geometry) 
     | filter gradient of few channels, or to many features | patches | wide enough for a product |
     | everything else | the routine | fastest of those tried |
     """
-    output = patches.grid(image, window, *at, columns=1).output
+    output = patches.cut(image, window, *at, columns=1).output
     pixels, strided = math.prod(window), at.strides != (1, 1)
     thin = not strided and max(channels, features) <= 16
     columns = next(b for b in (4, 2, 1) if b * features <= 32 or b == 1) if thin else 1
@@ -127,7 +127,7 @@ def _forward(at: Geometry, x: jax.Array, kernel: jax.Array) -> jax.Array:
     columns = plan(image, window, c, features, at).forward
     if not columns:
         return direct.convolve(x, kernel, *at)
-    grid = patches.grid(image, window, *at, columns)
+    grid = patches.cut(image, window, *at, columns)
     return _map_images(lambda x: patches.convolve(x, kernel, grid), grid, c, x)
 
 
@@ -139,7 +139,7 @@ def _input_gradient(at: Geometry, image: Pair, kernel: jax.Array, dy: jax.Array)
     columns = plan(image, window, c, features, at).input_gradient
     if not columns:
         return direct.input_gradient(dy, kernel, image, *at)
-    grid = patches.grid(image, window, *at, columns)
+    grid = patches.cut(image, window, *at, columns)
     return _map_images(lambda dy: patches.input_gradient(dy, kernel, grid), grid, c, dy)
 
 
@@ -151,7 +151,7 @@ def _filter_gradient(at: Geometry, window: Pair, x: jax.Array, dy: jax.Array) ->
     columns = plan(image, window, c, features, at).filter_gradient
     if not columns:
         return direct.filter_gradient(x, dy, window, *at)
-    grid = patches.grid(image, window, *at, columns)
+    grid = patches.cut(image, window, *at, columns)
     parts = _in_parts(grid, c, x, dy)
     if parts[0].shape[0] == 1:
         return patches.filter_gradient(x, dy, grid)
