@@ -61,8 +61,6 @@ def _one(args: argparse.Namespace) -> int:
     if args.rate is not None:
         answer["epoch_seconds"] = first.epoch_seconds(args.rate)
         print(f"\nan epoch at {short(args.rate)}FLOP/s: {first.epoch_seconds(args.rate):.3g} s")
-    if args.check:
-        answer["xla"] = _check(first, data)
     if args.measure:
         answer["measured"] = _measure(first, data)
     if args.json:
@@ -175,25 +173,8 @@ def _label(recipe: Recipe, own: Recipe) -> str:
     return ", ".join(parts)
 
 
-def _check(one: Cost, data: Dataset) -> dict[str, Any]:
-    from jaxd2l.cost.xla import xla_cost
-
-    xla = xla_cost(one.recipe, data)
-    n = one.recipe.batch_size
-    forward = one.forward_flops * n - 2 * n * sum(layer.padding_macs for layer in one.layers)
-    pairs = (
-        ("FLOPs of a predicted batch, without padding", forward, xla.forward_flops),
-        ("FLOPs of a step, without padding", one.step_flops - one.padding_flops, xla.step_flops),
-        ("bytes to predict", one.predict.total, xla.predict_bytes),
-        ("bytes to train, without what fit sets aside", one.train.total - one.train.set_aside, xla.train_bytes),
-    )
-    rows = [(what, f"{ours:,.0f}", f"{theirs:,.0f}", f"{ours / theirs:.3f}", "") for what, ours, theirs in pairs]
-    print("\n" + columns(("", "counted", "XLA", "ratio", ""), rows))
-    return xla._asdict()
-
-
 def _measure(one: Cost, data: Dataset) -> dict[str, Any]:
-    from jaxd2l.cost.xla import measure
+    from jaxd2l.cost.measured import measure
 
     found = measure(one, data)
     seconds = one.epoch_seconds(found.flops_per_second)

@@ -15,7 +15,6 @@ from jaxd2l.commands import settings
 from jaxd2l.data import DataError
 from jaxd2l.data.houses import Houses, load_ames, read_houses, write_submission
 from jaxd2l.data.table import apply_table, fit_table
-from jaxd2l.experiments.house_loops import Timing, loop_costs
 from jaxd2l.experiments.house_peers import peers
 from jaxd2l.experiments.houses import BOOK, LINEAR, SMALL_MLP, Family, Outcome, cross_validate
 from jaxd2l.report.text import columns
@@ -73,13 +72,10 @@ def run(args: argparse.Namespace) -> int:
         f"chosen by out-of-fold error: {chosen.name}, {_settings(chosen)}; the test rows are predicted by the mean of "
         f"its {chosen.scores.shape[1] * chosen.scores.shape[2]} fold models"
     )
-    costs = loop_costs(_families(args.epochs)[-1], train, fold) if args.compare_loops else []
-    if costs:
-        say(_cost_table(costs))
     if submission is not None:
         say(f"wrote {submission}")
     if args.json:
-        print(json.dumps(_summary(chosen, outcomes, beside, costs, seconds, args), allow_nan=False), flush=True)
+        print(json.dumps(_summary(chosen, outcomes, beside, seconds, args), allow_nan=False), flush=True)
     return ExitCode.DONE
 
 
@@ -158,27 +154,10 @@ def _table(outcomes: list[Outcome], chosen: Outcome) -> str:
     return columns(("  model", "log-RMSE", "deviation", "test", "fits", "seconds", "best settings"), rows)
 
 
-def _cost_table(costs: list[Timing]) -> str:
-    program = costs[0].seconds
-    rows = [
-        (
-            cost.name,
-            f"{cost.seconds:.1f}",
-            f"{cost.compile_seconds:.1f}",
-            f"{cost.seconds / program:.1f}x",
-            f"{(cost.seconds + cost.compile_seconds) / (program + costs[0].compile_seconds):.1f}x",
-            str(cost.sample),
-        )
-        for cost in costs
-    ]
-    return columns(("the MLP grid as", "seconds", "compiling", "ratio", "with compiling", "fits timed"), rows)
-
-
 def _summary(
     chosen: Outcome,
     outcomes: list[Outcome],
     beside: list[Outcome],
-    costs: list[Timing],
     seconds: float,
     args: argparse.Namespace,
 ) -> dict[str, Any]:
@@ -194,7 +173,7 @@ def _summary(
             "seconds": round(outcome.seconds, 3),
         }
 
-    summary = {
+    return {
         "log_rmse": _finite(chosen.log_rmse),
         "log_rmse_deviation": _finite(chosen.deviation),
         "test_log_rmse": _finite(chosen.test_log_rmse),
@@ -205,9 +184,6 @@ def _summary(
         "device": device_name(),
         "models": [row(outcome) for outcome in [*outcomes, *beside]],
     }
-    if costs:
-        summary["costs"] = [cost._asdict() for cost in costs]
-    return summary
 
 
 def _finite(value: float | None) -> float | None:

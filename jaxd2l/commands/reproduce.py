@@ -5,13 +5,8 @@ Each finished seed is one small file, so a stopped reproduction goes on where it
 
 import argparse
 import json
-import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-import jax
-import jax.numpy as jnp
 
 from jaxd2l import run_folder
 from jaxd2l.cli.exit_code import ExitCode
@@ -83,7 +78,7 @@ def _runs_of(recipe: Recipe, data: Dataset, facts: dict[str, Any], args: argpars
         return [runs[seed] for seed in range(args.seeds)]
     folder.mkdir(parents=True, exist_ok=True)
     with Console(quiet=args.quiet, epochs=recipe.epochs, rate=recipe.follows_a_schedule) as console:
-        console.say(f"{recipe.name}: {len(runs)} of {args.seeds} seeds are there; {_estimate(recipe, data, missing)}")
+        console.say(f"{recipe.name}: {len(runs)} of {args.seeds} seeds are there; training {len(missing)}")
         program: Program = compile_program(recipe, data)
         console.say(f"{recipe.name}: compiled in {program.compile_seconds:.1f} s")
         require_memory(program, data)
@@ -117,23 +112,3 @@ def _kept(path: Path, asked: dict[str, Any]) -> dict[str, Any]:
             "name another --out, or remove the file"
         )
     return run
-
-
-def _estimate(recipe: Recipe, data: Dataset, seeds: Sequence[int]) -> str:
-    """The least time the missing seeds can take: their multiply-adds at the measured rate of a matrix product."""
-    if recipe.macs is None:
-        return f"training {len(seeds)}"
-    # forward, and twice that for the two gradients; the test part forward only
-    examples = recipe.epochs * (3 * len(data.train.x) + len(data.test.x)) * len(seeds)
-    seconds = 2 * recipe.macs * examples / _flops_per_second()
-    unit = f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
-    return f"training {len(seeds)} takes at least {unit} at the speed of matrix products here"
-
-
-def _flops_per_second(size: int = 2048) -> float:
-    a = jnp.ones((size, size))
-    product = jax.jit(lambda a: a @ a).lower(a).compile()
-    product(a).block_until_ready()
-    began = time.perf_counter()
-    product(a).block_until_ready()
-    return 2 * size**3 / (time.perf_counter() - began)

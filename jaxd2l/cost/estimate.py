@@ -1,7 +1,7 @@
 """What a network costs: parameters, computation, memory to train and memory to predict, before anything is allocated.
 
 Everything comes from shapes: the step that `fit` would compile is traced, its operations are counted, and the
-arrays alive at each moment are followed. `jaxd2l.cost.xla` holds the numbers against XLA's own.
+arrays alive at each moment are followed. `benchmarks/cost_check.py` holds the numbers against XLA's own.
 """
 
 import dataclasses

@@ -4,6 +4,5 @@
 - `polynomial`: under- and overfitting (D2L sec_model_selection)
 - `regularisation`: decay, L1 against L2, the curve that picks lambda, dropout (D2L sec_weight_decay, sec_dropout)
 - `houses`: house prices by K-fold cross-validation (D2L sec_kaggle_house)
-- `house_loops`: what training the same grid by Python loops costs
 - `descent`: the minibatch gradient descent of the first three, from scratch
 """

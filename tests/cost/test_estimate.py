@@ -8,15 +8,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from cost_check import xla_cost, xla_flops
 from jax.extend.core import jaxpr_as_fun
 from model_table import quick_first
 
-from jaxd2l.cost import cost, largest_batch, xla
+from jaxd2l.cost import cost, largest_batch, measured
 from jaxd2l.cost.estimate import trace
 from jaxd2l.cost.flops import count
 from jaxd2l.cost.layers import layers
 from jaxd2l.cost.traced import operations_of as operations
-from jaxd2l.cost.xla import xla_cost, xla_flops
 from jaxd2l.data import Dataset, Examples, shapes
 from jaxd2l.nn import BatchNorm, Conv, Dense, avg_pool, flatten, relu
 from jaxd2l.recipes import RECIPES
@@ -165,10 +165,10 @@ def test_the_time_of_an_epoch_is_its_flops_over_the_rate():
 def test_a_measured_step_is_the_median_without_the_first(monkeypatch):
     found = cost(RECIPES["softmax"], batch_size=16)
     readings = iter(np.cumsum([0, 100, 0, 3, 0, 1, 0, 2, 0, 9, 0, 2.5]))  # before and after each update
-    monkeypatch.setattr(xla, "time", SimpleNamespace(perf_counter=lambda: next(readings)))
-    measured = xla.measure(found)
-    assert measured.step_seconds == 2.5
-    assert measured.flops_per_second == found.step_flops / 2.5
+    monkeypatch.setattr(measured, "time", SimpleNamespace(perf_counter=lambda: next(readings)))
+    taken = measured.measure(found)
+    assert taken.step_seconds == 2.5
+    assert taken.flops_per_second == found.step_flops / 2.5
     assert next(readings, None) is None, "no other update was timed"
 
 

@@ -6,9 +6,10 @@ import jax
 import numpy as np
 import optax
 import pytest
+from cost_check import xla_cost
 
 from jaxd2l.cost import cost
-from jaxd2l.cost.xla import measure, xla_cost
+from jaxd2l.cost.measured import measure
 from jaxd2l.data import Dataset, Examples
 from jaxd2l.nn.models import MLP
 from jaxd2l.train import Recipe

@@ -1,11 +1,10 @@
+import house_loops
 import numpy as np
 import pandas as pd
 import pytest
 
 from jaxd2l.data import DataError
 from jaxd2l.data.houses import Houses, load_ames
-from jaxd2l.experiments import house_loops
-from jaxd2l.experiments.house_loops import loop_costs
 from jaxd2l.experiments.house_peers import peers
 from jaxd2l.experiments.houses import LINEAR, cross_validate, log_rmse, prepare
 from jaxd2l.selection.folds import assign_folds
@@ -140,7 +139,7 @@ def test_a_sample_of_each_loop_stands_for_all_fits(few, ticking):
     train, _ = few
     family = LINEAR._replace(points=grid((0.01,)), epochs=1, batch_size=55)
     ticking(house_loops)
-    costs = loop_costs(family, train, assign_folds(83, 3, 0), rounds=1, sample=2)
+    costs = house_loops.loop_costs(family, train, assign_folds(83, 3, 0), rounds=1, sample=2)
     assert [cost.sample for cost in costs] == [3, 2, 1, 1]
     assert [cost.seconds for cost in costs] == [1, 3, 3, 3]  # three fits at once, or three times one
     assert [cost.compile_seconds for cost in costs] == [1, 1, 1, 0]

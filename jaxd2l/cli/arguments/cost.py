@@ -33,7 +33,6 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         "--memory", type=options.memory, metavar="SIZE", help="name the largest batch that trains in SIZE: 8GiB"
     )
     more.add_argument("--rate", type=options.number, metavar="FLOPS", help="time of an epoch at FLOPS a second")
-    more.add_argument("--check", action="store_true", help="compile, and show XLA's own figures beside these")
     more.add_argument("--measure", action="store_true", help="run a few updates: rate, time of an epoch, peak memory")
     more.add_argument("--plot", type=Path, metavar="FILE", help="with --all: draw parameters, FLOPs and accuracy")
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")

@@ -1,10 +1,14 @@
 """What training the house-price grid by Python loops costs, beside the one compiled program.
 
+    python benchmarks/house_loops.py
+
 Four ways to the same trainings, with the same functions underneath. Three of them loop over the members, and are
 timed on a sample of the members, taken evenly through the grid and interleaved with the program; the total is their
 median times the number.
 """
 
+import argparse
+import json
 import time
 from collections.abc import Callable
 from functools import partial
@@ -14,10 +18,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxd2l.data.houses import Houses
-from jaxd2l.experiments.houses import Family, prepare
+from jaxd2l.data.houses import Houses, load_ames
+from jaxd2l.experiments.houses import SMALL_MLP, Family, prepare
 from jaxd2l.nn.loss import squared_error
-from jaxd2l.selection.folds import FoldRows, fold_rows, shuffled
+from jaxd2l.report.text import columns
+from jaxd2l.selection.folds import FoldRows, assign_folds, fold_rows, shuffled
 from jaxd2l.selection.grid import Point
 from jaxd2l.selection.kfold import make_training, over_members, stacked
 from jaxd2l.train.optimizer import adam, with_hyperparameters
@@ -141,3 +146,40 @@ def _batch_loop(family: Family, member: Member) -> tuple[Callable[[Member], obje
     began = time.perf_counter()
     jax.block_until_ready(run((member[0], point, member[2]), 1))
     return run, time.perf_counter() - began
+
+
+def table(costs: list[Timing]) -> str:
+    """A row for each way, beside the program."""
+    program = costs[0]
+    rows = [
+        (
+            cost.name,
+            f"{cost.seconds:.1f}",
+            f"{cost.compile_seconds:.1f}",
+            f"{cost.seconds / program.seconds:.1f}x",
+            f"{(cost.seconds + cost.compile_seconds) / (program.seconds + program.compile_seconds):.1f}x",
+            str(cost.sample),
+        )
+        for cost in costs
+    ]
+    return columns(("the MLP grid as", "seconds", "compiling", "ratio", "with compiling", "fits timed"), rows)
+
+
+def main() -> None:
+    """Measure and print; minutes."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--folds", type=int, default=5)
+    parser.add_argument("--seed", type=int, default=0, help="deals the rows out to folds")
+    parser.add_argument("--epochs", type=int, default=SMALL_MLP.epochs, help="of each training")
+    parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
+    arguments = parser.parse_args()
+    train, _ = load_ames()
+    fold = assign_folds(len(train.ids), arguments.folds, arguments.seed)
+    costs = loop_costs(SMALL_MLP._replace(epochs=arguments.epochs), train, fold)
+    print(table(costs))
+    if arguments.json:
+        print(json.dumps({"costs": [cost._asdict() for cost in costs]}))
+
+
+if __name__ == "__main__":
+    main()

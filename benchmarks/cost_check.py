@@ -1,0 +1,108 @@
+"""The counted cost of recipes beside XLA's own figures: FLOPs before optimisation, bytes of the compiled programs.
+
+    python benchmarks/cost_check.py mlp lenet alexnet --batch-size 16
+
+Nothing runs and nothing is allocated, but a large network takes minutes to compile. `docs/cost.md` says where the two
+differ, and why.
+"""
+
+import argparse
+import dataclasses
+import json
+from typing import Any, NamedTuple
+
+import jax
+
+from jaxd2l.cost.estimate import Cost, batch_like, cost
+from jaxd2l.data import Dataset, shapes
+from jaxd2l.recipes import RECIPES, find
+from jaxd2l.train import Recipe
+from jaxd2l.train.compiler import compiled
+from jaxd2l.train.device import default_device
+from jaxd2l.train.program import bind, calls_of
+from jaxd2l.train.state import run_keys
+from jaxd2l.train.step import make_judge
+
+PLAIN = ("cuda",)  # lowered for it, a convolution is one operation that XLA knows how to count; no GPU is needed
+
+
+class XlaCost(NamedTuple):
+    """What XLA says of the same programs.
+
+    Attributes:
+        forward_flops: of the prediction of one batch, before optimisation; without products with padding zeros.
+        step_flops: of one update, likewise.
+        predict_bytes: arguments and temporaries of the compiled prediction.
+        train_bytes: arguments and temporaries of the compiled epoch; compare with `train.total - train.set_aside`.
+    """
+
+    forward_flops: float
+    step_flops: float
+    predict_bytes: int
+    train_bytes: int
+
+
+def xla_flops(recipe: Recipe, data: Dataset | None = None) -> tuple[float, float]:
+    """FLOPs of the prediction of one batch and of one update, as XLA counts them; nothing is compiled."""
+    data = shapes(recipe.dataset) if data is None else data
+    state, *_ = calls_of(bind(recipe, data))["epoch"]
+    batch = batch_like(recipe, data)
+    judge = jax.jit(make_judge(recipe.model, recipe.objective())).trace(state.params, state.batch_stats, batch)
+    update = jax.jit(recipe.make_step()).trace(state, batch, run_keys(0).init)
+    forward, both = (t.lower(lowering_platforms=PLAIN).cost_analysis()["flops"] for t in (judge, update))
+    return float(forward), float(both)
+
+
+def xla_cost(recipe: Recipe, data: Dataset | None = None) -> XlaCost:
+    """Compile a recipe's epoch and prediction for the default device and ask XLA about them; nothing runs."""
+    data = shapes(recipe.dataset) if data is None else data
+    run = bind(recipe, data)
+    calls = calls_of(run)
+    params, batch_stats, *_ = calls["evaluation"]
+    judge = make_judge(recipe.model, recipe.objective())
+    predict = compiled(judge, (params, batch_stats, batch_like(recipe, data)))
+    train = compiled(run.epoch, calls["epoch"], donate=(0, 1))
+    return XlaCost(*xla_flops(recipe, data), *map(_bytes, (predict, train)))
+
+
+def _bytes(program: Any) -> int:
+    analysis: Any = program.memory_analysis()
+    return int(analysis.argument_size_in_bytes + analysis.temp_size_in_bytes)
+
+
+def pairs(found: Cost, xla: XlaCost) -> dict[str, tuple[float, float]]:
+    """Ours and XLA's: FLOPs of a batch without products with padding zeros, bytes without the data set."""
+    n, data = found.recipe.batch_size, found.train.data
+    forward = found.forward_flops * n - 2 * n * sum(layer.padding_macs for layer in found.layers)
+    return {
+        "FLOPs to predict": (forward, xla.forward_flops),
+        "FLOPs a step": (found.step_flops - found.padding_flops, xla.step_flops),
+        "bytes to train": (found.train.total - found.train.set_aside - data, xla.train_bytes - data),
+        "bytes to predict": (found.predict.total, xla.predict_bytes),
+    }
+
+
+def main() -> None:
+    """Compare and print; `--json` writes the same numbers."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("recipes", nargs="*", default=list(RECIPES), metavar="RECIPE")
+    parser.add_argument("--batch-size", type=int, default=16)
+    parser.add_argument("--precision", default="float32")
+    parser.add_argument("--remat", action="store_true")
+    parser.add_argument("--json", metavar="PATH")
+    arguments = parser.parse_args()
+    print(f"{default_device().device_kind}, jax {jax.__version__}, batch {arguments.batch_size}: ours / XLA's")
+    found = {}
+    for name in arguments.recipes:
+        settings = {"batch_size": arguments.batch_size, "precision": arguments.precision, "remat": arguments.remat}
+        recipe = dataclasses.replace(find(name), **settings)
+        found[name] = pairs(cost(recipe), xla_cost(recipe))
+        cells = [f"{what} {a:,.0f} / {b:,.0f} = {a / b:.3f}" for what, (a, b) in found[name].items()]
+        print(f"{name}: {'; '.join(cells)}", flush=True)
+    if arguments.json:
+        with open(arguments.json, "w", encoding="utf-8") as file:
+            json.dump({"jax": jax.__version__, "batch": arguments.batch_size, "recipes": found}, file, indent=1)
+
+
+if __name__ == "__main__":
+    main()
