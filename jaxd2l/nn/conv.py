@@ -13,12 +13,12 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxd2l.nn.init import BiasRule, Initializer, bias_initializer, torch_bias, xavier_uniform
+from jaxd2l.nn.init import BiasRule, Initializer, torch_bias, xavier_uniform
 from jaxd2l.nn.kernels import plan as conv_plan
 from jaxd2l.nn.kernels.precision import widened
 from jaxd2l.nn.kernels.tracing import barrier, by_platform, is_plain
 from jaxd2l.nn.kernels.window import Padding, Sizes, output_size, pads, sizes
-from jaxd2l.nn.parameters import declare
+from jaxd2l.nn.parameters import kernel_and_bias
 
 __all__ = ["Conv", "conv1d", "conv2d", "conv3d"]
 
@@ -196,12 +196,10 @@ class Conv(nn.Module):
         if self.groups < 1 or x.shape[-1] % self.groups:
             raise ValueError(f"groups must divide the {x.shape[-1]} channels, got {self.groups}")
         window, channels = sizes("kernel_size", self.kernel_size, rank), x.shape[-1] // self.groups
-        kernel = declare(self, "kernel", self.kernel_init, (*window, channels, self.features), x)
+        kernel, bias = kernel_and_bias(self, (*window, channels, self.features), x)
         y = _convolve(rank, x, kernel, self.stride, self.padding, self.dilation, self.groups)
-        if not self.use_bias:
+        if bias is None:
             return _rounded(y, x, kernel)
-        init = bias_initializer(self.bias_init, math.prod(window) * channels)
-        bias = declare(self, "bias", init, (self.features,), x)
         y = by_platform(y, widened(bias), cpu=_add_bias_to_rows, default=_add_bias)
         return _rounded(y, x, kernel, bias)
 

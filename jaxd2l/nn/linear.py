@@ -6,10 +6,10 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxd2l.nn.init import BiasRule, Initializer, bias_initializer, torch_bias, xavier_uniform
+from jaxd2l.nn.init import BiasRule, Initializer, torch_bias, xavier_uniform
 from jaxd2l.nn.kernels.precision import widened
 from jaxd2l.nn.kernels.product import multiply
-from jaxd2l.nn.parameters import declare
+from jaxd2l.nn.parameters import kernel_and_bias
 
 
 def dense(x: jax.Array, kernel: jax.Array, bias: jax.Array | None = None) -> jax.Array:
@@ -69,12 +69,7 @@ class Dense(nn.Module):
         Raises:
             ValueError: the stored kernel takes another number of inputs.
         """
-        fan_in = x.shape[-1]
-        kernel = declare(self, "kernel", self.kernel_init, (fan_in, self.features), x)
-        if not self.use_bias:
-            return dense(x, kernel)
-        bias = declare(self, "bias", bias_initializer(self.bias_init, fan_in), (self.features,), x)
-        return dense(x, kernel, bias)
+        return dense(x, *kernel_and_bias(self, (x.shape[-1], self.features), x))
 
 
 class Flatten(nn.Module):

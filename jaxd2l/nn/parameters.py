@@ -13,7 +13,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxd2l.nn.init import Initializer
+from jaxd2l.nn.init import Initializer, bias_initializer
 
 
 def flat(params: Any) -> dict[str, jax.Array]:
@@ -104,3 +104,20 @@ def declare(
                 "A network takes images of the size and channels it was initialised with; the batch may vary."
             )
     return module.param(name, init, shape, x.dtype if dtype is None else dtype)
+
+
+def kernel_and_bias(layer: Any, shape: tuple[int, ...], x: jax.Array) -> tuple[jax.Array, jax.Array | None]:
+    """`declare` a layer's `kernel` of a shape and, where it uses one, its `bias`, as its fields say.
+
+    Args:
+        layer: with the fields `use_bias`, `kernel_init` and `bias_init`, inside its `@nn.compact` method.
+        shape: of the kernel, (..., in, out); every axis but the last is summed over.
+        x: as in `declare`.
+
+    Raises:
+        ValueError: as `declare`.
+    """
+    kernel = declare(layer, "kernel", layer.kernel_init, shape, x)
+    if not layer.use_bias:
+        return kernel, None
+    return kernel, declare(layer, "bias", bias_initializer(layer.bias_init, math.prod(shape[:-1])), shape[-1:], x)
