@@ -12,9 +12,8 @@ from jaxd2l.report.write import (
     RESULTS,
     SWEEP,
     write_comparison,
-    write_reproduce_report,
+    write_results_report,
     write_run_report,
-    write_sweep_report,
 )
 
 
@@ -35,10 +34,9 @@ def run(args: argparse.Namespace) -> int:
         path = write_comparison(folders, args.out or Path("comparison.html"))
     else:
         folder = folders[0]
-        if (folder / SWEEP).is_file():
-            path = write_sweep_report(folder, args.out)
-        elif (folder / RESULTS).is_file():
-            path = write_reproduce_report(folder, args.out)
+        results = next((name for name in (SWEEP, RESULTS) if (folder / name).is_file()), None)
+        if results is not None:
+            path = write_results_report(folder, results, args.out)
         else:
             run_folder.read_config(folder)
             settings.choose_device(args.device)

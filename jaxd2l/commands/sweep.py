@@ -7,7 +7,6 @@ import argparse
 import json
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,14 +17,15 @@ from jaxd2l.commands import settings
 from jaxd2l.commands.asked.class_weights import weighted
 from jaxd2l.commands.asked.data import fitted, own_data
 from jaxd2l.commands.asked.recipe import named
-from jaxd2l.data import DataError, Dataset
+from jaxd2l.data import Dataset
+from jaxd2l.report import kept
 from jaxd2l.report.sweep import Summary, divergence_map, markdown, plot, summarise
 from jaxd2l.selection.curves import Curves
 from jaxd2l.selection.grid import Point
 from jaxd2l.selection.sweep import Method, Sweep, points_of, sweep, varied
 from jaxd2l.train import Recipe
-from jaxd2l.train.recipe import complete
 
+_FOREIGN = "no member of a sweep ({error}); remove it to train it again"
 _CURVES = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
 
 
@@ -77,10 +77,10 @@ def _sweep(
     asked = settings.of_members(recipe, data, facts)
     folder = args.out / recipe.name
     paths = {(point, seed): folder / _name(point, seed) for point in points for seed in range(args.seeds)}
-    kept = {(point, seed): _kept(path, _at(asked, point)) for (point, seed), path in paths.items() if path.exists()}
-    settings.warn_of_other_conditions(paths[member] for member in kept)
+    finished = kept.read_kept(paths, lambda member: _at(asked, member[0]), _curves, _FOREIGN)
+    settings.warn_of_other_conditions(paths[member] for member in finished)
     made_under = run_folder.conditions()
-    say(f"{recipe.name}: {len(paths)} members, {len(kept)} of them are there, {run_folder.device_name()}")
+    say(f"{recipe.name}: {len(paths)} members, {len(finished)} of them are there, {run_folder.device_name()}")
     folder.mkdir(parents=True, exist_ok=True)
 
     def keep(point: Point, seed: int, curves: Curves) -> None:
@@ -104,7 +104,7 @@ def _sweep(
         points,
         range(args.seeds),
         method=Method(args.method),
-        finished=kept,
+        finished=finished,
         on_curves=keep,
         on_choice=lambda choice: say(f"{recipe.name}: {choice.reason}"),
     )
@@ -119,21 +119,9 @@ def _at(asked: dict[str, Any], point: Point) -> dict[str, Any]:
     return {**asked, **varied(point)}
 
 
-def _kept(path: Path, asked: dict[str, Any]) -> Curves:
-    try:
-        member = json.loads(path.read_bytes())
-        found = complete(member["settings"])
-        lists = [np.array([np.nan if v is None else v for v in member[name]], float) for name in _CURVES]
-        curves = Curves(lists[0], lists[1], lists[2], lists[3], member["diverged"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path}: no member of a sweep ({error!r}); remove it to train it again") from error
-    differing = sorted(name for name in {*asked, *found} if asked.get(name) != found.get(name))
-    if differing:
-        raise DataError(
-            f"{path} was made with {differing[0]} {found.get(differing[0])!r}, asked is {asked.get(differing[0])!r}; "
-            "name another --out, or remove the file"
-        )
-    return curves
+def _curves(member: dict[str, Any]) -> Curves:
+    lists = [np.array([np.nan if v is None else v for v in member[name]], float) for name in _CURVES]
+    return Curves(lists[0], lists[1], lists[2], lists[3], member["diverged"])
 
 
 def _finite(value: float) -> float | None:
@@ -153,9 +141,7 @@ def _result(summaries: list[Summary], sweeps: dict[str, Sweep], seconds: float) 
             "seeds": s.seeds,
             "diverged": list(s.diverged),
             "at_chance": s.at_chance,
-            "train_loss": s.train_loss._asdict(),
-            "last": s.last._asdict(),
-            "best": s.best._asdict(),
+            **{name: figure._asdict() for name, figure in s.figures._asdict().items()},
         }
         for s in summaries
     ]

@@ -1,38 +1,15 @@
 """A sweep in a table, a map and a plot: mean, deviation and 95% interval of every point over its seeds."""
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from jaxd2l.report.spread import Spread, over_seeds
 from jaxd2l.selection.curves import Curves
 from jaxd2l.selection.grid import Point
 from jaxd2l.selection.sweep import Sweep
-
-
-class Interval(NamedTuple):
-    """Mean over n values, its sample deviation and the 95% confidence interval of the mean (Student's t).
-
-    Attributes:
-        mean, deviation: None without a value, or for the deviation with one alone.
-        low, high: ends of the interval; None with fewer than two values.
-        n: how many values.
-    """
-
-    mean: float | None
-    deviation: float | None
-    low: float | None
-    high: float | None
-    n: int
-
-    def __str__(self) -> str:
-        """Such as `0.8612 ± 0.0031 [0.8573, 0.8651]`."""
-        if self.mean is None:
-            return "-"
-        spread = "" if self.deviation is None else f" ± {self.deviation:.4f} [{self.low:.4f}, {self.high:.4f}]"
-        return f"{self.mean:.4f}{spread}"
 
 
 class Summary(NamedTuple):
@@ -44,8 +21,7 @@ class Summary(NamedTuple):
         seeds: how many.
         diverged: the epoch of each member that diverged.
         at_chance: members whose last test accuracy is within 0.02 of a uniform guess; None for regression.
-        train_loss: of the last epoch.
-        last, best: test accuracy of the last and of the best epoch; for regression test losses.
+        figures: over the members that did not diverge.
     """
 
     recipe: str
@@ -53,23 +29,7 @@ class Summary(NamedTuple):
     seeds: int
     diverged: tuple[int, ...]
     at_chance: int | None
-    train_loss: Interval
-    last: Interval
-    best: Interval
-
-
-def interval(values: Sequence[float]) -> Interval:
-    """Mean, sample deviation (n - 1) and 95% interval: mean ± t(0.975, n - 1) deviation / sqrt(n)."""
-    if not len(values):
-        return Interval(None, None, None, None, 0)
-    mean = float(np.mean(values))
-    if len(values) == 1:
-        return Interval(mean, None, None, None, 1)
-    from scipy.special import stdtrit  # type: ignore[import-untyped]
-
-    deviation = float(np.std(values, ddof=1))
-    half = float(stdtrit(len(values) - 1, 0.975)) * deviation / math.sqrt(len(values))
-    return Interval(mean, deviation, mean - half, mean + half, len(values))
+    figures: Spread
 
 
 def summarise(recipe: str, sweep: Sweep, num_classes: int | None) -> list[Summary]:
@@ -84,19 +44,15 @@ def summarise(recipe: str, sweep: Sweep, num_classes: int | None) -> list[Summar
     for point in dict.fromkeys(point for point, _ in sweep):
         members = [curves for (at, _), curves in sweep.items() if at == point]
         whole = [curves for curves in members if curves.diverged is None]
-        judged = [c.test_loss if num_classes is None else c.test_accuracy for c in whole]
-        best = np.min if num_classes is None else np.max
-        last = [float(values[-1]) for values in judged]
+        chance = 0 if num_classes is None else 1 / num_classes + 0.02
         summaries.append(
             Summary(
                 recipe=recipe,
                 point=point,
                 seeds=len(members),
                 diverged=tuple(curves.diverged for curves in members if curves.diverged is not None),
-                at_chance=None if num_classes is None else sum(value < 1 / num_classes + 0.02 for value in last),
-                train_loss=interval([float(curves.train_loss[-1]) for curves in whole]),
-                last=interval(last),
-                best=interval([float(best(values)) for values in judged]),
+                at_chance=None if num_classes is None else sum(bool(c.test_accuracy[-1] < chance) for c in whole),
+                figures=over_seeds(whole, num_classes is not None),
             )
         )
     return summaries
@@ -112,7 +68,7 @@ def markdown(summaries: Sequence[Summary]) -> str:
     ]
     lines += [
         f"| {s.recipe} | {s.point.learning_rate:g} | {s.point.weight_decay:g} | {s.seeds} | {len(s.diverged)} "
-        f"| {'' if s.at_chance is None else s.at_chance} | {s.train_loss} | {s.last} | {s.best} |"
+        f"| {'' if s.at_chance is None else s.at_chance} | {' | '.join(map(str, s.figures))} |"
         for s in summaries
     ]
     return "\n".join(lines)

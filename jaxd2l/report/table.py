@@ -1,75 +1,96 @@
-"""Results over seeds beside the published figures: mean and deviation of the last and of the best epoch."""
+"""Results over seeds beside the published figures: a point of a sweep with a published column."""
 
 import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from jaxd2l.train import Recipe
+from jaxd2l.report.spread import Interval, Spread, over_seeds
+from jaxd2l.selection.curves import Curves, curves_of
+from jaxd2l.train import EpochResult, Published, Recipe
 
-
-class Spread(NamedTuple):
-    """Mean and sample standard deviation; the deviation of a single value is None, for one run tells nothing of it."""
-
-    mean: float
-    deviation: float | None
-
-    def __str__(self) -> str:
-        """Four digits, such as `0.8612 ± 0.0031`."""
-        return f"{self.mean:.4f}" + ("" if self.deviation is None else f" ± {self.deviation:.4f}")
-
-
-def spread(values: Sequence[float]) -> Spread:
-    """Mean and sample standard deviation (n - 1) of at least one value."""
-    return Spread(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None)
+type KeptRun = Mapping[str, Any]
 
 
 class Row(NamedTuple):
-    """One recipe over its seeds; accuracies are shares in [0, 1] and None for regression."""
+    """One recipe over its seeds.
+
+    Attributes:
+        recipe: its name.
+        parameters: of the network.
+        seeds: how many.
+        figures: of test accuracies, or of losses in a regression.
+        classified: whether there are accuracies.
+        seconds: median over seeds of a run's training time, evaluation and compilation apart.
+        images_per_second: likewise.
+        published: accuracies with their sources.
+    """
 
     recipe: str
     parameters: int
     seeds: int
-    train_loss: Spread
-    test_accuracy: Spread | None
-    best_test_accuracy: Spread | None
+    figures: Spread
+    classified: bool
     seconds: float
     images_per_second: float
     published: str
 
+    def as_json(self) -> dict[str, Any]:
+        """Plain values; a figure is its mean and deviation, and accuracies are None for regression."""
 
-def summarise(recipe: Recipe, runs: Sequence[Mapping[str, Any]]) -> Row:
+        def pair(figure: Interval) -> tuple[float | None, float | None]:
+            return figure.mean, figure.deviation
+
+        train_loss, last, best = self.figures
+        return {
+            "recipe": self.recipe,
+            "parameters": self.parameters,
+            "seeds": self.seeds,
+            "train_loss": pair(train_loss),
+            "test_accuracy": pair(last) if self.classified else None,
+            "best_test_accuracy": pair(best) if self.classified else None,
+            "seconds": self.seconds,
+            "images_per_second": self.images_per_second,
+            "published": self.published,
+        }
+
+
+def members(runs: Sequence[KeptRun]) -> tuple[list[Curves], bool]:
+    """The runs that `jaxd2l reproduce` kept as members of a sweep, and whether they are judged by accuracies."""
+    results = [[EpochResult(**epoch) for epoch in run["epochs"]] for run in runs]
+    classified = all(result.test_accuracy is not None for of_a_run in results for result in of_a_run)
+    return [curves_of(of_a_run, len(of_a_run), None) for of_a_run in results], classified
+
+
+def summarise(recipe: Recipe, runs: Sequence[KeptRun]) -> Row:
     """One row from the finished runs of a recipe.
 
     Args:
         recipe: what was run, for its published figures.
         runs: each with `parameters` and `epochs`, a list of `EpochResult` as mappings.
 
-    Returns:
-        The row; `seconds` is the median over runs of a run's training time, evaluation and compilation apart.
-
     Raises:
         ValueError: no run.
     """
     if not runs:
         raise ValueError(f"no finished run of {recipe.name}; at least one is needed")
-    last = [run["epochs"][-1] for run in runs]
-    classified = last[0]["test_accuracy"] is not None
-    best = [max(e["test_accuracy"] for e in run["epochs"]) for run in runs] if classified else []
+    curves, classified = members(runs)
     seconds = [sum(e["seconds"] for e in run["epochs"]) for run in runs]
     images = [sum(e["images_per_second"] * e["seconds"] for e in run["epochs"]) for run in runs]
     return Row(
         recipe=recipe.name,
         parameters=runs[0]["parameters"],
         seeds=len(runs),
-        train_loss=spread([e["train_loss"] for e in last]),
-        test_accuracy=spread([e["test_accuracy"] for e in last]) if classified else None,
-        best_test_accuracy=spread(best) if classified else None,
+        figures=over_seeds(curves, classified),
+        classified=classified,
         seconds=statistics.median(seconds),
         images_per_second=statistics.median(n / s for n, s in zip(images, seconds, strict=True)),
-        published=", ".join(
-            f"{p.test_accuracy:.3f} ({p.source})" for p in recipe.published if p.test_accuracy is not None
-        ),
+        published=accuracies(recipe.published),
     )
+
+
+def accuracies(published: Sequence[Published]) -> str:
+    """Published test accuracies with their sources, such as `0.828 (zh)`."""
+    return ", ".join(f"{p.test_accuracy:.3f} ({p.source})" for p in published if p.test_accuracy is not None)
 
 
 def markdown(rows: Sequence[Row]) -> str:
@@ -80,14 +101,14 @@ def markdown(rows: Sequence[Row]) -> str:
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
-        loss = f"{row.train_loss.mean:.3g}" if row.train_loss.mean < 0.01 else str(row.train_loss)
+        train_loss, last, best = row.figures
+        small = train_loss.mean is not None and train_loss.mean < 0.01
         cells = (
             row.recipe,
             f"{row.parameters:,}",
             str(row.seeds),
-            loss,
-            str(row.test_accuracy or ""),
-            str(row.best_test_accuracy or ""),
+            f"{train_loss.mean:.3g}" if small else train_loss.short(),
+            *((last.short(), best.short()) if row.classified else ("", "")),
             row.published,
             f"{row.seconds:.1f}",
             f"{row.images_per_second:,.0f}",

@@ -24,12 +24,13 @@ from jaxd2l.report.page.curves import beside, of_run
 from jaxd2l.report.page.houses import houses_page
 from jaxd2l.report.page.reproduce import reproduce_page
 from jaxd2l.report.page.run import Known, run_page
-from jaxd2l.report.page.sweep import curves_of_sweep, sweep_page
+from jaxd2l.report.page.sweep import sweep_page
 from jaxd2l.report.record import Record, read_record
 from jaxd2l.train import Recipe
 from jaxd2l.train.check_data import check_dataset
 
 SWEEP, RESULTS = "sweep.json", "results.json"
+_PAGES = {SWEEP: ("sweep", sweep_page), RESULTS: ("reproduce", reproduce_page)}
 
 
 def attempt(write: Callable[[], Path]) -> tuple[Path | None, str]:
@@ -141,33 +142,24 @@ def write_comparison(run_dirs: Sequence[Path], path: Path) -> Path:
     return _written(path, page, drawings, stem=path.stem)
 
 
-def write_sweep_report(out_dir: Path, path: Path | None = None) -> Path:
-    """Write the page of a sweep from its sweep.json.
+def write_results_report(out_dir: Path, name: str, path: Path | None = None) -> Path:
+    """Write the page of many trainings from what their command wrote, with their curves as SVG and PNG beside it.
+
+    Args:
+        out_dir: the command's `--out`.
+        name: SWEEP or RESULTS, the file that is in it.
+        path: of the page; `out_dir/report.html` by default.
 
     Raises:
-        DataError: sweep.json is damaged or not what `jaxd2l sweep` writes.
+        DataError: the file is damaged or not what the command writes.
         OSError: it cannot be read, or a file not be written.
     """
-    result = _json(out_dir / SWEEP)
+    command, page_of = _PAGES[name]
+    result = _json(out_dir / name)
     try:
-        page, drawings = sweep_page(result), curves_of_sweep(result)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise DataError(f"{out_dir / SWEEP}: not what jaxd2l sweep writes ({error!r}); run the sweep again") from error
-    return _written(path or out_dir / run_folder.REPORT, page, drawings)
-
-
-def write_reproduce_report(out_dir: Path, path: Path | None = None) -> Path:
-    """Write the page of a reproduction from its results.json.
-
-    Raises:
-        DataError: results.json is damaged or not what `jaxd2l reproduce` writes.
-        OSError: it cannot be read, or a file not be written.
-    """
-    results = _json(out_dir / RESULTS)
-    try:
-        page, drawings = reproduce_page(results)
+        page, drawings = page_of(result)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-        raise DataError(f"{out_dir / RESULTS}: not what jaxd2l reproduce writes ({error!r}); run it again") from error
+        raise DataError(f"{out_dir / name}: not what jaxd2l {command} writes ({error!r}); run it again") from error
     return _written(path or out_dir / run_folder.REPORT, page, drawings)
 
 

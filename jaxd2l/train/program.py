@@ -24,7 +24,7 @@ from jaxd2l.train.step import Tally, make_judge
 
 Executable = Any  # or, before it is compiled, the function itself
 # Drawing a network's parameters once takes less time than optimising the code that does: ResNet-18's initialisation
-# compiles in a third of the time, to the same bits.
+# compiles in a third of the time, to the same bits. (Those of many runs at once differ in their last bits.)
 _OPTIONS = {"init": {"xla_backend_optimization_level": 1}}
 _DONATED = {"epoch": (0, 1), "evaluation": (2,)}
 
@@ -152,8 +152,9 @@ def compile_program(recipe: Recipe, data: Dataset, *axes: Axis) -> Program:
     """
     began = time.perf_counter()
     program = _over(bind(recipe, data), axes)
+    options = {} if axes else _OPTIONS
     executables: dict[str, Any] = {
-        name: compiled(getattr(program, name), call, donate=_DONATED.get(name, ()), options=_OPTIONS.get(name))
+        name: compiled(getattr(program, name), call, donate=_DONATED.get(name, ()), options=options.get(name))
         for name, call in calls_of(program).items()
     }
     return dataclasses.replace(program, **executables, compile_seconds=time.perf_counter() - began)

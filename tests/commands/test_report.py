@@ -8,7 +8,14 @@ from jaxd2l import run_folder
 from jaxd2l.cli import main
 from jaxd2l.data import DataError
 from jaxd2l.recipes import find, load_data
-from jaxd2l.report.write import attempt, write_comparison, write_houses_report, write_run_report, write_sweep_report
+from jaxd2l.report.write import (
+    SWEEP,
+    attempt,
+    write_comparison,
+    write_houses_report,
+    write_results_report,
+    write_run_report,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -257,7 +264,7 @@ def test_a_report_never_costs_a_run(tmp_path):
     with pytest.raises(DataError):
         write_run_report(tmp_path)
     with pytest.raises(OSError, match="sweep"):
-        write_sweep_report(tmp_path)
+        write_results_report(tmp_path, SWEEP)
 
 
 def test_a_part_that_fails_takes_no_other_along(copy, monkeypatch):

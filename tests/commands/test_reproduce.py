@@ -4,30 +4,30 @@ import pytest
 
 from jaxd2l.cli import main
 from jaxd2l.recipes import find
-from jaxd2l.report.table import markdown, spread, summarise
+from jaxd2l.report.spread import interval
+from jaxd2l.report.table import markdown, summarise
+from jaxd2l.train import EpochResult
 
 FAST = ["--limit-train", "512", "--limit-test", "300", "--epochs", "2", "--seeds", "2"]
 
 
 def _run(*accuracies, seconds=2.0):
-    epochs = [
-        {"train_loss": 0.5, "test_accuracy": a, "seconds": seconds, "images_per_second": 100.0} for a in accuracies
-    ]
+    epochs = [EpochResult(i, 0.5, 0.5, 0.5, a, seconds, 100.0)._asdict() for i, a in enumerate(accuracies, 1)]
     return {"parameters": 7850, "epochs": epochs}
 
 
 def test_mean_and_deviation_are_of_the_last_and_of_the_best_epoch():
     row = summarise(find("softmax"), [_run(0.7, 0.9, 0.8), _run(0.5, 0.6, 0.6)])
-    assert row.test_accuracy == pytest.approx((0.7, 0.02**0.5))  # 0.8 and 0.6
-    assert row.best_test_accuracy.mean == pytest.approx(0.75)  # 0.9 and 0.6
+    assert row.as_json()["test_accuracy"] == pytest.approx((0.7, 0.02**0.5))  # 0.8 and 0.6
+    assert row.figures.best.mean == pytest.approx(0.75)  # 0.9 and 0.6
     assert row.seconds == 6
     assert row.images_per_second == 100
     assert "0.828 (zh)" in markdown([row])
 
 
 def test_one_value_has_no_deviation():
-    assert spread([0.5]) == (0.5, None)
-    assert str(spread([0.5])) == "0.5000"
+    assert interval([0.5]) == (0.5, None, None, None, 1)
+    assert str(interval([0.5])) == interval([0.5]).short() == "0.5000"
     with pytest.raises(ValueError, match="no finished run of softmax"):
         summarise(find("softmax"), [])
 

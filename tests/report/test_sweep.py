@@ -4,7 +4,8 @@ from matplotlib import image
 from matplotlib.colors import same_color
 from matplotlib.figure import Figure
 
-from jaxd2l.report.sweep import divergence_map, interval, markdown, plot, summarise
+from jaxd2l.report.spread import interval
+from jaxd2l.report.sweep import divergence_map, markdown, plot, summarise
 from jaxd2l.selection.curves import Curves
 from jaxd2l.selection.grid import Point
 
@@ -33,10 +34,10 @@ def test_the_interval_is_students():
 
 def test_last_and_best_epochs_are_kept_apart_and_diverged_members_are_counted_not_averaged():
     good, bad = summarise("net", SWEEP, num_classes=10)
-    assert good.last.mean == pytest.approx(0.7)
-    assert good.best.mean == pytest.approx(0.8)
+    assert good.figures.last.mean == pytest.approx(0.7)
+    assert good.figures.best.mean == pytest.approx(0.8)
     assert (good.diverged, good.at_chance) == ((), 0)
-    assert (bad.diverged, bad.at_chance, bad.last.n) == ((2,), 1, 1)
+    assert (bad.diverged, bad.at_chance, bad.figures.last.n) == ((2,), 1, 1)
 
 
 def test_the_map_says_where_it_failed_and_how():

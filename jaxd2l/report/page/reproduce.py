@@ -12,7 +12,8 @@ from jaxd2l.report.chart.svg import svg
 from jaxd2l.report.page.figures import amount, duration, loss, share
 from jaxd2l.report.page.html import Markup, document, element, figure, paragraph, table
 from jaxd2l.report.page.run import shown_or_said
-from jaxd2l.report.sweep import interval
+from jaxd2l.report.spread import over_seeds
+from jaxd2l.report.table import members
 from jaxd2l.train import Published
 
 Runs = Sequence[Mapping[str, Any]]
@@ -41,20 +42,16 @@ def _published(name: str) -> tuple[Published, ...]:
     return RECIPES[name].published if name in RECIPES else ()
 
 
-def _last(runs: Runs, key: str) -> list[float]:
-    return [float(run["epochs"][-1][key]) for run in runs if run["epochs"][-1][key] is not None]
-
-
 def _table(results: Mapping[str, Runs]) -> Markup:
     rows = []
     for name, runs in results.items():
-        values = [epoch["test_accuracy"] for run in runs for epoch in run["epochs"]]
-        best = [max(epoch["test_accuracy"] for epoch in run["epochs"]) for run in runs] if None not in values else []
-        figures = (interval(_last(runs, "train_loss")), interval(_last(runs, "test_accuracy")), interval(best))
+        curves, classified = members(runs)
+        train_loss, *judged = map(str, over_seeds(curves, classified))
+        figures = (train_loss, *(judged if classified else ("-", "-")))
         published = ", ".join(f"{share(p.test_accuracy)} ({p.source})" for p in _published(name) if p.test_accuracy)
         losses = ", ".join(f"{loss(p.train_loss)} ({p.source})" for p in _published(name) if p.train_loss is not None)
         seconds = sum(epoch["seconds"] for run in runs for epoch in run["epochs"]) / len(runs)
-        cells = [*map(str, figures), element("td", losses or "\u2013", class_="words")]
+        cells = [*figures, element("td", losses or "\u2013", class_="words")]
         cells += [element("td", published or "\u2013", class_="words"), duration(seconds)]
         rows.append((name, amount(runs[0]["parameters"]), str(len(runs)), *cells))
     ours = ("recipe", "parameters", "seeds", "train loss", "test accuracy", "best epoch")

@@ -12,12 +12,12 @@ from jaxd2l.report.page.figures import duration
 from jaxd2l.report.page.html import Markup, document, element, figure, note, paragraph, table
 from jaxd2l.report.page.run import shown_or_said
 from jaxd2l.report.page.style import SERIES
-from jaxd2l.report.sweep import Interval
+from jaxd2l.report.spread import Interval
 
 
-def sweep_page(result: Mapping[str, Any]) -> str:
-    """The page of what `jaxd2l sweep` wrote into sweep.json."""
-    points, members = result["points"], result["members"]
+def sweep_page(result: Mapping[str, Any]) -> tuple[str, list[Drawing]]:
+    """The page of what `jaxd2l sweep` wrote into sweep.json, and its charts."""
+    points, members, drawings = result["points"], result["members"], _drawings(result)
     recipes = list(dict.fromkeys(point["recipe"] for point in points))
     seconds = result.get("seconds")
     took = f", {duration(seconds)}" if isinstance(seconds, int | float) else ""
@@ -27,10 +27,10 @@ def sweep_page(result: Mapping[str, Any]) -> str:
     parts = (
         ("means", "Means over seeds", lambda: _means(points)),
         ("map", "Where training failed", lambda: _map(points)),
-        ("curves", "Curves of all members", lambda: _curves(result)),
+        ("curves", "Curves of all members", lambda: _curves(drawings)),
     )
     shown = [(i, title, shown_or_said(title, make)) for i, title, make in parts]
-    return document(f"Sweep of {names}", lead, shown)
+    return document(f"Sweep of {names}", lead, shown), drawings
 
 
 def _means(points: list[Mapping[str, Any]]) -> list[Markup]:
@@ -76,7 +76,7 @@ def _fate(point: Mapping[str, Any] | None) -> Markup:
     return element("td", ", ".join(words) or "ok", style=f"--heat:{min(failed, 1):.3f}")
 
 
-def curves_of_sweep(result: Mapping[str, Any]) -> list[Drawing]:
+def _drawings(result: Mapping[str, Any]) -> list[Drawing]:
     """A chart for each recipe: a line for every member, one colour a point."""
     drawings = []
     for recipe in dict.fromkeys(member["recipe"] for member in result["members"]):
@@ -96,8 +96,7 @@ def curves_of_sweep(result: Mapping[str, Any]) -> list[Drawing]:
     return drawings
 
 
-def _curves(result: Mapping[str, Any]) -> list[Markup]:
-    drawings = curves_of_sweep(result)
+def _curves(drawings: list[Drawing]) -> list[Markup]:
     if not drawings:
         return [note("The sweep has no member, so there are no curves.")]
     caption = "One line a seed, one colour a point; a line ends where its member diverged."
