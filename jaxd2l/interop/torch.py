@@ -19,6 +19,7 @@ from jaxd2l.interop.safetensors_file import printable
 from jaxd2l.interop.soundness import beyond, registered, unsound, widened
 from jaxd2l.interop.state_dict import read_state_dict
 from jaxd2l.interop.torch_layout import weights_of
+from jaxd2l.nn.parameters import differences, flat
 
 __all__ = ["from_torch", "load_torch", "read_state_dict", "save_torch", "serialize_torch", "to_torch", "torch_shapes"]
 
@@ -106,20 +107,11 @@ def to_torch(network: nn.Module, params: Any, batch_stats: Any, input_shape: tup
         ValueError: no PyTorch names are known for the network.
     """
     weights = weights_of(network, input_shape)
-    found = {
-        (collection, *(step.key for step in path)): np.asarray(leaf)
-        for collection, tree in (("params", params), ("batch_stats", batch_stats))
-        for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
-    }
-    expected = {(weight.collection, *weight.path): weight for weight in weights}
-    wrong = [f"{'/'.join(path)}: missing" for path in expected if path not in found]
-    wrong += [f"{'/'.join(path)}: unexpected" for path in found if path not in expected]
-    wrong += [
-        f"{'/'.join(path)}: shape {found[path].shape}, expected {weight.shape}"
-        for path, weight in expected.items()
-        if path in found and found[path].shape != weight.shape
-    ]
-    if wrong:
+    trees = {"params": params, "batch_stats": batch_stats}
+    found = {path: np.asarray(leaf) for path, leaf in flat(trees).items()}
+    expected = {"/".join((weight.collection, *weight.path)): weight for weight in weights}
+    shapes = {path: a.shape for path, a in found.items()}
+    if wrong := differences(shapes, {path: weight.shape for path, weight in expected.items()}):
         raise DataError(f"not the parameters of {type(network).__name__} for {input_shape}: {'; '.join(wrong)}")
     state = {weight.name: weight.to_torch(found[path]) for path, weight in expected.items()}
     for name in [name for name in state if name.endswith("running_var")]:

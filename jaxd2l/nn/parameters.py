@@ -6,7 +6,7 @@ returns a new tree.
 
 import fnmatch
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import flax.linen as nn
@@ -16,10 +16,38 @@ import jax.numpy as jnp
 from jaxd2l.nn.init import Initializer, bias_initializer
 
 
-def flat(params: Any) -> dict[str, jax.Array]:
-    """Every parameter by its path, in the order of the tree."""
+def flat(params: Any, separator: str = "/") -> dict[str, jax.Array]:
+    """Every parameter by its path, in the order of the tree; files separate the names by dots."""
     leaves = jax.tree_util.tree_leaves_with_path(params)
-    return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in leaves}
+    return {jax.tree_util.keystr(path, simple=True, separator=separator): leaf for path, leaf in leaves}
+
+
+def arranged(named: Mapping[str, Any], like: Any, separator: str = "/") -> Any:
+    """The inverse of `flat`: a tree like the given one, of arrays by path; every path of it has to be there."""
+    return jax.tree.unflatten(jax.tree.structure(like), [named[path] for path in flat(like, separator)])
+
+
+def differences(found: Mapping[str, Any], expected: Mapping[str, Any], show: Callable[[str], str] = str) -> list[str]:
+    """Everything in which arrays by name differ from those expected, a clause each: names first, then what they are.
+
+    Args:
+        found: what is compared, by name, such as a shape, or type and shape.
+        expected: likewise.
+        show: how a name that is not expected is shown, where it comes from a file.
+    """
+    told = [f"{name} is missing" for name in expected if name not in found]
+    told += [f"{show(name)} is not expected" for name in found if name not in expected]
+    told += [
+        f"{name} is {found[name]}, expected {value}"
+        for name, value in expected.items()
+        if name in found and found[name] != value
+    ]
+    return told
+
+
+def described(arrays: Mapping[str, Any]) -> dict[str, str]:
+    """Type and shape of each array, such as `float32 (3, 5)`."""
+    return {name: f"{a.dtype} {a.shape}" for name, a in arrays.items()}
 
 
 def count(params: Any) -> int:
@@ -42,16 +70,10 @@ def replace(params: Any, values: Mapping[str, jax.Array]) -> Any:
         ValueError: a path is not in the tree or a shape differs; all of them are listed.
     """
     old = flat(params)
-    wrong = [f"{path}: no such parameter" for path in values if path not in old]
-    wrong += [
-        f"{path}: shape {jnp.shape(value)}, expected {old[path].shape}"
-        for path, value in values.items()
-        if path in old and jnp.shape(value) != old[path].shape
-    ]
-    if wrong:
+    asked = {path: leaf.shape for path, leaf in old.items() if path in values}
+    if wrong := differences({path: jnp.shape(value) for path, value in values.items()}, asked):
         raise ValueError(f"cannot set parameters: {'; '.join(wrong)}. The paths are: {', '.join(old)}")
-    leaves = [jnp.asarray(values[path], leaf.dtype) if path in values else leaf for path, leaf in old.items()]
-    return jax.tree.unflatten(jax.tree.structure(params), leaves)
+    return arranged(old | {path: jnp.asarray(value, old[path].dtype) for path, value in values.items()}, params)
 
 
 def initialise(params: Any, rules: Mapping[str, Initializer], key: jax.Array) -> Any:

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxd2l.nn import softmax
+from jaxd2l.nn.parameters import differences, flat
 from jaxd2l.train.compiler import compiled
 from jaxd2l.train.recipe import PRECISIONS, Recipe
 
@@ -143,17 +144,13 @@ class Predictor:
         )
         for collection in ("params", "batch_stats"):
             found, expected = (
-                {jax.tree_util.keystr(path, simple=True, separator="/"): leaf.shape for path, leaf in leaves}
-                for leaves in map(
-                    jax.tree_util.tree_leaves_with_path, (self._variables[collection], needed.get(collection, {}))
-                )
+                {name: leaf.shape for name, leaf in flat(tree).items()}
+                for tree in (self._variables[collection], needed.get(collection, {}))
             )
-            for name in sorted({*found, *expected}):
-                if found.get(name) != expected.get(name):
-                    raise ValueError(
-                        f"{collection} do not fit the network of recipe {self.recipe.name}: {name} is "
-                        f"{found.get(name, 'missing')}, expected {expected.get(name, 'none of that name')}"
-                    )
+            if wrong := differences(found, expected):
+                raise ValueError(
+                    f"{collection} do not fit the network of recipe {self.recipe.name}: {'; '.join(wrong)}"
+                )
         outputs: jax.ShapeDtypeStruct = jax.eval_shape(self._apply, self._variables, self._like())
         return outputs
 

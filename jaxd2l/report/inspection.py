@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 from jaxd2l.data import Dataset
+from jaxd2l.nn.parameters import flat
 from jaxd2l.prediction.predictor import Predictor
 from jaxd2l.report.activations import Layer, maps, units
 from jaxd2l.report.judgement import Judgement, judge
@@ -102,8 +103,7 @@ def first_kernel(params: PyTree) -> tuple[str, np.ndarray] | None:
 
     Flax sorts `Conv_10` before `Conv_2`; the number of the first is 0 everywhere in this library.
     """
-    for keys, leaf in jax.tree_util.tree_leaves_with_path(params):
-        name = "/".join(str(getattr(key, "key", key)) for key in keys)
+    for name, leaf in flat(params).items():
         if name.endswith("kernel") and np.ndim(leaf) == 4 and "Conv" in name and leaf.shape[2] <= 4:
             return name.removesuffix("/kernel"), np.asarray(leaf)
     return None

@@ -10,15 +10,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
 from jaxd2l.data import DataError
 from jaxd2l.interop import safetensors_file, soundness
+from jaxd2l.nn.parameters import arranged, described, differences, flat
 from jaxd2l.run_folder.files import WEIGHTS, write_atomically
 
 PyTree = Any
 
+_DOT = "."  # between the names of a path in a file
 _KEY = "jaxd2l"  # one entry: safetensors writes several in random order, and equal weights are to be equal bytes
 
 
@@ -63,8 +64,11 @@ def count_parameters(path: Path) -> int:
 
 def by_name(params: PyTree, batch_stats: PyTree) -> dict[str, np.ndarray]:
     """Both collections as one flat mapping on the host: `params.Conv_0.kernel` and so on."""
-    leaves = jax.tree_util.tree_leaves_with_path({"params": params, "batch_stats": batch_stats})
-    return {".".join(key.key for key in keys): np.asarray(leaf) for keys, leaf in leaves}
+    return {name: np.asarray(leaf) for name, leaf in flat(_both(params, batch_stats), _DOT).items()}
+
+
+def _both(params: PyTree, batch_stats: PyTree) -> PyTree:
+    return {"params": params, "batch_stats": batch_stats}
 
 
 def serialize(params: PyTree, batch_stats: PyTree, epoch: int | None = None) -> bytes:
@@ -119,17 +123,10 @@ def fit_to(tensors: Mapping[str, np.ndarray], params: PyTree, batch_stats: PyTre
     Raises:
         DataError: names, shapes or dtypes differ; all of them are listed.
     """
-    leaves, structure = jax.tree_util.tree_flatten_with_path({"params": params, "batch_stats": batch_stats})
-    names = [".".join(key.key for key in keys) for keys, _ in leaves]
-    problems = [f"{n} is missing" for n in names if n not in tensors]
-    problems += [f"{safetensors_file.printable(n)} is not expected" for n in tensors if n not in names]
-    for n, (_, leaf) in zip(names, leaves, strict=True):
-        if n in tensors and (tensors[n].shape, tensors[n].dtype) != (leaf.shape, leaf.dtype):
-            got = tensors[n]
-            problems.append(f"{n} is {got.dtype} {got.shape}, expected {leaf.dtype} {leaf.shape}")
-    if problems:
-        raise DataError(f"{name}: does not fit the network: {'; '.join(problems)}")
-    trees = jax.tree_util.tree_unflatten(structure, [tensors[n] for n in names])
+    like = _both(params, batch_stats)
+    if wrong := differences(described(tensors), described(flat(like, _DOT)), safetensors_file.printable):
+        raise DataError(f"{name}: does not fit the network: {'; '.join(wrong)}")
+    trees = arranged(tensors, like, _DOT)
     return trees["params"], trees["batch_stats"]
 
 

@@ -233,7 +233,7 @@ def test_trees_of_another_network_are_refused_with_all_differences():
     params, _ = from_torch(LeNet(), state_of(LeNet()), SHAPE)
     wrong = dict(params) | {"Dense_3": params["Dense_2"]}
     del wrong["Conv_0"]
-    with pytest.raises(DataError, match=r"params/Conv_0/kernel: missing.*params/Dense_3/bias: unexpected"):
+    with pytest.raises(DataError, match=r"params/Conv_0/kernel is missing.*params/Dense_3/bias is not expected"):
         to_torch(LeNet(), wrong, {}, SHAPE)
 
 

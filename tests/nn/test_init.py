@@ -85,7 +85,7 @@ def test_parameters_are_read_set_and_counted_by_path(params):
 
 
 def test_wrong_paths_and_shapes_are_all_listed(params):
-    with pytest.raises(ValueError, match=r"x: no such parameter; Dense_0/bias: shape \(3,\), expected \(5,\)"):
+    with pytest.raises(ValueError, match=r"x is not expected; Dense_0/bias is \(3,\), expected \(5,\)"):
         by_path.replace(params, {"x": jnp.ones(1), "Dense_0/bias": jnp.ones(3)})
 
 

@@ -1,5 +1,6 @@
 """A run's progress as arrays by name and plain facts, and back."""
 
+from collections import OrderedDict
 from typing import Any
 
 import jax
@@ -7,8 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxd2l.data import DataError
+from jaxd2l.nn.parameters import arranged, described, differences, flat
 from jaxd2l.run_folder.checkpoint.store import Checkpoint
 from jaxd2l.train.results import EpochResult, Progress
+
+_DOT = "."  # between the names of a path in a file
 
 
 def pack(progress: Progress, **facts: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -16,7 +20,7 @@ def pack(progress: Progress, **facts: Any) -> tuple[dict[str, np.ndarray], dict[
 
     Of a typed key its numbers are kept; an array without elements is left out.
     """
-    arrays = {name: np.array(_bare(leaf)) for name, leaf in _named(progress) if leaf.size}
+    arrays = {name: np.array(_bare(leaf)) for name, leaf in _named(progress).items() if leaf.size}
     place = {"epoch": progress.epoch, "step": progress.step, "seconds": progress.seconds}
     return arrays, {**place, "results": [result.row() for result in progress.results], **facts}
 
@@ -29,17 +33,15 @@ def unpack(checkpoint: Checkpoint, like: Progress) -> Progress:
         like: any progress of the same run, such as the initial one, for structure, shapes and dtypes.
 
     Raises:
-        DataError: names, shapes or dtypes differ; the first ones are listed.
+        DataError: names, shapes or dtypes differ; all of them are listed.
     """
-    bare = {name: jax.eval_shape(_bare, leaf) for name, leaf in _named(like) if leaf.size}
-    expected = {name: (leaf.shape, leaf.dtype) for name, leaf in bare.items()}
-    found = {name: (a.shape, a.dtype) for name, a in checkpoint.arrays.items()}
-    if expected != found:
-        names = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
-        listed = "; ".join(f"{n}: {found.get(n, 'missing')}, expected {expected.get(n, 'nothing')}" for n in names[:3])
-        raise DataError(f"checkpoint {checkpoint.number} does not fit the network: {listed} ({len(names)} differ)")
-    leaves = [_dressed(checkpoint.arrays[name], leaf) if leaf.size else leaf for name, leaf in _named(like)]
-    state, record = jax.tree.unflatten(jax.tree.structure((like.state, like.record)), leaves)
+    bare = {name: jax.eval_shape(_bare, leaf) for name, leaf in _named(like).items() if leaf.size}
+    if wrong := differences(described(checkpoint.arrays), described(bare)):
+        raise DataError(f"checkpoint {checkpoint.number} does not fit the network: {'; '.join(wrong)}")
+    dressed = {
+        name: _dressed(checkpoint.arrays[name], leaf) if leaf.size else leaf for name, leaf in _named(like).items()
+    }
+    state, record = arranged(dressed, _parts(like), _DOT).values()
     facts = checkpoint.facts
     results = tuple(EpochResult(**result) for result in facts["results"])
     return Progress(state, record, facts["epoch"], facts["step"], facts["seconds"], results)
@@ -57,11 +59,11 @@ def _dressed(numbers: np.ndarray, like: jax.Array) -> jax.Array:
     return jax.random.wrap_key_data(jnp.array(numbers), impl=jax.random.key_impl(like))
 
 
-def _named(progress: Progress) -> list[tuple[str, Any]]:
-    """Every array with a name such as `state.params.Dense_0.kernel`, the state's before the record's."""
-    parts = (("state", progress.state), ("record", progress.record))
-    return [
-        (f"{part}.{jax.tree_util.keystr(path, simple=True, separator='.')}", leaf)
-        for part, tree in parts
-        for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
-    ]
+def _parts(progress: Progress) -> OrderedDict[str, Any]:
+    """What of a run is arrays; the state's come before the record's."""
+    return OrderedDict(state=progress.state, record=progress.record)
+
+
+def _named(progress: Progress) -> dict[str, Any]:
+    """Every array by a name such as `state.params.Dense_0.kernel`."""
+    return flat(_parts(progress), _DOT)
