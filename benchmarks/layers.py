@@ -1,11 +1,15 @@
 """Every distinct convolution and pool of the book's networks: how fast, and what share of a matrix product's rate.
 
     python benchmarks/layers.py lenet alexnet --batch 16
+    python benchmarks/layers.py --all-ways --batch 16
 
 Each product runs inside a compiled loop, as in training. For a convolution the columns are GFLOP/s (and percent of the
 rate of a 1024 x 1024 product, measured first) of the forward pass, the input gradient and the filter gradient, and
-the ways that `jaxd2l.nn.kernels.plan` chose (0 a convolution routine, k patches of k outputs, 1x1 a plain product).
+the ways that `jaxd2l.nn.kernels.plan` chose (r a convolution routine, k patches of k outputs, 1 x 1 a plain product).
 For a pool: milliseconds forward, and forward with gradient.
+
+`--all-ways` times every way that there is for every convolution and product instead, in turns, and says by how much the
+chosen one is faster than the best of the others: the reason for a row of the plan's table, or for its end.
 """
 
 import argparse
@@ -20,6 +24,7 @@ from jax import lax
 
 from jaxd2l.nn import pool
 from jaxd2l.nn.kernels import plan as conv_plan
+from jaxd2l.nn.kernels import ways
 from jaxd2l.recipes import find
 from jaxd2l.train import compiler_options
 
@@ -55,8 +60,8 @@ def shapes(names):
     return convolutions, pools
 
 
-def seconds(function, *arrays, least=0.05, repeats=5):
-    """Median time of one call of `function(*arrays)` inside a compiled loop."""
+def compiled_loop(function, arrays, least=0.05):
+    """A function that runs `function(*arrays)` in a compiled loop and returns the seconds of one call."""
 
     def loop(arrays, count):
         def body(_, arrays):
@@ -73,12 +78,19 @@ def seconds(function, *arrays, least=0.05, repeats=5):
     began = time.perf_counter()
     jax.block_until_ready(run(arrays, 1))
     count = max(1, int(least / (time.perf_counter() - began)))
-    times = []
-    for _ in range(repeats):
+
+    def timed():
         began = time.perf_counter()
         jax.block_until_ready(run(arrays, count))
-        times.append((time.perf_counter() - began) / count)
-    return statistics.median(times)
+        return (time.perf_counter() - began) / count
+
+    return timed
+
+
+def seconds(function, *arrays, repeats=5):
+    """Median time of one call of `function(*arrays)` inside a compiled loop."""
+    timed = compiled_loop(function, arrays)
+    return statistics.median(timed() for _ in range(repeats))
 
 
 def draw(*shape):
@@ -122,12 +134,53 @@ def measure_pool(kind, image, at, batch, repeats):
     return [1e3 * seconds(f, *a, repeats=repeats) for f, a in ((lambda x: function(x, at), (x,)), (both, (x, dy)))]
 
 
-def way(image, kernel_shape, at):
-    """What the plan chose, in three signs."""
-    *window, channels, features = kernel_shape
-    if tuple(window) == (1, 1):
-        return "1x1"
-    return " ".join(map(str, conv_plan.plan(image[:2], tuple(window), channels, features, at)))
+def every_way(shape):
+    """The ways that there are for a convolution, by a sign."""
+    found = {"r": ways.routine(shape), **{str(k): ways.patched(shape, k) for k in (1, 2, 4)}}
+    if shape.window == (1, 1) and shape.at.borders == ((0, 0), (0, 0)):
+        found["1x1"] = ways.pointwise(shape)
+    return found
+
+
+def chosen(shape):
+    """The sign of the plan's way for each of the three products."""
+    found = every_way(shape)
+    return [next(sign for sign, way in found.items() if way[i] is f) for i, f in enumerate(conv_plan.plan(shape))]
+
+
+def measure_ways(shape, batch, repeats):
+    """Milliseconds of each product in each way, in turns: [{sign: median}] of forward, input and filter gradient."""
+    x, kernel = draw(batch, *shape.image, shape.channels), draw(*shape.window, shape.channels, shape.features)
+    dy = draw(batch, *shape.output, shape.features)
+    products = []
+    for i, arrays in enumerate(((x, kernel), (kernel, dy), (x, dy))):
+        loops = {sign: compiled_loop(way[i], arrays) for sign, way in every_way(shape).items()}
+        times = {sign: [] for sign in loops}
+        for _ in range(repeats):
+            for sign, timed in loops.items():
+                times[sign].append(1e3 * timed())
+        products.append({sign: statistics.median(found) for sign, found in times.items()})
+    return products
+
+
+def print_every_way(convolutions, batch, repeats):
+    """A line for each product of each convolution: the chosen way, its lead, and the times of all."""
+    rows = []
+    for (image, kernel, at), name in convolutions.items():
+        shape = ways.Shape(image[:2], kernel[:2], kernel[2], kernel[3], at)
+        for product, sign, times in zip(
+            ("forward", "input", "filter"), chosen(shape), measure_ways(shape, batch, repeats), strict=True
+        ):
+            lead = min(t for other, t in times.items() if other != sign) / times[sign]
+            told = "  ".join(f"{other} {t:.3g}" for other, t in times.items())
+            print(
+                f"{name:10} {'x'.join(map(str, image)):>14} {'x'.join(map(str, kernel)):>17} {at.strides[0]:>6} "
+                f"{product:>8} {sign:>4} {lead:5.2f}x  {told} ms",
+                flush=True,
+            )
+            rows.append({"recipe": name, "image": image, "kernel": kernel, "strides": at.strides, "product": product})
+            rows[-1] |= {"way": sign, "lead": lead, "milliseconds": times}
+    return rows
 
 
 def main():
@@ -136,9 +189,16 @@ def main():
     parser.add_argument("recipes", nargs="*", default=BOOK, metavar="RECIPE")
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--all-ways", action="store_true", help="every way for every convolution")
     parser.add_argument("--json", metavar="PATH")
     arguments = parser.parse_args()
     convolutions, pools = shapes(arguments.recipes)
+    if arguments.all_ways:
+        print(
+            f"{jax.devices()[0].device_kind}, jax {jax.__version__}, batch {arguments.batch}; chosen way and its lead"
+        )
+        write(arguments, print_every_way(convolutions, arguments.batch, arguments.repeats))
+        return
     peak, rows = matrix_rate(), []
     print(
         f"{jax.devices()[0].device_kind}, jax {jax.__version__}, batch {arguments.batch}; "
@@ -153,7 +213,7 @@ def main():
         cells = " ".join(f"{rate:5.0f} {100 * rate / peak:4.0f}%" for rate in rates)
         print(
             f"{name:10} {'x'.join(map(str, image)):>14} {'x'.join(map(str, kernel)):>17} {at.strides[0]:>6} "
-            f"{way(image, kernel, at):>6} {cells}",
+            f"{' '.join(chosen(ways.Shape(image[:2], kernel[:2], kernel[2], kernel[3], at))):>6} {cells}",
             flush=True,
         )
         rows.append({"recipe": name, "image": image, "kernel": kernel, "strides": at.strides, "gflops": rates})
@@ -166,11 +226,14 @@ def main():
             flush=True,
         )
         rows.append({"recipe": name, "image": image, "pool": kind, "window": at.window, "milliseconds": times})
+    write(arguments, rows, matrix_gflops=peak)
+
+
+def write(arguments, rows, **facts):
+    """The rows as JSON where that is asked for."""
     if arguments.json:
         with open(arguments.json, "w", encoding="utf-8") as file:
-            json.dump(
-                {"jax": jax.__version__, "batch": arguments.batch, "matrix_gflops": peak, "rows": rows}, file, indent=1
-            )
+            json.dump({"jax": jax.__version__, "batch": arguments.batch, **facts, "rows": rows}, file, indent=1)
 
 
 if __name__ == "__main__":

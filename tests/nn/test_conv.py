@@ -16,8 +16,9 @@ from jaxd2l.nn import Conv, conv1d, conv2d, conv3d
 from jaxd2l.nn.init import torch_bias
 from jaxd2l.nn.kernels import direct as conv_direct
 from jaxd2l.nn.kernels import patches as conv_patches
-from jaxd2l.nn.kernels import plan as conv_plan
-from jaxd2l.nn.kernels.plan import Geometry, Plan, plan
+from jaxd2l.nn.kernels import ways as conv_ways
+from jaxd2l.nn.kernels.plan import plan
+from jaxd2l.nn.kernels.ways import Geometry, Shape, patched, pointwise, routine
 
 CONVOLUTIONS = {1: conv1d, 2: conv2d, 3: conv3d}
 
@@ -118,29 +119,31 @@ def test_the_filter_gradient_sums_over_the_parts_it_is_computed_in(monkeypatch):
         np.testing.assert_allclose(found, back(dy)[0], rtol=1e-12)
 
 
-# One shape for each row of the table in `plan`: (image, window, channels, features, stride, padding) and the choice.
+BY_1, BY_2, BY_4 = ((lambda shape, columns=columns: patched(shape, columns)) for columns in (1, 2, 4))
+# One shape for each row of the table in `plan`: (image, window, channels, features, stride, padding), and what is
+# chosen for each of the three products.
 CHOICES = {
-    "LeNet's first": ((28, 28), 5, 1, 6, 1, 2, Plan(4, 4, 4)),
-    "LeNet's second": ((14, 14), 5, 6, 16, 1, 0, Plan(2, 2, 2)),
-    "ResNet's first": ((20, 20), 7, 1, 64, 2, 3, Plan(0, 1, 1)),
-    "VGG's first": ((40, 40), 3, 1, 16, 1, 1, Plan(0, 0, 2)),
-    "deep and small": ((3, 3), 3, 160, 136, 1, 1, Plan(1, 1, 1)),
-    "window over the image": ((3, 3), 5, 17, 20, 1, 2, Plan(1, 1, 0)),
-    "strided": ((8, 8), 3, 17, 20, 2, 1, Plan(0, 1, 1)),
-    "to many features": ((9, 9), 3, 17, 64, 1, 1, Plan(0, 0, 1)),
-    "middle": ((9, 9), 3, 17, 20, 1, 1, Plan(0, 0, 0)),
-    "pointwise": ((5, 7), 1, 17, 3, 1, 0, None),
-    "pointwise, strided": ((5, 7), 1, 17, 3, 2, 0, None),
+    "LeNet's first": ((28, 28), 5, 1, 6, 1, 2, (BY_4, BY_4, BY_4)),
+    "LeNet's second": ((14, 14), 5, 6, 16, 1, 0, (BY_2, BY_2, BY_2)),
+    "ResNet's first": ((20, 20), 7, 1, 64, 2, 3, (routine, BY_1, BY_1)),
+    "VGG's first": ((40, 40), 3, 1, 16, 1, 1, (routine, routine, BY_2)),
+    "deep and small": ((3, 3), 3, 160, 136, 1, 1, (BY_1, BY_1, BY_1)),
+    "window over the image": ((3, 3), 5, 17, 20, 1, 2, (BY_1, BY_1, routine)),
+    "strided": ((8, 8), 3, 17, 20, 2, 1, (routine, BY_1, BY_1)),
+    "to many features": ((9, 9), 3, 17, 64, 1, 1, (routine, routine, BY_1)),
+    "middle": ((9, 9), 3, 17, 20, 1, 1, (routine, routine, routine)),
+    "pointwise": ((5, 7), 1, 17, 3, 1, 0, (pointwise, pointwise, pointwise)),
+    "pointwise, strided": ((5, 7), 1, 17, 3, 2, 0, (pointwise, pointwise, pointwise)),
 }
 
 
-@pytest.mark.parametrize(("image", "window", "channels", "features", "stride", "padding", "choice"), CHOICES.values())
+@pytest.mark.parametrize(("image", "window", "channels", "features", "stride", "padding", "chosen"), CHOICES.values())
 def test_conv2d_equals_the_plain_convolution_under_jit_in_a_loop(
-    image, window, channels, features, stride, padding, choice
+    image, window, channels, features, stride, padding, chosen
 ):
     at = Geometry((stride, stride), ((padding, padding),) * 2)
-    if choice is not None:
-        assert plan(image, (window, window), channels, features, at) == choice
+    shape = Shape(image, (window, window), channels, features, at)
+    assert plan(shape) == tuple(way(shape)[i] for i, way in enumerate(chosen))
     x, kernel = (jnp.asarray(a, jnp.float32) for a in draw((2, *image, channels), (window, window, channels, features)))
 
     def in_loop(convolve, x, kernel):
@@ -164,7 +167,7 @@ def test_patches_too_large_for_the_cache_are_made_for_a_part_of_the_batch(images
     x, kernel = (jnp.asarray(a, jnp.float32) for a in draw((images, 9, 7, 1), (5, 5, 1, 3)))
     loss = jax.value_and_grad(lambda k, x: jnp.sum(conv2d(x, k) ** 2), argnums=(0, 1))
     whole = loss(kernel, x)
-    monkeypatch.setattr(conv_plan, "_CHUNK_BYTES", 3 * 5 * (5 * 8) * 4)  # of three images: five rows of one patch
+    monkeypatch.setattr(conv_ways, "_CHUNK_BYTES", 3 * 5 * (5 * 8) * 4)  # of three images: five rows of one patch
     text = jax.jit(loss).lower(kernel, x).as_text()
     assert text.count("stablehlo.while") == 3
     assert f"{parts}x3x9x7x1" in text

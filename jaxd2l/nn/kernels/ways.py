@@ -1,0 +1,152 @@
+"""The ways to compute a 2-D convolution and its two gradients; `plan` chooses among them.
+
+Each way is three functions of arrays for one shape, the same ones whenever it is asked for: (x, kernel) -> y,
+(kernel, dy) -> dx and (x, dy) -> dkernel, for x (n, h, w, c), kernel (kh, kw, c, features) and y (n, oh, ow, features).
+"""
+
+import functools
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from jaxd2l.nn.kernels import direct, patches
+from jaxd2l.nn.kernels.product import outer
+
+__all__ = ["Geometry", "Shape", "Ways", "patched", "plain", "pointwise", "routine"]
+
+type Pair = tuple[int, ...]
+type Product = Callable[[jax.Array, jax.Array], jax.Array]
+_CHUNK_BYTES = 16_000_000  # patches of more than this leave the caches: they are made for a part of the batch at a time
+
+
+class Geometry(NamedTuple):
+    """What a convolution does with its window: strides (sh, sw) and zeros (low, high) added to each axis."""
+
+    strides: Pair
+    borders: tuple[Pair, ...]
+
+
+class Shape(NamedTuple):
+    """Sizes of a convolution but for the batch.
+
+    Attributes:
+        image: (h, w).
+        window: (kh, kw).
+        channels, features: of x and of y.
+        at: strides and borders.
+    """
+
+    image: Pair
+    window: Pair
+    channels: int
+    features: int
+    at: Geometry
+
+    @property
+    def output(self) -> Pair:
+        """(oh, ow)."""
+        return patches.cut(self.image, self.window, *self.at, columns=1).output
+
+
+class Ways(NamedTuple):
+    """A convolution and its two gradients."""
+
+    forward: Product
+    input_gradient: Product
+    filter_gradient: Product
+
+
+@functools.cache
+def routine(shape: Shape) -> Ways:
+    """XLA's convolution on CPU, gradients written out in the one form that it is fast at."""
+    return Ways(
+        forward=lambda x, kernel: direct.convolve(x, kernel, *shape.at),
+        input_gradient=lambda kernel, dy: direct.input_gradient(dy, kernel, shape.image, *shape.at),
+        filter_gradient=lambda x, dy: direct.filter_gradient(x, dy, shape.window, *shape.at),
+    )
+
+
+@functools.cache
+def patched(shape: Shape, columns: int, /) -> Ways:
+    """A matrix product over patches of `columns` neighbouring outputs, a part of the batch at a time where need be."""
+    grid, c = patches.cut(shape.image, shape.window, *shape.at, columns), shape.channels
+
+    def filter_gradient(x: jax.Array, dy: jax.Array) -> jax.Array:
+        parts = _in_parts(grid, c, x, dy)
+        if parts[0].shape[0] == 1:
+            return patches.filter_gradient(x, dy, grid)
+
+        def add(total: jax.Array, part: tuple[jax.Array, ...]) -> tuple[jax.Array, None]:
+            x, dy = part
+            return total + patches.filter_gradient(x, dy, grid), None
+
+        return lax.scan(add, jnp.zeros((*shape.window, c, shape.features), dy.dtype), parts)[0]
+
+    return Ways(
+        forward=lambda x, kernel: _map_images(lambda x: patches.convolve(x, kernel, grid), grid, c, x),
+        input_gradient=lambda kernel, dy: _map_images(lambda dy: patches.input_gradient(dy, kernel, grid), grid, c, dy),
+        filter_gradient=filter_gradient,
+    )
+
+
+@functools.cache
+def pointwise(shape: Shape) -> Ways:
+    """A window of one pixel without borders is a matrix product over the pixels that the stride meets."""
+    (sh, sw), c = shape.at.strides, shape.channels
+
+    def subsample(x: jax.Array) -> jax.Array:
+        return x if (sh, sw) == (1, 1) else x[:, ::sh, ::sw]
+
+    def input_gradient(kernel: jax.Array, dy: jax.Array) -> jax.Array:
+        x = jax.ShapeDtypeStruct((dy.shape[0], *shape.image, c), dy.dtype)
+        return jax.linear_transpose(subsample, x)(dy @ kernel[0, 0].T)[0]
+
+    def filter_gradient(x: jax.Array, dy: jax.Array) -> jax.Array:
+        rows = outer(subsample(x).reshape(-1, c), dy.reshape(-1, shape.features))
+        return rows.reshape(*shape.window, c, shape.features)
+
+    return Ways(lambda x, kernel: subsample(x) @ kernel[0, 0], input_gradient, filter_gradient)
+
+
+@functools.cache
+def plain(shape: Shape) -> Ways:
+    """XLA's convolution with the gradients that JAX derives: what the vendors' kernels are chosen for."""
+    convolve = functools.partial(direct.convolve, strides=shape.at.strides, borders=shape.at.borders)
+
+    def input_gradient(kernel: jax.Array, dy: jax.Array) -> jax.Array:
+        x = jax.ShapeDtypeStruct((dy.shape[0], *shape.image, shape.channels), dy.dtype)
+        return jax.linear_transpose(lambda x: convolve(x, kernel), x)(dy)[0]
+
+    def filter_gradient(x: jax.Array, dy: jax.Array) -> jax.Array:
+        kernel = jax.ShapeDtypeStruct((*shape.window, shape.channels, shape.features), dy.dtype)
+        return jax.linear_transpose(lambda kernel: convolve(x, kernel), kernel)(dy)[0]
+
+    return Ways(convolve, input_gradient, filter_gradient)
+
+
+def _map_images(
+    function: Callable[[jax.Array], jax.Array], grid: patches.PatchGrid, channels: int, x: jax.Array
+) -> jax.Array:
+    """`function` of the images (n, ...), a part of the batch at a time where the patches of all would be too large."""
+    (parts,) = _in_parts(grid, channels, x)
+    if parts.shape[0] == 1:
+        return function(x)
+    y = lax.map(function, parts)
+    return y.reshape(-1, *y.shape[2:])[: x.shape[0]]
+
+
+def _in_parts(grid: patches.PatchGrid, channels: int, *arrays: jax.Array) -> tuple[jax.Array, ...]:
+    """Arrays (n, ...) as (parts, images, ...): few enough images for their patches, black ones added to fill the last.
+
+    A number of parts that divides the batch is preferred, up to twice as many as need be: nothing is copied then.
+    """
+    n = arrays[0].shape[0]
+    fitting = max(1, _CHUNK_BYTES // patches.patch_bytes(1, channels, arrays[0].dtype.itemsize, grid))
+    least = -(-n // fitting)
+    parts = next((p for p in range(least, 2 * least) if n % p == 0), least)
+    size = -(-n // parts)
+    filled = (jnp.pad(a, ((0, parts * size - n), *((0, 0),) * (a.ndim - 1))) for a in arrays)
+    return tuple(a.reshape(parts, size, *a.shape[1:]) for a in filled)
