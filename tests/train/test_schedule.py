@@ -16,7 +16,8 @@ from jaxd2l.nn import cross_entropy
 from jaxd2l.nn.models import MLP
 from jaxd2l.run_folder.checkpoint import Checkpoint, pack, unpack
 from jaxd2l.selection import sweep as sweeping
-from jaxd2l.selection.sweep import Method, Rates, sweep
+from jaxd2l.selection.grid import Point
+from jaxd2l.selection.sweep import Method, sweep
 from jaxd2l.train import (
     Batch,
     Objective,
@@ -212,7 +213,7 @@ def test_a_sweep_over_rates_under_a_schedule_is_one_program_and_its_single_runs(
         sweeping, "compile_program", lambda *arguments: compiled.append(1) or compile_program(*arguments)
     )
     recipe = dataclasses.replace(RECIPE, optimizer="adamw", schedule="cosine", warmup=0.5)
-    rates = (Rates(0.05, 0.1), Rates(0.02))
+    rates = (Point(0.05, 0.1), Point(0.02))
     swept = sweep(recipe, DATA, rates, (0, 1), method=method)
     assert len(compiled) <= 2  # that of a single run, and that of all members
     for (point, seed), curves in swept.items():
