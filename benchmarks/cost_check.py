@@ -9,9 +9,12 @@ differ, and why.
 import argparse
 import dataclasses
 import json
+import math
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
+from jax.extend.core import Literal
 
 from jaxd2l.cost.estimate import Cost, batch_like, cost
 from jaxd2l.data import Dataset, shapes
@@ -20,8 +23,8 @@ from jaxd2l.train import Recipe
 from jaxd2l.train.compiler import compiled
 from jaxd2l.train.device import default_device
 from jaxd2l.train.program import bind, calls_of
-from jaxd2l.train.state import run_keys
-from jaxd2l.train.step import make_judge
+from jaxd2l.train.state import TrainState, run_keys
+from jaxd2l.train.step import Batch, make_judge
 
 PLAIN = ("cuda",)  # lowered for it, a convolution is one operation that XLA knows how to count; no GPU is needed
 
@@ -70,7 +73,34 @@ def _bytes(program: Any) -> int:
     return int(analysis.argument_size_in_bytes + analysis.temp_size_in_bytes)
 
 
-def pairs(found: Cost, xla: XlaCost) -> dict[str, tuple[float, float]]:
+def residual_bytes(recipe: Recipe, data: Dataset | None = None) -> int:
+    """A simpler forecast of training memory: state, gradients, and what `jax.vjp` keeps for the backward pass."""
+    data = shapes(recipe.dataset) if data is None else data
+    state, *_ = calls_of(bind(recipe, data))["epoch"]
+    objective = recipe.objective()
+
+    def backward(state: TrainState, batch: Batch, key: jax.Array) -> Any:
+        x = objective.prepare(batch.x).astype(objective.dtype)
+
+        def loss(params: Any) -> Any:
+            variables = {"params": params, "batch_stats": state.batch_stats}
+            output, updated = recipe.model.apply(
+                variables, x, train=True, rngs={"dropout": key}, mutable=["batch_stats"]
+            )
+            return jnp.sum(objective.loss(output, batch.y) * batch.weight), updated
+
+        return jax.vjp(loss, state.params, has_aux=True)[1]
+
+    kept = jax.make_jaxpr(backward)(state, batch_like(recipe, data), run_keys(0).init).jaxpr
+    residuals = {v for v in kept.outvars if not isinstance(v, Literal)} - set(kept.invars)  # each array once
+    return _size([v.aval for v in residuals]) + _size(state) + _size(state.params)
+
+
+def _size(tree: Any) -> int:
+    return sum(math.prod(a.shape) * a.dtype.itemsize for a in jax.tree.leaves(tree))
+
+
+def pairs(found: Cost, xla: XlaCost, residuals: int) -> dict[str, tuple[float, float]]:
     """Ours and XLA's: FLOPs of a batch without products with padding zeros, bytes without the data set."""
     n, data = found.recipe.batch_size, found.train.data
     forward = found.forward_flops * n - 2 * n * sum(layer.padding_macs for layer in found.layers)
@@ -78,6 +108,7 @@ def pairs(found: Cost, xla: XlaCost) -> dict[str, tuple[float, float]]:
         "FLOPs to predict": (forward, xla.forward_flops),
         "FLOPs a step": (found.step_flops - found.padding_flops, xla.step_flops),
         "bytes to train": (found.train.total - found.train.set_aside - data, xla.train_bytes - data),
+        "bytes to train by residuals": (residuals, xla.train_bytes - data),
         "bytes to predict": (found.predict.total, xla.predict_bytes),
     }
 
@@ -96,7 +127,7 @@ def main() -> None:
     for name in arguments.recipes:
         settings = {"batch_size": arguments.batch_size, "precision": arguments.precision, "remat": arguments.remat}
         recipe = dataclasses.replace(find(name), **settings)
-        found[name] = pairs(cost(recipe), xla_cost(recipe))
+        found[name] = pairs(cost(recipe), xla_cost(recipe), residual_bytes(recipe))
         cells = [f"{what} {a:,.0f} / {b:,.0f} = {a / b:.3f}" for what, (a, b) in found[name].items()]
         print(f"{name}: {'; '.join(cells)}", flush=True)
     if arguments.json:
