@@ -15,7 +15,7 @@ from jaxd2l.nn.models import Linear
 from jaxd2l.selection.folds import assign_folds, same_in_every_fold
 from jaxd2l.selection.grid import Point, grid
 from jaxd2l.selection.kfold import kfold
-from jaxd2l.selection.sweep import Method, sweep
+from jaxd2l.selection.sweep import Method, sweep, varied
 from jaxd2l.train import Recipe, adam, fit, sgd
 from jaxd2l.train.optimizer import HyperparametersInState, bound, clipped, with_hyperparameters
 
@@ -96,8 +96,10 @@ def test_fit_and_sweep_train_what_the_factory_means(name):
     rates = (Point(0.05, 0.1), Point(0.02, 0.3))
     swept = sweep(dataclasses.replace(RECIPE, optimizer=factory), DATA, rates, (1,), method=Method.LOOP)
     for point in rates:
-        numbers = point._asdict()
-        expected = fit(dataclasses.replace(RECIPE, optimizer=meant(*point), learning_rate=1.0, weight_decay=0), DATA, 1)
+        numbers = varied(point)
+        expected = fit(
+            dataclasses.replace(RECIPE, optimizer=meant(*numbers.values()), learning_rate=1.0, weight_decay=0), DATA, 1
+        )
         single = fit(dataclasses.replace(RECIPE, optimizer=factory, **numbers), DATA, 1)
         chex.assert_trees_all_close(single.state.params, expected.state.params, rtol=1e-5)
         np.testing.assert_allclose(swept[point, 1].test_loss, [e.test_loss for e in expected.epochs], rtol=1e-5)
@@ -109,5 +111,5 @@ def test_a_sweep_with_adamw_is_its_single_runs():
     rates = (Point(0.05, 0.1), Point(0.02, 0.3))
     swept = sweep(recipe, DATA, rates, (0, 1), method=Method.VMAP)
     for (point, seed), curves in swept.items():
-        single = fit(dataclasses.replace(recipe, **point._asdict()), DATA, seed)
+        single = fit(dataclasses.replace(recipe, **varied(point)), DATA, seed)
         np.testing.assert_allclose(curves.test_loss, [e.test_loss for e in single.epochs], rtol=1e-5)

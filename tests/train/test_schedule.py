@@ -17,7 +17,7 @@ from jaxd2l.nn.models import MLP
 from jaxd2l.run_folder.checkpoint import Checkpoint, pack, unpack
 from jaxd2l.selection import sweep as sweeping
 from jaxd2l.selection.grid import Point
-from jaxd2l.selection.sweep import Method, sweep
+from jaxd2l.selection.sweep import Method, sweep, varied
 from jaxd2l.train import (
     Batch,
     Objective,
@@ -217,7 +217,7 @@ def test_a_sweep_over_rates_under_a_schedule_is_one_program_and_its_single_runs(
     swept = sweep(recipe, DATA, rates, (0, 1), method=method)
     assert len(compiled) <= 2  # that of a single run, and that of all members
     for (point, seed), curves in swept.items():
-        single = fit(dataclasses.replace(recipe, **point._asdict()), DATA, seed)
+        single = fit(dataclasses.replace(recipe, **varied(point)), DATA, seed)
         np.testing.assert_allclose(curves.test_loss, [e.test_loss for e in single.epochs], rtol=1e-5)
 
 
