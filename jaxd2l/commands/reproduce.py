@@ -92,7 +92,7 @@ def _runs_of(recipe: Recipe, data: Dataset, facts: dict[str, Any], args: argpars
                     "settings": asked,
                     "parameters": count(done.state.params),
                     "compile_seconds": program.compile_seconds,
-                    "epochs": [result._asdict() for result in done.epochs],
+                    "epochs": [result.row() for result in done.epochs],
                     "environment": run_folder.environment(data),
                 }
                 run_folder.write_json(paths[seed], runs[seed])
