@@ -4,7 +4,6 @@ They work on the stored bytes, before scaling and resizing: a quarter of the mem
 Every image draws for itself. Training alone augments; evaluation sees the images as they are.
 """
 
-import itertools
 import math
 from collections.abc import Callable
 from typing import NamedTuple
@@ -133,19 +132,25 @@ def random_rotate(key: jax.Array, images: jax.Array, degrees: float = ROTATION) 
     angle = jax.random.uniform(key, (n, 1, 1), minval=-degrees, maxval=degrees) * (math.pi / 180)
     y = (jnp.arange(height) - (height - 1) / 2)[None, :, None]
     x = (jnp.arange(width) - (width - 1) / 2)[None, None, :]
-    cos, sin = jax.lax.optimization_barrier((jnp.cos(angle), jnp.sin(angle)))  # once an image, not once a pixel
+    # barriers: fused into the reading of four pixels, all of this would be computed anew for each of them
+    cos, sin = jax.lax.optimization_barrier((jnp.cos(angle), jnp.sin(angle)))
     from_y = cos * y - sin * x + (height - 1) / 2  # (n, height, width)
     from_x = sin * y + cos * x + (width - 1) / 2
     top, left = jnp.floor(from_y), jnp.floor(from_x)
-    pixels = jnp.asarray(images, jnp.float32).reshape(n * height * width, channels)
-    first = (jnp.arange(n) * (height * width))[:, None, None]
-    turned = jnp.zeros((n, height, width, channels), jnp.float32)
-    for down, right in itertools.product((0, 1), repeat=2):
-        at_y, at_x = top + down, left + right
-        inside = (at_y >= 0) & (at_y < height) & (at_x >= 0) & (at_x < width)
-        weight = jnp.where(inside, (1 - jnp.abs(from_y - at_y)) * (1 - jnp.abs(from_x - at_x)), 0.0)
-        place = jnp.where(inside, at_y * width + at_x, 0.0).astype(jnp.int32)
-        turned += weight[..., None] * pixels.at[first + place].get(mode="promise_in_bounds")
+    inside = (top >= -1) & (top < height) & (left >= -1) & (left < width)
+    row = width + 2  # of the images with a border of zeros
+    place = jnp.where(inside, (top + 1) * row + left + 1, 0.0).astype(jnp.int32)
+    place += (jnp.arange(n) * ((height + 2) * row))[:, None, None]
+    bordered = jnp.pad(jnp.asarray(images), ((0, 0), (1, 1), (1, 1), (0, 0))).reshape(-1, channels)
+    place, bordered = jax.lax.optimization_barrier((place, bordered))
+
+    def pixel(offset: int) -> jax.Array:
+        return bordered.at[place + offset].get(mode="promise_in_bounds").astype(jnp.float32)
+
+    down, right = (from_y - top)[..., None], (from_x - left)[..., None]
+    upper = (1 - right) * pixel(0) + right * pixel(1)
+    lower = (1 - right) * pixel(row) + right * pixel(row + 1)
+    turned = jnp.where(inside[..., None], (1 - down) * upper + down * lower, 0.0)
     turned = jnp.round(turned) if jnp.issubdtype(images.dtype, jnp.integer) else turned
     return turned.astype(images.dtype)
 

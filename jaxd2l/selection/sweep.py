@@ -147,8 +147,8 @@ def _require_points(recipe: Recipe, points: Sequence[Point]) -> None:
     """Refuse rates that are no numbers, and points that would have no effect on the optimizer or the network."""
     if callable(recipe.learning_rate) or any(callable(point.learning_rate) for point in points):
         raise ValueError(
-            "a sweep varies numbers, not schedules; put the schedule into the optimizer: lambda rate, decay: "
-            "optax.adamw(optax.cosine_decay_schedule(rate, steps), weight_decay=decay)"
+            "a sweep varies numbers, not schedules; name one, schedule='cosine', or put it into the optimizer: "
+            "lambda rate, decay: optax.adamw(optax.cosine_decay_schedule(rate, steps), weight_decay=decay)"
         )
     for point in points:
         _at(recipe, point)
