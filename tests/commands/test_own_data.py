@@ -176,6 +176,48 @@ def test_what_is_read_from_stays_out_of_the_way_of_built_in_data(tmp_path, capsy
     assert (code, "fashion_mnist" in line) == (2, True)
 
 
+def test_a_table_is_judged_by_the_transform_of_its_training_rows(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(100, 20, 40), rng.choice(["x", "y"], 40)
+    kind, price = np.where(a > 100, "high", "low"), 0.05 * a + (b == "x")
+    rows = [f"{p:.3f},{q},{k},{v:.4f}" for p, q, k, v in zip(a, b, kind, price, strict=True)]
+
+    def write(name, rows, columns):
+        table = [line.split(",") for line in ("a,b,kind,price", *rows)]
+        lines = [",".join(row[table[0].index(c)] for c in columns) for row in table]
+        (tmp_path / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+        return tmp_path / name
+
+    classes, numbers = write("c.csv", rows, ("a", "b", "kind")), write("n.csv", rows, ("a", "b", "price"))
+    train = ("--epochs", "2", "--batch-size", "8", "--quiet", "--out")
+    assert main(["train", "softmax", "--data", str(classes), "--target", "kind", *train, str(tmp_path / "c")]) == 0
+    assert main(["train", "linear", "--data", str(numbers), "--target", "price", *train, str(tmp_path / "n")]) == 0
+    same = answer(capsys, "evaluate", tmp_path / "c")
+    assert (same["examples"], jaxd2l.load_run(tmp_path / "c").classes) == (8, ("high", "low"))
+    assert answer(capsys, "evaluate", tmp_path / "c", "--data", classes)["examples"] == 8
+    run, few = jaxd2l.load_run(tmp_path / "n"), write("few.csv", rows[:5], ("a", "b", "price"))
+    assert (run.recipe.hits, run.params["Dense_0"]["kernel"].shape) == (None, (3, 1))
+    table = run.config["own_data"]["table"]["numeric"][0]
+    x = np.stack([(a[:5] - table["mean"]) / table["scale"], b[:5] == "x", b[:5] == "y"], 1)
+    kernel, bias = run.params["Dense_0"]["kernel"], run.params["Dense_0"]["bias"]
+    found = answer(capsys, "evaluate", tmp_path / "n", "--data", few)
+    assert found["examples"] == 5
+    assert found["test_loss"] == pytest.approx(
+        float(((x @ kernel + bias)[:, 0] - price[:5]) ** 2 @ np.ones(5) / 10), rel=1e-3
+    )
+    for recipe, data, target, words in (
+        ("softmax", numbers, "price", "use linear or mlp"),
+        ("linear", classes, "kind", "use softmax or mlp"),
+        ("mlp", classes, "colour", "no column 'colour'"),
+        ("lenet", classes, "kind", "LeNet takes"),
+    ):
+        code, line = said(capsys, "train", recipe, "--data", data, "--target", target, *train, tmp_path / "no")
+        assert (code in (2, 65), words in line) == (True, True), line
+    code, line = said(capsys, "train", "mlp", "--data", classes, *train, tmp_path / "no")
+    assert (code, "target" in line) == (65, True), line
+    assert not (tmp_path / "no").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [

@@ -84,7 +84,7 @@ def from_table(
         ys, classes = [_numbers(part, f"{name}: target {target}") for part in targets], ()
     if len(frames) == 1 and hold_out:
         frames, ys = _drawn(frames[0], ys[0], classes, settings, name)
-    elif classify:
+    elif classify and len(frames) == 2:
         in_test = np.repeat([False, True], [len(y) for y in ys])
         for note in check_classes(classes, np.concatenate(ys), in_test, name):
             on_note(f"{name}: {note}")

@@ -89,8 +89,9 @@ def _rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
     header, records = read_records(path)
     columns = [name.strip().casefold() for name in header]
     for column, least in (("file", 1), ("label", 1), ("split", 0)):
-        if not least <= columns.count(column) <= 1:
+        if not least <= (count := columns.count(column)) <= 1:
             found = some(map(shown, header))
-            raise DataError(f"{path}: expected one column {column!r} in the header, got {found}")
+            table = "; a table of features is read with the target column that it is to predict" if not count else ""
+            raise DataError(f"{path}: expected one column {column!r} in the header, got {found}{table}")
     for number, record in enumerate(records, 1):
         yield f"{path}, row {number}", dict(zip(columns, map(str.strip, record), strict=True))
