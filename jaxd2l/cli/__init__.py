@@ -105,14 +105,13 @@ def _require_recipes(args: argparse.Namespace) -> None:
 
     Raises:
         ValueError: with the nearest names.
+        SystemExit: none is named.
     """
     from jaxd2l.book import require
 
     if "config" in args and args.config is None and args.recipe is None:
-        raise ValueError(
-            "the following arguments are required: RECIPE (see `jaxd2l list`; a network of your own is mynet.py:Net), "
-            "or --config FILE"
-        )
+        own = "a name from `jaxd2l list`, or a network of your own such as mynet.py:Net"
+        args.parser.error(f"the following arguments are required: RECIPE ({own}), or --config FILE")
     asked = getattr(args, "recipes", None) or [getattr(args, "recipe", None)]
     for name in asked:
         if name is not None and ":" not in name and not name.endswith(".py"):  # a network of one's own

@@ -164,7 +164,6 @@ def test_a_wrong_network_is_one_line_and_leaves_no_folder(place, tmp_path, capsy
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        ((), 2, "--config FILE"),
         (("mynet.py:Net",), 2, "say what to train Net on"),
         (("--config", "nowhere.json"), 74, "nowhere.json"),
         (("--config", "mynet.py"), 65, "not JSON"),
