@@ -17,7 +17,7 @@ import numpy as np
 import optax
 from jax import lax
 
-from jaxd2l.data import Examples, as_stored, check_examples
+from jaxd2l.data import Examples, as_stored, check_examples, num_steps
 from jaxd2l.nn.loss import cross_entropy, squared_error
 from jaxd2l.nn.numbers import numbers
 from jaxd2l.selection.folds import FoldRows, Folds, fold_rows, shuffled
@@ -25,7 +25,8 @@ from jaxd2l.selection.grid import Point, Schedule, constant
 from jaxd2l.train.check_data import require_fitting_outputs
 from jaxd2l.train.compiler import compiled
 from jaxd2l.train.epoch import empty_tally, make_epoch
-from jaxd2l.train.optimizer import Factory, HyperparametersInState, adam, bound, with_hyperparameters
+from jaxd2l.train.optimizer import Course, Factory, HyperparametersInState, adam, bound, scheduled, with_hyperparameters
+from jaxd2l.train.optimizer.rules import rule_called
 from jaxd2l.train.state import Keys, TrainState, init_state, keys_of
 from jaxd2l.train.step import Batch, Objective, PerExample, Step, Tally, make_judge, make_step
 
@@ -99,9 +100,10 @@ def kfold(
     epochs: int,
     batch_size: int,
     seeds: Sequence[int] = (0,),
-    optimizer: Factory = adam,
+    optimizer: str | Factory = adam,
     loss: PerExample = squared_error,
-    schedule: Schedule = constant,
+    schedule: str | Schedule = constant,
+    warmup: float = 0.0,
 ) -> CrossValidation:
     """Train every point with every seed on every fold.
 
@@ -112,9 +114,10 @@ def kfold(
         epochs: passes over the training rows.
         batch_size: examples an update; the last batch of an epoch is smaller where it does not fill.
         seeds: one training each.
-        optimizer: `f(learning_rate, weight_decay)`, such as `adam` or any of optax that can be traced at both.
+        optimizer: of `OPTIMIZERS` by name, or `f(learning_rate, weight_decay)` of optax that can be traced at both.
         loss: per example.
-        schedule: share of the learning rate in each epoch, from (epoch from 1, epochs).
+        schedule: of `SCHEDULES` by name, or the share of the learning rate in each epoch from (epoch from 1, epochs).
+        warmup: epochs in which the rate rises before a schedule by name.
 
     Returns:
         Every curve, prediction and parameter.
@@ -129,12 +132,18 @@ def kfold(
     data = fold_rows(folds)
     if not 1 <= batch_size <= data.train.indices.shape[1]:
         raise ValueError(f"batch size must be between 1 and {data.train.indices.shape[1]} rows, got {batch_size}")
-    transform = bound(optimizer, 1.0, 0.0)
+    transform = bound(rule_called(optimizer) if isinstance(optimizer, str) else optimizer, 1.0, 0.0)
     if not isinstance(transform, HyperparametersInState):
         raise ValueError(
             "kfold trains every point in one program, so optimizer must be f(learning_rate, weight_decay) that can be "
             "traced at both; compute with them in jax.numpy, or use sgd or adam"
         )
+    if isinstance(schedule, str):
+        steps = num_steps(data.train.indices.shape[1], batch_size)
+        transform = scheduled(transform, Course(schedule, epochs, warmup).shares(steps))
+        schedule = constant
+    elif warmup:
+        raise ValueError(f"warmup {warmup:g} comes before a schedule by name; give schedule='constant', say")
     output = require_fitting_outputs(network(float(points[0].dropout)), loss, data.x[0], data.y[0], "kfold")
     if loss is cross_entropy:
         for fold, labels in enumerate(np.asarray(data.y)):

@@ -178,6 +178,24 @@ def test_wrong_use_is_refused_before_anything_is_compiled(call, message):
         call()
 
 
+@pytest.mark.slow
+def test_a_schedule_by_name_is_that_of_its_shares():
+    settings = {"epochs": 3, "batch_size": 5, "optimizer": "sgd"}
+    folds = same_in_every_fold(examples(), assign_folds(17, 3, 0))
+    found = kfold(lambda _: Linear(), folds, grid((0.05,)), schedule="step", **settings)
+    by_epoch = kfold(lambda _: Linear(), folds, grid((0.05,)), schedule=lambda e, _: 0.1 ** (e - 1.0), **settings)
+    chex.assert_trees_all_close(found.params, by_epoch.params, rtol=1e-5)
+    warm = kfold(lambda _: Linear(), folds, grid((0.05,)), schedule="cosine", warmup=1, **settings)
+    assert (warm.train_loss != found.train_loss).any()
+    for changes, message in (
+        ({"warmup": 1}, "warmup 1 comes before a schedule by name"),
+        ({"schedule": "cosine", "warmup": 3}, "warmup must be shorter than the run of 3 epochs"),
+        ({"optimizer": "adagrad"}, "optimizer must be one of sgd, adam, adamw"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            kfold(lambda _: Linear(), folds, grid((0.05,)), **{**settings, **changes})
+
+
 def test_cosine_falls_from_one_towards_zero():
     shares = [float(cosine(jnp.asarray(e), 10)) for e in range(1, 11)]
     assert shares[0] == 1
