@@ -15,7 +15,7 @@ from jaxd2l.selection.curves import curves_of
 from jaxd2l.selection.grid import Point
 from jaxd2l.selection.sweep import Method, points_of, sweep
 from jaxd2l.train import Recipe, compile_program, fit
-from jaxd2l.train.program import on_device
+from jaxd2l.train.program import Axis, bind, on_device
 
 
 def images(seed, n, side=8):
@@ -182,3 +182,10 @@ def test_rates_are_all_combinations_once():
     )
     with pytest.raises(ValueError, match="at least one"):
         points_of((), (0.0,))
+
+
+def test_a_single_run_refuses_the_program_of_many():
+    recipe, data = mlp()
+    many = dataclasses.replace(bind(recipe, data), axes=(Axis(3, seeds=True), Axis(2, rates=True)))
+    with pytest.raises(ValueError, match="of 6 runs as one, expected one of a single run"):
+        fit(recipe, data, program=many)
