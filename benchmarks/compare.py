@@ -127,7 +127,19 @@ def first_epoch(name):
         environment = {**os.environ, "XDG_CACHE_HOME": folder}
         for when in ("cold", "warm"):
             out = str(Path(folder) / f"run-{when}")
-            command = [sys.executable, "-m", "jaxd2l", "train", name, "--epochs", "1", "--quiet", "--out", out]
+            command = [
+                sys.executable,
+                "-m",
+                "jaxd2l",
+                "train",
+                name,
+                "--epochs",
+                "1",
+                "--quiet",
+                "--no-report",
+                "--out",
+                out,
+            ]
             began = time.perf_counter()
             subprocess.run(command, check=True, env=environment, capture_output=True)
             seconds[when] = time.perf_counter() - began

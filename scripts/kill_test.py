@@ -128,7 +128,17 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as temporary:
         work = args.folder or Path(temporary)
         size = ["--limit-train", str(args.limit_train), "--limit-test", "500", "--batch-size", str(args.batch_size)]
-        train = ["train", args.recipe, "--epochs", str(args.epochs), *size, "--checkpoint-every", "0", "--resume"]
+        train = [
+            "train",
+            args.recipe,
+            "--epochs",
+            str(args.epochs),
+            *size,
+            "--no-report",
+            "--checkpoint-every",
+            "0",
+            "--resume",
+        ]
         seconds = math.inf
         for attempt in ("warm", "unbroken"):  # the first one reads cold files
             began = time.monotonic()

@@ -24,7 +24,18 @@ if sys.platform == "win32":
 else:
     CODES, GROUP = {signal.SIGTERM: 75, signal.SIGINT: 130}, 0
 COMMANDS = {
-    "train": ["train", "linear", "--epochs", "50", "--checkpoint-every", "0", "--resume", "--out", "{folder}/run"],
+    "train": [
+        "train",
+        "linear",
+        "--epochs",
+        "50",
+        "--no-report",
+        "--checkpoint-every",
+        "0",
+        "--resume",
+        "--out",
+        "{folder}/run",
+    ],
     "sweep": ["sweep", "linear", "--seeds", "2", "--epochs", "2", "--out", "{folder}/sweep"],
     "reproduce": ["reproduce", "linear", "--seeds", "2", "--epochs", "2", "--out", "{folder}/reproduce"],
     "cost": ["cost", "linear"],

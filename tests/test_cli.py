@@ -12,7 +12,7 @@ import pytest
 from jaxd2l.cli import main
 
 REPOSITORY = Path(__file__).parent.parent
-FAST = ["--limit-train", "512", "--limit-test", "300", "--epochs", "2"]
+FAST = ["--limit-train", "512", "--limit-test", "300", "--epochs", "2", "--no-report"]
 JSON_KEYS = {
     *("recipe", "dataset", "seed", "epochs", "parameters", "train_loss", "train_accuracy", "test_loss"),
     *("test_accuracy", "best_test_accuracy", "best_epoch", "compile_seconds", "train_seconds", "images_per_second"),
@@ -96,7 +96,7 @@ def test_the_scripts_do_the_same_as_the_commands(finished, tmp_path):
 
 
 def test_the_default_folder_is_named_by_recipe_time_and_seed(capsys):
-    assert main(["train", "linear", "--seed", "3", "--quiet", "--json"]) == 0
+    assert main(["train", "linear", "--seed", "3", "--quiet", "--json", "--no-report"]) == 0
     folder = Path(_last_json(capsys.readouterr().out)["run_dir"])
     assert folder.parts[:2] == ("runs", "linear")
     assert folder.name.endswith("-seed3")
@@ -184,7 +184,7 @@ def test_an_existing_run_is_never_overwritten_unasked(finished, tmp_path, capsys
     folder = tmp_path / "copy"
     shutil.copytree(finished[0], folder)
     before = (folder / "weights.safetensors").read_bytes()
-    train = ["train", "linear", "--quiet", "--out", str(folder)]
+    train = ["train", "linear", "--quiet", "--no-report", "--out", str(folder)]
     assert main(train) == 2
     assert "--overwrite" in _one_line_of(capsys)
     assert (folder / "weights.safetensors").read_bytes() == before
@@ -202,7 +202,7 @@ def test_a_folder_with_other_files_is_never_touched(tmp_path, capsys):
 def test_an_output_that_cannot_be_a_folder_is_an_io_error(tmp_path, capsys):
     (tmp_path / "file").write_text("", encoding="utf-8")
     for out in ("file", "file/below"):
-        assert main(["train", "linear", "--quiet", "--out", out]) == 74
+        assert main(["train", "linear", "--quiet", "--no-report", "--out", out]) == 74
         assert "file" in _one_line_of(capsys)
 
 

@@ -19,9 +19,9 @@ from jaxd2l.report.console import Console
 
 REPOSITORY = Path(__file__).parent.parent
 # 300 updates, then 30 of a network with dropout; with 0 s between checkpoints, one is begun whenever none is under way
-LINEAR = ["train", "linear", "--checkpoint-every", "0", "--keep", "3"]
+LINEAR = ["train", "linear", "--no-report", "--checkpoint-every", "0", "--keep", "3"]
 SIZE = ["--limit-train", "640", "--limit-test", "100", "--batch-size", "64", "--epochs", "3"]
-DROPOUT = ["train", "dropout_mlp", *SIZE, "--checkpoint-every", "0"]
+DROPOUT = ["train", "dropout_mlp", "--no-report", *SIZE, "--checkpoint-every", "0"]
 
 
 @pytest.fixture(scope="module", params=["linear", "dropout_mlp"])
@@ -104,15 +104,15 @@ def test_a_resumed_run_needs_only_its_folder_and_refuses_other_settings(linear, 
     assert _stopped([*LINEAR, "--seed", "5", "--learning-rate", "0.02"], folder, 1, 7) == 75
     capsys.readouterr()
     for other in (["--seed", "6"], ["--learning-rate", "0.03"], ["--batch-size", "20"], ["--limit-train", "900"]):
-        assert _resume(["train", "linear"], folder, *other) == 2
+        assert _resume(["train", "linear", "--no-report"], folder, *other) == 2
         message = _line(capsys)
         assert other[0].strip("-").replace("-", "_") in message
         assert f"asked: {other[1]}" in message
-    assert _resume(["train", "linear"], folder) == 0
+    assert _resume(["train", "linear", "--no-report"], folder) == 0
     assert json.loads((folder / "config.json").read_text(encoding="utf-8"))["seed"] == 5
-    assert main(["train", "linear", "--out", str(folder), "--resume"]) == 0
+    assert main(["train", "linear", "--no-report", "--out", str(folder), "--resume"]) == 0
     assert "is finished: 3 of 3 epochs" in capsys.readouterr().out
-    assert _resume(["train", "linear"], folder, "--epochs", "2") == 2
+    assert _resume(["train", "linear", "--no-report"], folder, "--epochs", "2") == 2
     assert "has finished 3 epochs" in _line(capsys)
 
 
@@ -130,7 +130,7 @@ def test_a_configuration_edited_afterwards_does_not_fit_its_checkpoints(tmp_path
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     (folder / "config.json").write_text(json.dumps({**config, "learning_rate": 0.04}), encoding="utf-8")
     capsys.readouterr()
-    assert _resume(["train", "linear"], folder) == 2
+    assert _resume(["train", "linear", "--no-report"], folder) == 2
     assert "learning_rate 0.03 (asked: 0.04)" in _line(capsys)
     assert main(["check", str(folder)]) == 65
 
@@ -358,7 +358,8 @@ def test_ten_kills_at_random_moments_change_nothing(tmp_path):
     command = [sys.executable, "scripts/kill_test.py", "--recipe", "linear", "--kills", "10", *small]
     # its programs are compiled here, for all the processes that are killed
     size = ["--limit-train", "1000", "--limit-test", "500", "--batch-size", "10", "--checkpoint-every", "0"]
-    assert main(["train", "linear", "--epochs", "1", *size, "--quiet", "--out", str(tmp_path / "first")]) == 0
+    options = ["--epochs", "1", *size, "--quiet", "--no-report"]
+    assert main(["train", "linear", *options, "--out", str(tmp_path / "first")]) == 0
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     done = subprocess.run(
         [*command, "--out", str(tmp_path / "summary.json")],

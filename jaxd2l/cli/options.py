@@ -4,6 +4,7 @@ import argparse
 import difflib
 import math
 import re
+from typing import Any
 
 # The words that an option may be, which the library has as keys and values of its own: a test compares the two.
 AUGMENTATIONS = ("flip", "crop", "crop_flip", "erase", "rotate")
@@ -186,6 +187,13 @@ def add_own_data_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--skip-unreadable", action="store_true", default=None, help="go on without pictures that cannot be read"
+    )
+
+
+def add_report_option(parser: Any) -> None:
+    """Whether a command ends with a page to look at."""
+    parser.add_argument(
+        "--no-report", action="store_true", help="write no report.html, which is made last and takes seconds"
     )
 
 

@@ -12,13 +12,16 @@ from typing import Any
 from jaxd2l.book import AMES_CITATION
 from jaxd2l.cli.exit_code import ExitCode
 from jaxd2l.commands import settings
+from jaxd2l.commands.asked.page import closing_page
+from jaxd2l.commands.asked.page import named as named_page
 from jaxd2l.data import DataError
 from jaxd2l.data.houses import Houses, load_ames, read_houses, write_submission
 from jaxd2l.data.table import apply_table, fit_table
 from jaxd2l.experiments.house_peers import peers
 from jaxd2l.experiments.houses import BOOK, LINEAR, SMALL_MLP, Family, Outcome, cross_validate
 from jaxd2l.report.text import columns
-from jaxd2l.run_folder import device_name
+from jaxd2l.report.write import write_houses_report
+from jaxd2l.run_folder import REPORT, device_name
 from jaxd2l.selection.folds import assign_folds
 from jaxd2l.train import run_keys
 
@@ -38,13 +41,16 @@ def run(args: argparse.Namespace) -> int:
     submission = args.submission or (Path("submission.csv") if args.test is not None else None)
     if submission is not None:
         _check_writable(submission, (args.train, args.test))
+    if not args.no_report and args.out.exists() and not args.out.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(args.out))
     settings.choose_device(args.device)
     say = (lambda text: None) if args.quiet else (lambda text: print(text, flush=True))
     train, test = load_ames() if args.train is None else _files(args.train, args.test)
     fold = assign_folds(len(train.ids), args.folds, args.seed)
     source = AMES_CITATION if args.train is None else str(args.train)
     say(f"{source}: {len(train.ids):,} training and {len(test.ids):,} test rows, {args.folds} folds, {device_name()}")
-    for line in _remarks(train, test, (args.train, args.test)):
+    remarks = _remarks(train, test, (args.train, args.test))
+    for line in remarks:
         say(line)
 
     began = time.perf_counter()
@@ -74,8 +80,19 @@ def run(args: argparse.Namespace) -> int:
     )
     if submission is not None:
         say(f"wrote {submission}")
+
+    def write() -> Path:
+        points = {family.name: family.points for family in _families(args.epochs)}
+        all_of_them = [*outcomes, *beside]
+        return write_houses_report(
+            args.out / REPORT, all_of_them, chosen, remarks, points=points, test_price=test.price
+        )
+
+    kept = "nothing else is left to do" if submission is None else f"{submission} is written"
+    page = named_page(closing_page(args, write, say, kept))
     if args.json:
-        print(json.dumps(_summary(chosen, outcomes, beside, seconds, args), allow_nan=False), flush=True)
+        found = _summary(chosen, outcomes, beside, seconds, args) | page
+        print(json.dumps(found, allow_nan=False), flush=True)
     return ExitCode.DONE
 
 

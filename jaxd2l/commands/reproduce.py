@@ -13,6 +13,8 @@ from jaxd2l.cli.exit_code import ExitCode
 from jaxd2l.commands import settings
 from jaxd2l.commands.asked.class_weights import weighted
 from jaxd2l.commands.asked.data import fitted, in_range, own_data
+from jaxd2l.commands.asked.page import closing_page
+from jaxd2l.commands.asked.page import named as named_page
 from jaxd2l.commands.asked.recipe import named
 from jaxd2l.cost.budget import require_memory
 from jaxd2l.data import Dataset
@@ -21,6 +23,7 @@ from jaxd2l.recipes import RECIPES
 from jaxd2l.report import kept
 from jaxd2l.report.console import Console, epoch_line
 from jaxd2l.report.table import markdown, summarise
+from jaxd2l.report.write import RESULTS, write_results_report
 from jaxd2l.train import Recipe, compile_program, fit, run_keys
 from jaxd2l.train.device import default_device
 
@@ -53,9 +56,11 @@ def run(args: argparse.Namespace) -> int:
     results = {recipe.name: runs for recipe, runs in outcomes}
     run_folder.write_atomically(args.out / "table.md", (table + "\n").encode())
     run_folder.write_json(args.out / "results.json", results)
-    print(table)
+    print(table, flush=True)
+    say = (lambda text: None) if args.quiet else (lambda text: print(text, flush=True))
+    page = named_page(closing_page(args, lambda: write_results_report(args.out, RESULTS), say, args.when_stopped))
     if args.json:
-        print(json.dumps({"rows": [row.as_json() for row in rows], "out": str(args.out)}, allow_nan=False))
+        print(json.dumps({"rows": [row.as_json() for row in rows], "out": str(args.out), **page}, allow_nan=False))
     return ExitCode.DONE
 
 

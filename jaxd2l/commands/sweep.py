@@ -16,10 +16,13 @@ from jaxd2l.cli.exit_code import ExitCode
 from jaxd2l.commands import settings
 from jaxd2l.commands.asked.class_weights import weighted
 from jaxd2l.commands.asked.data import fitted, own_data
+from jaxd2l.commands.asked.page import closing_page
+from jaxd2l.commands.asked.page import named as named_page
 from jaxd2l.commands.asked.recipe import named
 from jaxd2l.data import Dataset
 from jaxd2l.report import kept
-from jaxd2l.report.sweep import Summary, divergence_map, markdown, plot, summarise
+from jaxd2l.report.sweep import Summary, divergence_map, markdown, summarise
+from jaxd2l.report.write import SWEEP, write_results_report
 from jaxd2l.selection.curves import Curves
 from jaxd2l.selection.grid import Point
 from jaxd2l.selection.sweep import Method, Sweep, points_of, sweep, varied
@@ -58,13 +61,11 @@ def run(args: argparse.Namespace) -> int:
     run_folder.write_atomically(args.out / "sweep.md", f"{table}\n\n```\n{fate}\n```\n".encode())
     run_folder.write_json(args.out / "sweep.json", result)
     print(f"{table}\n\nwhere training failed, by learning rate:\n{fate}", flush=True)
-    try:
-        plot(args.out / "curves.png", sweeps, recipes[0].hits is not None)
-    except ModuleNotFoundError:
-        say("matplotlib is not installed: no curves.png (pip install 'jaxd2l[plot]')")
     say(f"wrote {args.out}")
+    page = named_page(closing_page(args, lambda: write_results_report(args.out, SWEEP), say, args.when_stopped))
     if args.json:
-        print(json.dumps({"points": result["points"], "seconds": result["seconds"], "out": str(args.out)}), flush=True)
+        shown = {"points": result["points"], "seconds": result["seconds"], "out": str(args.out), **page}
+        print(json.dumps(shown), flush=True)
     return ExitCode.DONE
 
 

@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from jaxd2l.cli.signals import StopSignals
 from jaxd2l.commands import settings
 from jaxd2l.commands.asked.class_weights import weighted
 from jaxd2l.commands.asked.data import fitted, in_range, own_data
+from jaxd2l.commands.asked.page import closing_page
+from jaxd2l.commands.asked.page import named as named_page
 from jaxd2l.commands.asked.recipe import named, tell_changed_code, with_config
 from jaxd2l.cost.budget import advice, foreseen_shortage, ran_out, require_memory
 from jaxd2l.cost.free_memory import free_bytes
@@ -24,6 +27,7 @@ from jaxd2l.data.own import kept_data
 from jaxd2l.nn.parameters import count
 from jaxd2l.report.closing import at_chance, closing_table, kept_weights, summary
 from jaxd2l.report.console import Console
+from jaxd2l.report.write import write_run_report
 from jaxd2l.train import (
     EpochResult,
     Progress,
@@ -146,8 +150,9 @@ def _run(args: argparse.Namespace, signals: StopSignals, stack: ExitStack) -> in
         console.say(f"warning: {warning}")
     console.say(f"run folder: {folder}")
     console.say(kept_weights(folder, done.epochs))
+    page = _page(args, recipe, data, folder, console.say)
     if args.json:
-        _print_json(summary(data.name, done, count(done.state.params), program.compile_seconds, folder))
+        _print_json(summary(data.name, done, count(done.state.params), program.compile_seconds, folder) | page)
     return ExitCode.DONE
 
 
@@ -187,9 +192,19 @@ def _report_finished(args: argparse.Namespace, recipe: Recipe, data: Dataset, se
     run_folder.put_best_in_order(folder, rows, _warn)
     if not args.quiet:
         print(kept_weights(folder, results), flush=True)
+    page = named_page(folder / run_folder.REPORT)
+    if not (folder / run_folder.REPORT).exists():
+        page = _page(args, recipe, data, folder, lambda text: None if args.quiet else print(text, flush=True))
     if args.json:
-        _print_json(summary(data.name, done, run_folder.count_parameters(folder), 0.0, folder))
+        _print_json(summary(data.name, done, run_folder.count_parameters(folder), 0.0, folder) | page)
     return ExitCode.DONE
+
+
+def _page(
+    args: argparse.Namespace, recipe: Recipe, data: Dataset, folder: Path, say: Callable[[str], None]
+) -> dict[str, Any]:
+    kept = f"the run is kept in {folder}; `jaxd2l report` writes its page"
+    return named_page(closing_page(args, lambda: write_run_report(folder, data=data, recipe=recipe), say, kept))
 
 
 def _make_deterministic() -> None:

@@ -1,13 +1,9 @@
-"""A sweep in a table, a map and a plot: mean, deviation and 95% interval of every point over its seeds."""
+"""A sweep in a table and a map: mean, deviation and 95% interval of every point over its seeds."""
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, NamedTuple
-
-import numpy as np
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from jaxd2l.report.spread import Spread, over_seeds
-from jaxd2l.selection.curves import Curves
 from jaxd2l.selection.grid import Point
 from jaxd2l.selection.sweep import Sweep
 
@@ -95,33 +91,3 @@ def _fate(summary: Summary) -> str:
     if summary.at_chance:
         fates.append(f"{summary.at_chance}/{summary.seeds} chance")
     return ", ".join(fates) or "ok"
-
-
-def plot(path: Path, sweeps: Mapping[str, Sweep], classified: bool) -> None:
-    """Draw every member's curve, one panel a recipe and one colour a point.
-
-    Raises:
-        ModuleNotFoundError: matplotlib is not installed.
-        OSError: the file cannot be written.
-    """
-    from matplotlib.figure import Figure  # without pyplot: no window, no global state
-
-    figure = Figure(figsize=(4.5 * len(sweeps), 3.5), layout="constrained")
-    axes: Any = figure.subplots(1, len(sweeps), squeeze=False, sharey=True)[0]
-    for axis, (name, sweep) in zip(axes, sweeps.items(), strict=True):
-        points = list(dict.fromkeys(point for point, _ in sweep))
-        for (point, _), curves in sweep.items():
-            _line(axis, curves, f"C{points.index(point)}", classified)
-        for i, point in enumerate(points):
-            axis.plot([], [], f"C{i}", label=f"rate {point.learning_rate:g}, decay {point.weight_decay:g}")
-        axis.set(title=name, xlabel="epoch")
-        axis.legend(fontsize="small")
-    axes[0].set_ylabel("test accuracy" if classified else "test loss")
-    figure.savefig(path, dpi=150)
-
-
-def _line(axis: Any, curves: Curves, colour: str, classified: bool) -> None:
-    values = curves.test_accuracy if classified else curves.test_loss
-    axis.plot(np.arange(1, len(values) + 1), values, colour, alpha=0.6, linewidth=1)
-    if curves.diverged is not None:
-        axis.axvline(curves.diverged, color=colour, linestyle=":", alpha=0.6)

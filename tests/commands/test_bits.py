@@ -18,7 +18,7 @@ from jaxd2l.run_folder import provenance
 from jaxd2l.train import run_keys
 
 REPOSITORY = Path(__file__).parent.parent.parent
-LINEAR = ["train", "linear", "--checkpoint-every", "0", "--quiet"]
+LINEAR = ["train", "linear", "--no-report", "--checkpoint-every", "0", "--quiet"]
 CHANGED = [
     {"JAX_DEFAULT_PRNG_IMPL": "rbg"},
     {"JAX_THREEFRY_PARTITIONABLE": "0"},

@@ -133,10 +133,10 @@ def test_a_shortage_is_foreseen_with_the_batches_that_fit():
 def test_train_warns_and_goes_on_until_the_compiled_program_is_known(capsys, monkeypatch, tmp_path):
     monkeypatch.setattr("jaxd2l.commands.train.free_bytes", lambda: 40 * 2**20)
     small = ["--limit-train", "64", "--limit-test", "32", "--epochs", "1", "--batch-size", "64"]
-    assert main(["train", "softmax", *small, "--out", str(tmp_path / "run"), "--quiet"]) == 0
+    assert main(["train", "softmax", "--no-report", *small, "--out", str(tmp_path / "run"), "--quiet"]) == 0
     assert capsys.readouterr().err == ""  # 64 examples are few
     monkeypatch.setattr("jaxd2l.commands.train.free_bytes", lambda: 2**16)
-    assert main(["train", "softmax", *small, "--out", str(tmp_path / "other"), "--quiet"]) == 0
+    assert main(["train", "softmax", "--no-report", *small, "--out", str(tmp_path / "other"), "--quiet"]) == 0
     error = capsys.readouterr().err
     assert error.startswith("warning: batch size 64 needs about")
     assert len(error.splitlines()) == 1
@@ -149,7 +149,7 @@ def test_memory_that_runs_out_ends_in_one_line_with_the_batch_that_fits(capsys, 
 
     monkeypatch.setattr("jaxd2l.run_folder.fit", exhausted)
     small = ["--limit-train", "64", "--limit-test", "32", "--epochs", "1", "--batch-size", "64"]
-    assert main(["train", "softmax", *small, "--out", str(tmp_path / "run"), "--quiet"]) == 2
+    assert main(["train", "softmax", "--no-report", *small, "--out", str(tmp_path / "run"), "--quiet"]) == 2
     error = capsys.readouterr().err
     assert "memory ran out at batch size 64; --batch-size " in error
     assert len(error.splitlines()) == 1
@@ -165,7 +165,9 @@ def test_remat_and_accumulate_are_options_of_train(capsys, tmp_path):
     small = ["--limit-train", "64", "--limit-test", "32", "--epochs", "1", "--batch-size", "32", "--json", "--quiet"]
     losses = []
     for options in ([], ["--remat", "--accumulate", "4"]):
-        assert main(["train", "mlp", *small, *options, "--out", str(tmp_path / f"run{len(losses)}")]) == 0
+        assert (
+            main(["train", "mlp", "--no-report", *small, *options, "--out", str(tmp_path / f"run{len(losses)}")]) == 0
+        )
         losses.append(json.loads(capsys.readouterr().out.splitlines()[-1])["train_loss"])
     config = json.loads((tmp_path / "run1" / "config.json").read_text(encoding="utf-8"))
     assert (config["remat"], config["accumulate"]) == (True, 4)

@@ -12,7 +12,7 @@ from jaxd2l import run_folder
 from jaxd2l.cli import main
 from jaxd2l.run_folder import load_run
 
-TRAIN = ["train", "linear", "--quiet"]
+TRAIN = ["train", "linear", "--quiet", "--no-report"]
 
 
 @pytest.fixture(scope="module")

@@ -3,13 +3,14 @@ import csv
 import json
 
 import pytest
+from page_law import broken
 
 from jaxd2l.cli import main
 from jaxd2l.cli.arguments import houses as arguments
 from jaxd2l.commands import houses
 
 HEADER = "Id,Area,Street,SalePrice"
-QUICK = ["houses", "--folds", "2", "--epochs", "2", "--no-peers"]
+QUICK = ["houses", "--folds", "2", "--epochs", "2", "--no-peers", "--no-report"]
 
 
 @pytest.fixture
@@ -26,10 +27,14 @@ def files(tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_a_users_files_end_in_a_submission_and_a_json_line(files, capsys):
     train, test = files
-    code = main(["houses", "--train", str(train), "--test", str(test), "--folds", "3", "--epochs", "2", "--json"])
+    page = train.parent / "pages" / "report.html"
+    options = ["--folds", "3", "--epochs", "2", "--out", str(page.parent), "--json"]
+    code = main(["houses", "--train", str(train), "--test", str(test), *options])
     out = capsys.readouterr().out.splitlines()
     assert code == 0
     summary = json.loads(out[-1])
+    assert summary["report"] == str(page)
+    assert broken(page.read_text(encoding="utf-8")) == []
     assert {"log_rmse", "log_rmse_deviation", "configuration", "seconds", "test_log_rmse"} <= set(summary)
     assert summary["test_log_rmse"] is None
     assert summary["log_rmse"] == min(row["log_rmse"] for row in summary["models"][:3])
@@ -89,7 +94,7 @@ def test_an_absent_file_is_exit_code_74(files, capsys):
 
 
 def test_a_submission_that_cannot_be_written_is_said_before_anything_trains(files, capsys):
-    base = ["houses", "--train", "train.csv", "--test", "test.csv", "--submission"]
+    base = ["houses", "--no-report", "--train", "train.csv", "--test", "test.csv", "--submission"]
     before = [path.read_bytes() for path in files]
     for name, code, message in (
         ("absent/submission.csv", 74, "absent"),

@@ -11,7 +11,7 @@ from jaxd2l.cli import main
 from jaxd2l.data import channel_statistics, open_data
 
 pytestmark = pytest.mark.slow
-TRAIN = ("train", "softmax", "--epochs", "2", "--batch-size", "8", "--quiet")
+TRAIN = ("train", "softmax", "--no-report", "--epochs", "2", "--batch-size", "8", "--quiet")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -69,7 +69,12 @@ def test_a_run_that_goes_on_ends_bit_for_bit_as_an_unbroken_one(place, tmp_path)
     data = ("--data", str(place / "digits"))
     assert main([*TRAIN, *data, "--out", str(tmp_path / "whole"), "--epochs", "3", "--seed", "1"]) == 0
     assert main([*TRAIN, *data, "--out", str(tmp_path / "part"), "--epochs", "1", "--seed", "1"]) == 0
-    assert main(["train", "softmax", "--epochs", "3", "--quiet", "--out", str(tmp_path / "part"), "--resume"]) == 0
+    assert (
+        main(
+            ["train", "softmax", "--no-report", "--epochs", "3", "--quiet", "--out", str(tmp_path / "part"), "--resume"]
+        )
+        == 0
+    )
     assert (tmp_path / "part/weights.safetensors").read_bytes() == (tmp_path / "whole/weights.safetensors").read_bytes()
 
 
@@ -79,7 +84,7 @@ def test_data_that_moved_are_the_same_and_data_that_changed_are_named(place, tmp
     shutil.copytree(place / "run", run)
     same = answer(capsys, "evaluate", run, "--data", digits)
     assert same["examples"] == 6
-    more = ("train", "softmax", "--quiet", "--out", run, "--resume", "--epochs", "3")
+    more = ("train", "softmax", "--quiet", "--no-report", "--out", run, "--resume", "--epochs", "3")
     assert main([*map(str, more), "--data", str(digits)]) == 0
     assert json.loads((run / "config.json").read_text(encoding="utf-8"))["own_data"]["data"] == str(digits)
     save(DIGITS[np.flatnonzero(DIGIT_LABELS == 1)[30]], digits / "1" / "one_more.png")
@@ -141,10 +146,10 @@ def test_colour_and_oblong_pictures_train_and_are_predicted(tmp_path, capsys):
 
 def test_many_runs_take_own_data(place, tmp_path, capsys):
     data = ("--data", place / "digits", "--epochs", 1, "--batch-size", 8, "--seeds", 2, "--quiet")
-    sweep = ("sweep", "softmax", *data, "--method", "loop", "--out", tmp_path / "sweep")
+    sweep = ("sweep", "softmax", *data, "--no-report", "--method", "loop", "--out", tmp_path / "sweep")
     assert len(answer(capsys, *sweep)["points"]) == 1
     assert main(["report", str(tmp_path / "sweep")]) == 0
-    rows = answer(capsys, "reproduce", "softmax", *data, "--out", tmp_path / "again")["rows"]
+    rows = answer(capsys, "reproduce", "softmax", *data, "--no-report", "--out", tmp_path / "again")["rows"]
     assert rows[0]["seeds"] == 2
     other = digit_folder(tmp_path / "digits", classes=3, each=10, first=30)
     code, line = said(capsys, *sweep[:2], "--data", other, *sweep[4:])
@@ -166,13 +171,15 @@ def test_the_report_of_a_run_shows_its_class_names(place):
 
 def test_what_is_read_from_stays_out_of_the_way_of_built_in_data(tmp_path, capsys):
     limits = ("--limit-train", "64", "--limit-test", "16", "--epochs", "1", "--batch-size", "32", "--quiet")
-    assert main(["train", "softmax", *limits, "--out", str(tmp_path / "run")]) == 0
+    assert main(["train", "softmax", "--no-report", *limits, "--out", str(tmp_path / "run")]) == 0
     config = json.loads((tmp_path / "run/config.json").read_text(encoding="utf-8"))
     assert not {"own_data", "statistics", "code"} & set(config)
     digits = digit_folder(tmp_path / "digits", classes=3, each=4)
     code, line = said(capsys, "evaluate", tmp_path / "run", "--data", digits)
     assert (code, "class 0, 1, 2 is none of" in line) == (65, True)
-    code, line = said(capsys, "train", "softmax", *limits, "--out", tmp_path / "run", "--resume", "--data", digits)
+    code, line = said(
+        capsys, "train", "softmax", "--no-report", *limits, "--out", tmp_path / "run", "--resume", "--data", digits
+    )
     assert (code, "fashion_mnist" in line) == (2, True)
 
 

@@ -51,7 +51,7 @@ def place(tmp_path_factory):
         (folder / "mynet.py").write_text(NETWORK, encoding="utf-8")
         (folder / "beside.py").write_text("THREE = 3\n", encoding="utf-8")
         patch.chdir(folder)
-        train = ("train", "mynet.py:Net", "--data", "digits", "--batch-size", "6", "--quiet")
+        train = ("train", "mynet.py:Net", "--data", "digits", "--batch-size", "6", "--quiet", "--no-report")
         assert main([*train, "--epochs", "2", "--learning-rate", "0.05", "--out", "run"]) == 0
         yield folder
 
@@ -82,7 +82,7 @@ def test_a_network_of_ones_own_is_found_again_from_any_working_folder(place, cap
 
 def test_a_kept_configuration_runs_again_and_what_is_typed_wins(place, tmp_path, monkeypatch):
     monkeypatch.chdir("/")
-    again = ("train", "--config", str(place / "run/config.json"), "--quiet", "--out")
+    again = ("train", "--config", str(place / "run/config.json"), "--quiet", "--no-report", "--out")
     assert main([*again, str(tmp_path / "same")]) == 0
     for file in ("weights.safetensors", "config.json"):
         assert (tmp_path / "same" / file).read_bytes() == (place / "run" / file).read_bytes()
@@ -94,16 +94,19 @@ def test_a_kept_configuration_runs_again_and_what_is_typed_wins(place, tmp_path,
 
 def test_a_run_of_ones_own_network_goes_on_bit_for_bit(place, tmp_path):
     run = tmp_path / "run"
-    begin = ("train", "--config", str(place / "run"), "--quiet", "--out", str(run))
+    begin = ("train", "--config", str(place / "run"), "--quiet", "--no-report", "--out", str(run))
     assert main([*begin, "--epochs", "1"]) == 0
     name = f"{place / 'mynet.py'}:Net"
-    assert main(["train", name, "--out", str(run), "--resume", "--epochs", "2", "--quiet"]) == 0
+    assert main(["train", name, "--no-report", "--out", str(run), "--resume", "--epochs", "2", "--quiet"]) == 0
     assert (run / "weights.safetensors").read_bytes() == (place / "run/weights.safetensors").read_bytes()
 
 
 def test_a_recipe_of_ones_own_and_an_importable_name(place, tmp_path, monkeypatch):
     monkeypatch.chdir(place)
-    assert main(["train", "mynet:RECIPE", "--data", "digits", "--quiet", "--out", str(tmp_path / "run")]) == 0
+    assert (
+        main(["train", "mynet:RECIPE", "--data", "digits", "--quiet", "--no-report", "--out", str(tmp_path / "run")])
+        == 0
+    )
     monkeypatch.chdir("/")
     run = jaxd2l.load_run(tmp_path / "run")
     assert (run.recipe.name, run.recipe.learning_rate, run.recipe.batch_size, len(run.epochs)) == ("tuned", 0.02, 6, 2)

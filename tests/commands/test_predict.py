@@ -16,7 +16,7 @@ def run(tmp_path_factory):
     """A softmax regression that knows a little of Fashion-MNIST."""
     folder = tmp_path_factory.mktemp("predict") / "run"
     limits = ("--epochs", "1", "--limit-train", "2000", "--limit-test", "100", "--quiet")
-    assert main(["train", "softmax", *limits, "--out", str(folder)]) == 0
+    assert main(["train", "softmax", "--no-report", *limits, "--out", str(folder)]) == 0
     return folder
 
 

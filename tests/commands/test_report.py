@@ -19,7 +19,7 @@ from jaxd2l.report.write import (
 
 pytestmark = pytest.mark.slow
 
-LIMITS = ("--limit-train", "40", "--limit-test", "24", "--batch-size", "8", "--quiet")
+LIMITS = ("--limit-train", "40", "--limit-test", "24", "--batch-size", "8", "--quiet", "--no-report")
 
 
 @pytest.fixture(scope="module")

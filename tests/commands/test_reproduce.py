@@ -8,7 +8,7 @@ from jaxd2l.report.spread import interval
 from jaxd2l.report.table import markdown, summarise
 from jaxd2l.train import EpochResult
 
-FAST = ["--limit-train", "512", "--limit-test", "300", "--epochs", "2", "--seeds", "2"]
+FAST = ["--limit-train", "512", "--limit-test", "300", "--epochs", "2", "--seeds", "2", "--no-report"]
 
 
 def _run(*accuracies, seconds=2.0):

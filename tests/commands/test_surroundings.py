@@ -47,7 +47,7 @@ def _command(arguments, **environment):
     ],
 )
 def test_what_cannot_be_shown_stops_no_run_and_loses_no_result(redirection, code, said):
-    done = _shell(f"jaxd2l train linear --epochs 20 --json --out run {redirection}")
+    done = _shell(f"jaxd2l train linear --epochs 20 --no-report --json --out run {redirection}")
     assert (done.returncode, len(done.stderr.splitlines())) == (code, int(bool(said)))
     assert said in done.stderr
     assert set(os.listdir("run")) >= FILES
@@ -58,7 +58,7 @@ def test_what_cannot_be_shown_stops_no_run_and_loses_no_result(redirection, code
 @pytest.mark.slow
 @pytest.mark.posix
 def test_a_sweep_and_a_reproduction_are_written_before_they_are_shown():
-    size = "linear --seeds 2 --epochs 1"
+    size = "linear --seeds 2 --epochs 1 --no-report"
     assert _shell(f"jaxd2l sweep {size} --method loop --out sweep > /dev/full").returncode == 74
     assert {"sweep.md", "sweep.json"} <= set(os.listdir("sweep"))
     assert _shell(f"jaxd2l reproduce {size} --out table > /dev/full").returncode == 74
@@ -89,7 +89,7 @@ def test_ascii_is_enough_to_show_everything():
 def test_a_cache_is_a_convenience(where):
     nobody = "import pwd, runpy, sys\ndef unknown(number): raise KeyError(number)\npwd.getpwuid = unknown\n"
     nobody += "sys.argv[0] = 'jaxd2l'\nrunpy.run_module('jaxd2l', run_name='__main__')"
-    program = [sys.executable, "-c", nobody, "train", "linear", "--quiet", "--out", "run"]
+    program = [sys.executable, "-c", nobody, "train", "linear", "--no-report", "--quiet", "--out", "run"]
     env = {n: v for n, v in ({**os.environ, **where}).items() if v is not None}
     env["JAX_ENABLE_COMPILATION_CACHE"] = "1"
     done = subprocess.run(program, capture_output=True, text=True, env=env)
@@ -120,7 +120,7 @@ def test_without_jit_a_run_is_the_same_run_with_a_word():
     done = _command("train linear --quiet --out eager", JAX_DISABLE_JIT="1")
     assert done.returncode == 0
     assert "JAX_DISABLE_JIT has no effect here" in done.stderr
-    assert main(["train", "linear", "--quiet", "--out", "usual"]) == 0
+    assert main(["train", "linear", "--no-report", "--quiet", "--out", "usual"]) == 0
     weights = [Path(name, "weights.safetensors").read_bytes() for name in ("eager", "usual")]
     assert weights[0] == weights[1]
 
@@ -131,7 +131,7 @@ NOT_ON_WINDOWS = ["a?", "x" * 255, "a:b", "CON", "a.", "a "]
 
 @pytest.mark.parametrize("name", [*ANY, *(pytest.param(name, marks=pytest.mark.posix) for name in NOT_ON_WINDOWS)])
 def test_the_name_of_a_folder_is_the_users(name):
-    assert main(["train", "linear", "--quiet", "--checkpoint-every", "0", f"--out={name}"]) == 0
+    assert main(["train", "linear", "--no-report", "--quiet", "--checkpoint-every", "0", f"--out={name}"]) == 0
     assert main(["check", f"./{name}"]) == 0
 
 
@@ -139,7 +139,7 @@ def test_the_name_of_a_folder_is_the_users(name):
     ("name", "code"), [("a\nb", 2), ("a\rb", 2), ("a\udcffb", 2), ("x" * 256, 74), ("a\u2028b", 2)]
 )
 def test_a_name_that_breaks_lines_or_cannot_be_written_is_one_line(name, code, capsys):
-    assert main(["train", "linear", "--quiet", f"--out={name}"]) == code
+    assert main(["train", "linear", "--no-report", "--quiet", f"--out={name}"]) == code
     assert len(capsys.readouterr().err.splitlines()) == 1
     assert not os.listdir()
 

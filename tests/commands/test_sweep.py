@@ -14,7 +14,7 @@ def line(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_sweep_writes_its_table_members_and_plot_and_goes_on_where_it_was(line, capsys, tmp_path):
+def test_a_sweep_writes_its_table_members_and_page_and_goes_on_where_it_was(line, capsys, tmp_path):
     rates = ["--learning-rates", "0.03", "1e10", "--json"]
     assert main([*line, *rates, "--seeds", "2"]) == 0
     out = capsys.readouterr().out.splitlines()
@@ -26,7 +26,9 @@ def test_a_sweep_writes_its_table_members_and_plot_and_goes_on_where_it_was(line
     assert bad["last"]["mean"] is None
     assert any("2/2 at" in text for text in out)  # the map of divergence
     folder = tmp_path / "out"
-    assert {"sweep.md", "sweep.json", "curves.png", "linear"} == {path.name for path in folder.iterdir()}
+    assert {"sweep.md", "sweep.json", "report.html", "curves.svg", "curves.png", "linear"} == {
+        path.name for path in folder.iterdir()
+    }
     kept = sorted((folder / "linear").iterdir())
     assert len(kept) == 4
     written = [path.stat().st_mtime_ns for path in kept]

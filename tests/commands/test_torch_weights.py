@@ -8,7 +8,7 @@ from jaxd2l.cli import main
 
 pytestmark = pytest.mark.slow
 
-FAST = ["--limit-train", "256", "--limit-test", "100", "--epochs", "1", "--quiet"]
+FAST = ["--limit-train", "256", "--limit-test", "100", "--epochs", "1", "--quiet", "--no-report"]
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,8 @@
 import numpy as np
 import pytest
-from matplotlib import image
-from matplotlib.colors import same_color
-from matplotlib.figure import Figure
 
 from jaxd2l.report.spread import interval
-from jaxd2l.report.sweep import divergence_map, markdown, plot, summarise
+from jaxd2l.report.sweep import divergence_map, markdown, summarise
 from jaxd2l.selection.curves import Curves
 from jaxd2l.selection.grid import Point
 
@@ -51,23 +48,3 @@ def test_the_table_has_a_line_a_point():
     lines = markdown(summarise("net", SWEEP, 10)).splitlines()
     assert len(lines) == 4
     assert "0.7000 ± 0.1414 [-0.5706, 1.9706]" in lines[2]
-
-
-@pytest.mark.parametrize("classified", [True, False])
-def test_the_plot_has_a_panel_a_recipe_with_every_members_curve_and_a_colour_a_point(classified, tmp_path, monkeypatch):
-    drawn, save = [], Figure.savefig
-    monkeypatch.setattr(Figure, "savefig", lambda figure, *at, **how: drawn.append(figure) or save(figure, *at, **how))
-    plot(tmp_path / "curves.png", {"net": SWEEP, "other": SWEEP}, classified)
-    assert image.imread(tmp_path / "curves.png").std() > 0.01, "the file shows something"
-    panels = drawn[0].axes
-    assert [panel.get_title() for panel in panels] == ["net", "other"]
-    assert panels[0].get_ylabel() == ("test accuracy" if classified else "test loss")
-    legend = [text.get_text() for text in panels[0].get_legend().get_texts()]
-    assert legend == ["rate 0.1, decay 0", "rate 0.9, decay 0"]
-    lines = panels[0].get_lines()
-    curves = [line for line in lines if len(line.get_xdata()) == 3]
-    for line, ((rates, _), member) in zip(curves, SWEEP.items(), strict=True):
-        assert line.get_xdata().tolist() == [1, 2, 3]
-        np.testing.assert_array_equal(line.get_ydata(), member.test_accuracy if classified else member.test_loss)
-        assert same_color(line.get_color(), "C0" if rates == Point(0.1) else "C1")
-    assert [line.get_xdata() for line in lines if line.get_linestyle() == ":"] == [[2, 2]]  # where a member diverged

@@ -51,7 +51,7 @@ def test_deterministic_changes_nothing_on_a_cpu(tmp_path):
     ends = []
     for more in ([], ["--deterministic"]):
         folder = tmp_path / f"run{len(ends)}"
-        command = [sys.executable, "-m", "jaxd2l", "train", "linear", "--quiet", "--device", "cpu"]
+        command = [sys.executable, "-m", "jaxd2l", "train", "linear", "--no-report", "--quiet", "--device", "cpu"]
         environment = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
         subprocess.run([*command, "--out", str(folder), *more], check=True, env=environment, cwd=REPOSITORY)
         ends.append((folder / "weights.safetensors").read_bytes())

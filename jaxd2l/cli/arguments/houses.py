@@ -27,10 +27,18 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         metavar="CSV",
         help="where Id and predicted SalePrice go (default: submission.csv with --test, nowhere without)",
     )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("runs/houses"),
+        metavar="DIR",
+        help="where report.html goes: folds, residuals, the settings' ranking (default: %(default)s)",
+    )
     parser.add_argument("--folds", type=options.integer, default=5, metavar="K", help="default: %(default)s")
     parser.add_argument("--seed", type=options.integer, default=0, help="deals the rows out to folds (default: 0)")
     parser.add_argument("--epochs", type=options.integer, metavar="N", help="of each training (default: 50; book 100)")
     parser.add_argument("--no-peers", action="store_true", help="leave scikit-learn's models out")
+    options.add_report_option(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     parser.add_argument("--quiet", action="store_true", help="print nothing but errors and --json's line")
     options.add_device_option(parser)

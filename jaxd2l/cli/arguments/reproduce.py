@@ -15,7 +15,8 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         "reproduce",
         help="train recipes over several seeds and compare with the published figures",
         description="Train recipes over several seeds; print mean and standard deviation beside the published "
-        "figures; write OUT/table.md and OUT/results.json. Run it again to go on: finished seeds are kept.",
+        "figures; write OUT/table.md, OUT/results.json and OUT/report.html. "
+        "Run it again to go on: finished seeds are kept.",
     )
     parser.add_argument(
         "recipes",
@@ -28,6 +29,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     options.add_recipe_options(parser)
     options.add_own_data_options(parser)
     options.add_data_options(parser)
+    options.add_report_option(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     parser.add_argument("--quiet", action="store_true", help="print only the table")
     options.add_device_option(parser)

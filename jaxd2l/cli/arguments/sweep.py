@@ -17,7 +17,8 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         help="train recipes at several rates and seeds; mean, deviation, 95%% interval, map of divergence",
         description="Train recipes at every learning rate, weight decay and seed. Prints mean, deviation and 95% "
         "interval of the last and best test accuracy and a map of where training diverged; writes OUT/sweep.md, "
-        "OUT/sweep.json and, with matplotlib, OUT/curves.png. Run it again to go on: finished members are kept.",
+        "OUT/sweep.json and a page of both with all curves, OUT/report.html. Run it again to go on: finished "
+        "members are kept.",
         epilog=f"recipes: {', '.join(EXPERIMENTS)}",
     )
     parser.add_argument("recipes", nargs="+", metavar="RECIPE", help="which networks and settings")
@@ -38,6 +39,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     options.add_loss_options(parser)
     options.add_own_data_options(parser)
     options.add_data_options(parser)
+    options.add_report_option(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     parser.add_argument("--quiet", action="store_true", help="print only the table and the map")
     options.add_device_option(parser)

@@ -16,9 +16,9 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         "train",
         help="train a recipe and write a run folder",
         description="Train a recipe. Writes config.json, environment.json, metrics.jsonl, weights.safetensors, "
-        "best.safetensors and checkpoints into the run's folder. The best epoch is chosen on the test examples unless "
-        "--validation-fraction holds some out for it. SIGTERM and Ctrl-C save before they stop it; "
-        "--resume goes on.",
+        "best.safetensors, checkpoints and report.html into the run's folder. The best epoch is chosen on the "
+        "test examples unless --validation-fraction holds some out for it. SIGTERM and Ctrl-C save before they stop "
+        "it; --resume goes on.",
         epilog=f"recipes: {', '.join(EXPERIMENTS)} (see jaxd2l list)",
     )
     parser.add_argument(
@@ -58,6 +58,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     output.add_argument(
         "--keep", type=options.integer, default=2, metavar="N", help="newest checkpoints kept beside the best (2)"
     )
+    options.add_report_option(output)
     output.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     output.add_argument("--quiet", action="store_true", help="print nothing but errors and --json's line")
     options.add_device_option(parser)
