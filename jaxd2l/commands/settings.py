@@ -67,7 +67,9 @@ def warn_of_other_conditions(paths: Iterable[Path]) -> None:
 def of_members(recipe: Recipe, data: Dataset, facts: Mapping[str, Any]) -> dict[str, Any]:
     """What results that are kept must have been made with to be taken again; own data and networks by their digests."""
     own = facts.get("own_data")
-    digests = {} if own is None else {"sha256": own["sha256"]}
+    digests: dict[str, Any] = {} if own is None else {"sha256": own["sha256"]}
+    if data.held_out is not None:
+        digests["validation_fraction"], digests["split_seed"] = data.held_out
     digests |= {"code": facts["code"]["sha256"]} if "code" in facts else {}
     return {**recipe.settings(), "train_examples": len(data.train.x), "test_examples": len(data.test.x), **digests}
 

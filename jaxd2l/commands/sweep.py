@@ -21,7 +21,7 @@ from jaxd2l.commands.asked.page import named as named_page
 from jaxd2l.commands.asked.recipe import named
 from jaxd2l.data import Dataset
 from jaxd2l.report import kept
-from jaxd2l.report.sweep import Summary, divergence_map, markdown, summarise
+from jaxd2l.report.sweep import Summary, choice_line, chosen, divergence_map, markdown, summarise
 from jaxd2l.report.write import SWEEP, write_results_report
 from jaxd2l.selection.curves import Curves
 from jaxd2l.selection.grid import Point
@@ -30,6 +30,7 @@ from jaxd2l.train import Recipe
 
 _FOREIGN = "no member of a sweep ({error}); remove it to train it again"
 _CURVES = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
+_VALIDATION = ("validation_loss", "validation_accuracy")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -58,13 +59,15 @@ def run(args: argparse.Namespace) -> int:
         summaries += summarise(recipe.name, sweeps[recipe.name], classes)
     table, fate = markdown(summaries), divergence_map(summaries)
     result = _result(summaries, sweeps, time.perf_counter() - began)
-    run_folder.write_atomically(args.out / "sweep.md", f"{table}\n\n```\n{fate}\n```\n".encode())
+    choices = "".join(f"\n{choice_line(summary)}\n" for summary in chosen(summaries))
+    run_folder.write_atomically(args.out / "sweep.md", f"{table}\n{choices}\n```\n{fate}\n```\n".encode())
     run_folder.write_json(args.out / "sweep.json", result)
-    print(f"{table}\n\nwhere training failed, by learning rate:\n{fate}", flush=True)
+    print(f"{table}\n{choices}\nwhere training failed, by learning rate:\n{fate}", flush=True)
     say(f"wrote {args.out}")
     page = named_page(closing_page(args, lambda: write_results_report(args.out, SWEEP), say, args.when_stopped))
     if args.json:
-        shown = {"points": result["points"], "seconds": result["seconds"], "out": str(args.out), **page}
+        more = {"chosen": result["chosen"]} if "chosen" in result else {}
+        shown = {"points": result["points"], **more, "seconds": result["seconds"], "out": str(args.out), **page}
         print(json.dumps(shown), flush=True)
     return ExitCode.DONE
 
@@ -85,7 +88,7 @@ def _sweep(
     folder.mkdir(parents=True, exist_ok=True)
 
     def keep(point: Point, seed: int, curves: Curves) -> None:
-        lists = {name: [_finite(v) for v in getattr(curves, name)] for name in _CURVES}
+        lists = {name: [_finite(v) for v in values] for name, values in curves.columns().items()}
         run_folder.write_json(
             paths[point, seed],
             {
@@ -96,7 +99,7 @@ def _sweep(
                 "environment": made_under,
             },
         )
-        end = f"diverged in epoch {curves.diverged}" if curves.diverged else f"test {_last(curves):.4f}"
+        end = f"diverged in epoch {curves.diverged}" if curves.diverged else f"{curves.judged_on} {_last(curves):.4f}"
         say(f"{recipe.name} rate {point.learning_rate:g} decay {point.weight_decay:g} seed {seed}: {end}")
 
     result = sweep(
@@ -121,8 +124,9 @@ def _at(asked: dict[str, Any], point: Point) -> dict[str, Any]:
 
 
 def _curves(member: dict[str, Any]) -> Curves:
-    lists = [np.array([np.nan if v is None else v for v in member[name]], float) for name in _CURVES]
-    return Curves(lists[0], lists[1], lists[2], lists[3], member["diverged"])
+    names = [*_CURVES, *(name for name in _VALIDATION if name in member)]
+    lists = {name: np.array([np.nan if v is None else v for v in member[name]], float) for name in names}
+    return Curves(**lists, diverged=member["diverged"])
 
 
 def _finite(value: float) -> float | None:
@@ -130,8 +134,8 @@ def _finite(value: float) -> float | None:
 
 
 def _last(curves: Curves) -> float:
-    accuracy = float(curves.test_accuracy[-1])
-    return float(curves.test_loss[-1]) if np.isnan(accuracy) else accuracy
+    accuracy = float(curves.judged(True)[-1])
+    return float(curves.judged(False)[-1]) if np.isnan(accuracy) else accuracy
 
 
 def _result(summaries: list[Summary], sweeps: dict[str, Sweep], seconds: float) -> dict[str, Any]:
@@ -152,9 +156,23 @@ def _result(summaries: list[Summary], sweeps: dict[str, Sweep], seconds: float) 
             **varied(point),
             "seed": seed,
             "diverged": curves.diverged,
-            **{key: [_finite(v) for v in getattr(curves, key)] for key in _CURVES},
+            **{
+                key: [_finite(v) for v in values]
+                for key, values in curves.columns().items()
+                if curves.judged_on == "test" or not key.startswith("test_")
+            },
         }
         for name, result in sweeps.items()
         for (point, seed), curves in result.items()
     ]
-    return {"points": points, "members": members, "device": run_folder.device_name(), "seconds": round(seconds, 3)}
+    choices = [
+        {"recipe": s.recipe, **varied(s.point), "test": s.tested._asdict()} for s in chosen(summaries) if s.tested
+    ]
+    more = {"chosen": choices} if any(s.tested is not None for s in summaries) else {}
+    return {
+        "points": points,
+        "members": members,
+        **more,
+        "device": run_folder.device_name(),
+        "seconds": round(seconds, 3),
+    }

@@ -41,7 +41,8 @@ class Spread(NamedTuple):
 
     Attributes:
         train_loss: of the last epoch.
-        last, best: test accuracy of the last and of the best epoch; for regression test losses.
+        last, best: test accuracy of the last and of the best epoch; for regression test losses. Of the validation part
+            where there is one.
     """
 
     train_loss: Interval
@@ -64,8 +65,8 @@ def interval(values: Sequence[float]) -> Interval:
 
 
 def over_seeds(members: Sequence[Curves], classified: bool) -> Spread:
-    """The figures of members that did not diverge; of test accuracies where they are `classified`, else of losses."""
-    judged = [curves.test_accuracy if classified else curves.test_loss for curves in members]
+    """The figures of members that did not diverge; of accuracies where they are `classified`, else of losses."""
+    judged = [curves.judged(classified) for curves in members]
     best = np.max if classified else np.min
     return Spread(
         train_loss=interval([float(curves.train_loss[-1]) for curves in members]),

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from jaxd2l.report.spread import Spread, over_seeds
+from jaxd2l.report.spread import Interval, Spread, interval, over_seeds
+from jaxd2l.selection.curves import Curves
 from jaxd2l.selection.grid import Point
 from jaxd2l.selection.sweep import Sweep
 
@@ -18,6 +19,8 @@ class Summary(NamedTuple):
         diverged: the epoch of each member that diverged.
         at_chance: members whose last test accuracy is within 0.02 of a uniform guess; None for regression.
         figures: over the members that did not diverge.
+        judged_on: the part of the data that they are of, "test" or "validation".
+        tested: what the test part said of the last weights, where a validation part judged the epochs.
     """
 
     recipe: str
@@ -26,6 +29,8 @@ class Summary(NamedTuple):
     diverged: tuple[int, ...]
     at_chance: int | None
     figures: Spread
+    judged_on: str = "test"
+    tested: Interval | None = None
 
 
 def summarise(recipe: str, sweep: Sweep, num_classes: int | None) -> list[Summary]:
@@ -47,19 +52,52 @@ def summarise(recipe: str, sweep: Sweep, num_classes: int | None) -> list[Summar
                 point=point,
                 seeds=len(members),
                 diverged=tuple(curves.diverged for curves in members if curves.diverged is not None),
-                at_chance=None if num_classes is None else sum(bool(c.test_accuracy[-1] < chance) for c in whole),
+                at_chance=None if num_classes is None else sum(bool(c.judged(True)[-1] < chance) for c in whole),
                 figures=over_seeds(whole, num_classes is not None),
+                judged_on=members[0].judged_on,
+                tested=_tested(whole, num_classes is not None),
             )
         )
     return summaries
 
 
+def _tested(whole: Sequence[Curves], classified: bool) -> Interval | None:
+    validated = [curves for curves in whole if curves.judged_on == "validation"]
+    values = [float((c.test_accuracy if classified else c.test_loss)[-1]) for c in validated]
+    return interval(values) if validated else None
+
+
+def chosen(summaries: Sequence[Summary]) -> list[Summary]:
+    """The point of each recipe that did best on the validation part after the last epoch, none of its seeds diverged.
+
+    Nothing is chosen where the test part judged the epochs.
+    """
+    best: dict[str, Summary] = {}
+    for summary in summaries:
+        mean = summary.figures.last.mean
+        if summary.tested is None or summary.diverged or mean is None:
+            continue
+        before = best[summary.recipe].figures.last.mean if summary.recipe in best else None
+        if before is None or (mean < before if summary.at_chance is None else mean > before):
+            best[summary.recipe] = summary
+    return list(best.values())
+
+
+def choice_line(summary: Summary) -> str:
+    """What was chosen, and the figure that the test part gives it."""
+    unit = "loss" if summary.at_chance is None else "accuracy"
+    return (
+        f"{summary.recipe}: rate {summary.point.learning_rate:g}, decay {summary.point.weight_decay:g} is chosen on "
+        f"the validation part; its test {unit}, judged once, is {summary.tested}"
+    )
+
+
 def markdown(summaries: Sequence[Summary]) -> str:
     """The summaries as a Markdown table, mean ± deviation [95% interval of the mean]."""
-    what = "loss" if summaries[0].at_chance is None else "accuracy"
+    what, part = "loss" if summaries[0].at_chance is None else "accuracy", summaries[0].judged_on
     lines = [
-        f"| recipe | learning rate | weight decay | seeds | diverged | at chance | train loss | last test {what} "
-        f"| best test {what} |",
+        f"| recipe | learning rate | weight decay | seeds | diverged | at chance | train loss | last {part} {what} "
+        f"| best {part} {what} |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     lines += [

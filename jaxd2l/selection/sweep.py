@@ -81,7 +81,8 @@ def sweep(
     Args:
         recipe: all but its learning rate and weight decay. An optimizer that keeps them out of its state (see
             `bound`) is compiled anew for each point, in a loop.
-        data: training and test examples.
+        data: training and test examples, and validation examples where points are to be chosen: these are judged in
+            each epoch then, and the test part once, by the last weights of each member.
         points: from `points_of`, without dropout: a recipe's network has its own.
         seeds: integers in [0, 2**32).
         method: MEASURE times a few updates both ways and takes the faster.
@@ -104,8 +105,6 @@ def sweep(
         run_keys(seed)
     if recipe.early_stop is not None:
         raise ValueError("members of a sweep go through all their epochs together; leave early_stop out")
-    if data.validation is not None:
-        raise ValueError("a sweep judges its members by the test part; give data without a validation part")
     results: Sweep = dict(finished or {})
     missing = [seed for seed in dict.fromkeys(seeds) if any((point, seed) not in results for point in points)]
 
@@ -206,10 +205,13 @@ def _choose(program: Program, data: Dataset, seeds: int, points: int, method: Me
 
 
 def _single(recipe: Recipe, data: Dataset, point: Point, seed: int, program: Program) -> Curves:
+    validated = data.validation is not None
     try:
-        return curves_of(fit(_at(recipe, point), data, seed, program=program).epochs, recipe.epochs, None)
+        done = fit(_at(recipe, point), data, seed, program=program)
+        tested = done.tested.get("last" if recipe.ema is None else "ema")
+        return curves_of(done.epochs, recipe.epochs, None, validated=validated, tested=tested)
     except DivergenceError as error:
-        return curves_of(error.epochs, recipe.epochs, error.epoch)
+        return curves_of(error.epochs, recipe.epochs, error.epoch, validated=validated)
 
 
 def _in_pieces(
@@ -228,5 +230,5 @@ def _in_pieces(
             some_points = points[first_point : first_point + choice.points]
             if members is None or sizes(members) != (len(some_seeds), len(some_points)):
                 members = compile_members(recipe, data, len(some_seeds), len(some_points))
-            for s, g, curves in train_members(recipe, data.train, data.test, some_points, some_seeds, members):
+            for s, g, curves in train_members(recipe, data, some_points, some_seeds, members):
                 done(some_points[g], some_seeds[s], curves)

@@ -3,16 +3,18 @@
 Members of one seed share the order of the examples, so a batch is gathered and prepared once for all their points.
 """
 
+import itertools
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax
 import numpy as np
 
 from jaxd2l.data import Dataset, Examples
-from jaxd2l.selection.curves import Curves
+from jaxd2l.selection.curves import Curves, curves_from
 from jaxd2l.selection.grid import Point
-from jaxd2l.train.program import Axis, Program, compile_program, initial_state
+from jaxd2l.train.evaluation import compile_evaluation
+from jaxd2l.train.program import Axis, Program, compile_program, initial_state, on_device
 from jaxd2l.train.recipe import Recipe
 from jaxd2l.train.state import Keys, TrainState, keys_of, run_keys
 from jaxd2l.train.step import Tally
@@ -73,9 +75,10 @@ def seconds_a_step(program: Program, members: Program, train: Examples, repeats:
 
 
 def train_members(
-    recipe: Recipe, train: Examples, test: Examples, points: Sequence[Point], seeds: Sequence[int], members: Program
+    recipe: Recipe, data: Dataset, points: Sequence[Point], seeds: Sequence[int], members: Program
 ) -> list[tuple[int, int, Curves]]:
     """Train a block of seeds x points as one program: (number of the seed, number of the point, curves) of each."""
+    train, judging = data.train, on_device(data.judged)
     state, keys = start(members, seeds, points)
     first, steps = np.int32(0), np.int32(members.train_steps)
     test_steps = members.evaluation_rows.indices.shape[0]
@@ -87,10 +90,9 @@ def train_members(
             state, members.record(members.train_steps), *train, rows, keys.noise, first, steps
         )
         judged = members.evaluation(
-            state.params,
-            state.batch_stats,
+            *state.deciding,
             members.record(test_steps),
-            *test,
+            *judging,
             members.evaluation_rows,
             first,
             np.int32(test_steps),
@@ -99,11 +101,25 @@ def train_members(
         diverged = np.where((diverged == 0) & ~finite, epoch, diverged)
         values = np.stack([*_means(record, recipe), *_means(judged, recipe)])
         curves[..., epoch - 1] = np.where(diverged == 0, values, np.nan)
+    places = itertools.product(range(len(seeds)), range(len(points)))
+    tested = (lambda s, g: None) if data.validation is None else _test(recipe, data.test, state)
     return [
-        (s, g, Curves(curves[0, s, g], curves[1, s, g], curves[2, s, g], curves[3, s, g], int(diverged[s, g]) or None))
-        for s in range(len(seeds))
-        for g in range(len(points))
+        (s, g, curves_from(curves[:2, s, g], curves[2:, s, g], tested(s, g), int(diverged[s, g]) or None))
+        for s, g in places
     ]
+
+
+def _test(recipe: Recipe, test: Examples, state: TrainState) -> Callable[[int, int], np.ndarray]:
+    """Judges the last weights of one member after the other by the test part: loss and accuracy (2,)."""
+    weights = lambda s, g: jax.tree.map(lambda leaf: leaf[s, g], tuple(state.deciding))  # noqa: E731
+    params, batch_stats = weights(0, 0)
+    judge = compile_evaluation(recipe, params, batch_stats, test)
+
+    def tested(s: int, g: int) -> np.ndarray:
+        loss, accuracy = judge(*weights(s, g))
+        return np.array([loss, np.nan if accuracy is None else accuracy])
+
+    return tested
 
 
 def _means(record: Tally, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:

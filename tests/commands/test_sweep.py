@@ -66,3 +66,26 @@ def one_line(capsys, message):
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["vmap", "loop"])
+def test_a_point_is_chosen_on_the_validation_part_and_only_its_test_figure_is_shown(method, line, capsys, tmp_path):
+    options = [*line[:-1], method, "--validation-fraction", "0.25", "--learning-rates", "0.01", "0.03", "1e10"]
+    assert main([*options, "--seeds", "2", "--json"]) == 0
+    out = capsys.readouterr().out
+    summary, result = json.loads(out.splitlines()[-1]), json.loads((tmp_path / "out/sweep.json").read_bytes())
+    assert "last validation loss | best validation loss" in out
+    points = [point for point in summary["points"] if not point["diverged"]]
+    best = min(points, key=lambda point: point["last"]["mean"])
+    (chosen,) = summary["chosen"]
+    assert chosen["learning_rate"] == best["learning_rate"]
+    assert chosen["test"]["n"] == 2
+    assert f"rate {best['learning_rate']:g}, decay 0 is chosen on the validation part; its test loss" in out
+    assert all("test_loss" not in member and "validation_loss" in member for member in result["members"])
+    assert main([*options, "--seeds", "2"]) == 0
+    assert "6 members, 6 of them are there" in capsys.readouterr().out
+    assert main([*options, "--seeds", "2", "--split-seed", "1"]) == 65
+    assert "was made with split_seed 0, asked is 1" in capsys.readouterr().err
+    assert main(["report", "out"]) == 0
+    assert "is chosen on the validation part; its test loss" in (tmp_path / "out/report.html").read_text("utf-8")

@@ -4,7 +4,7 @@ import flax.linen as nn
 import numpy as np
 import pytest
 
-from jaxd2l.data import Dataset, Examples
+from jaxd2l.data import Dataset, Examples, hold_out
 from jaxd2l.data.synthetic import linear_regression
 from jaxd2l.nn import BatchNorm, Conv, Dense
 from jaxd2l.nn.loss import squared_error
@@ -189,3 +189,29 @@ def test_a_single_run_refuses_the_program_of_many():
     many = dataclasses.replace(bind(recipe, data), axes=(Axis(3, seeds=True), Axis(2, rates=True)))
     with pytest.raises(ValueError, match="of 6 runs as one, expected one of a single run"):
         fit(recipe, data, program=many)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ema", [None, 0.5])
+def test_a_validation_part_judges_the_members_and_the_test_part_each_once(ema):
+    recipe, data = mlp()
+    recipe, data = dataclasses.replace(recipe, ema=ema), hold_out(data, 0.3, 2)
+    members = {method: sweep(recipe, data, RATES, (3, 8), method=method) for method in (Method.VMAP, Method.LOOP)}
+    program = compile_program(recipe, data)
+    for (point, seed), curves in members[Method.LOOP].items():
+        one = dataclasses.replace(recipe, learning_rate=point.learning_rate, weight_decay=point.weight_decay)
+        run = fit(one, data, seed, program=program)
+        assert curves.judged_on == "validation"
+        assert list(curves.judged(True)) == [result.deciding[1] for result in run.epochs]
+        assert np.isnan(curves.test_accuracy[:-1]).all()
+        assert curves.test_accuracy[-1] == run.tested["last" if ema is None else "ema"].test_accuracy
+        vmapped = members[Method.VMAP][point, seed]
+        assert_equal_curves(vmapped, curves)
+        for name in ("validation_loss", "validation_accuracy"):
+            np.testing.assert_allclose(getattr(vmapped, name), getattr(curves, name), rtol=1e-4)
+
+
+def test_early_stopping_is_no_part_of_a_sweep():
+    recipe, data = mlp()
+    with pytest.raises(ValueError, match="leave early_stop out"):
+        sweep(dataclasses.replace(recipe, early_stop=2), hold_out(data, 0.3), RATES, (0,))

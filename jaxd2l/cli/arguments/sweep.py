@@ -39,6 +39,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     options.add_loss_options(parser)
     options.add_own_data_options(parser)
     options.add_data_options(parser)
+    options.add_validation_options(parser, early_stop=False)
     options.add_report_option(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     parser.add_argument("--quiet", action="store_true", help="print only the table and the map")

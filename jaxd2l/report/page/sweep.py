@@ -18,6 +18,7 @@ from jaxd2l.report.spread import Interval
 def sweep_page(result: Mapping[str, Any]) -> tuple[str, list[Drawing]]:
     """The page of what `jaxd2l sweep` wrote into sweep.json, and its charts."""
     points, members, drawings = result["points"], result["members"], _drawings(result)
+    part = _judged_on(members)
     recipes = list(dict.fromkeys(point["recipe"] for point in points))
     seconds = result.get("seconds")
     took = f", {duration(seconds)}" if isinstance(seconds, int | float) else ""
@@ -25,7 +26,7 @@ def sweep_page(result: Mapping[str, Any]) -> tuple[str, list[Drawing]]:
     device = result.get("device", "an unknown device")
     lead = paragraph(f"{names}: {len(points)} points, {len(members)} trainings on {device}{took}.")
     parts = (
-        ("means", "Means over seeds", lambda: _means(points)),
+        ("means", "Means over seeds", lambda: _means(points, part, result.get("chosen", []))),
         ("map", "Where training failed", lambda: _map(points)),
         ("curves", "Curves of all members", lambda: _curves(drawings)),
     )
@@ -33,7 +34,11 @@ def sweep_page(result: Mapping[str, Any]) -> tuple[str, list[Drawing]]:
     return document(f"Sweep of {names}", lead, shown), drawings
 
 
-def _means(points: list[Mapping[str, Any]]) -> list[Markup]:
+def _judged_on(members: list[Mapping[str, Any]]) -> str:
+    return "validation" if any("validation_loss" in member for member in members) else "test"
+
+
+def _means(points: list[Mapping[str, Any]], part: str, chosen: list[Mapping[str, Any]]) -> list[Markup]:
     what = "loss" if any(point["at_chance"] is None for point in points) else "accuracy"
     rows = [
         (
@@ -45,12 +50,19 @@ def _means(points: list[Mapping[str, Any]]) -> list[Markup]:
         )
         for point in points
     ]
-    header = ("point", "seeds", "train loss", f"last test {what}", f"best test {what}", "diverged", "at chance")
+    header = ("point", "seeds", "train loss", f"last {part} {what}", f"best {part} {what}", "diverged", "at chance")
     text = (
         "Mean \u00b1 sample deviation [95% interval of the mean, Student's t]; members that diverged count in no mean. "
         "With few seeds the interval is wide: that is what the seeds tell."
     )
-    return [paragraph(text), table("Every point over its seeds", header, rows, class_="wide")]
+    choices = [
+        paragraph(
+            f"{one['recipe']}: rate {one['learning_rate']:g}, decay {one['weight_decay']:g} is chosen on the "
+            f"validation part; its test {what}, judged once, is {Interval(**one['test'])}."
+        )
+        for one in chosen
+    ]
+    return [paragraph(text), table("Every point over its seeds", header, rows, class_="wide"), *choices]
 
 
 def _map(points: list[Mapping[str, Any]]) -> list[Markup]:
@@ -81,8 +93,9 @@ def _drawings(result: Mapping[str, Any]) -> list[Drawing]:
     drawings = []
     for recipe in dict.fromkeys(member["recipe"] for member in result["members"]):
         members = [member for member in result["members"] if member["recipe"] == recipe]
-        classified = any(value is not None for member in members for value in member["test_accuracy"])
-        key = "test_accuracy" if classified else "test_loss"
+        part = _judged_on(members)
+        classified = any(value is not None for member in members for value in member[f"{part}_accuracy"])
+        key = f"{part}_accuracy" if classified else f"{part}_loss"
         series: list[Series] = []
         colours: dict[tuple[float, float], int] = {}
         for member in members:
@@ -91,7 +104,7 @@ def _drawings(result: Mapping[str, Any]) -> list[Drawing]:
             colour = colours.setdefault(at, len(colours) % SERIES)
             values = [math.nan if value is None else float(value) for value in member[key]]
             series.append(Series(name, range(1, len(values) + 1), values, colour, thin=True))
-        title = f"{recipe}: {'test accuracy' if classified else 'test loss'}"
+        title = f"{recipe}: {key.replace('_', ' ')}"
         drawings.append(plot.lines(title, series, share=classified))
     return drawings
 
