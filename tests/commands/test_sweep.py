@@ -88,4 +88,6 @@ def test_a_point_is_chosen_on_the_validation_part_and_only_its_test_figure_is_sh
     assert main([*options, "--seeds", "2", "--split-seed", "1"]) == 65
     assert "was made with split_seed 0, asked is 1" in capsys.readouterr().err
     assert main(["report", "out"]) == 0
-    assert "is chosen on the validation part; its test loss" in (tmp_path / "out/report.html").read_text("utf-8")
+    assert "is chosen on the validation part; its test loss" in (tmp_path / "out/report.html").read_text(
+        encoding="utf-8"
+    )
