@@ -3,7 +3,7 @@
     recipe = jaxd2l.find("lenet")                                 what to train and how; jaxd2l.RECIPES has all
     data = jaxd2l.load_data(recipe)                               what on; your own: jaxd2l.Dataset, jaxd2l.Examples
     run = jaxd2l.fit(recipe, data, run_dir="runs/a", resume=True) train it; without run_dir nothing is kept
-    jaxd2l.load_run("runs/a").evaluate()                          open a run again, finished or interrupted
+    jaxd2l.load_run("runs/a").predict(images)                     open a run again, finished or interrupted
     jaxd2l.evaluate, jaxd2l.sweep, jaxd2l.kfold                   judge weights; many trainings as one program
 
 `jaxd2l.Recipe` is an experiment of your own. The rooms: `nn` (layers, `nn.models`), `data`, `train`, `cost`,
@@ -31,7 +31,8 @@ _ROOMS = (
 _NAMES = {
     "jaxd2l.data": ("DataError", "Dataset", "Examples"),
     "jaxd2l.recipes": ("RECIPES", "find", "load_data"),
-    "jaxd2l.run_folder": ("KeptRun", "fit", "load_run"),
+    "jaxd2l.prediction": ("TrainedRun", "load_run"),
+    "jaxd2l.run_folder": ("KeptRun", "fit"),
     "jaxd2l.selection.kfold": ("kfold",),
     "jaxd2l.selection.sweep": ("sweep",),
     "jaxd2l.train": ("DivergenceError", "EpochResult", "Recipe", "Run", "evaluate"),
@@ -40,8 +41,9 @@ _PLACE = {name: module for module, names in _NAMES.items() for name in names}
 
 if TYPE_CHECKING:
     from jaxd2l.data import DataError, Dataset, Examples
+    from jaxd2l.prediction import TrainedRun, load_run
     from jaxd2l.recipes import RECIPES, find, load_data
-    from jaxd2l.run_folder import KeptRun, fit, load_run
+    from jaxd2l.run_folder import KeptRun, fit
     from jaxd2l.selection.kfold import kfold
     from jaxd2l.selection.sweep import sweep
     from jaxd2l.train import DivergenceError, EpochResult, Recipe, Run, evaluate
@@ -56,6 +58,7 @@ __all__ = [
     "KeptRun",
     "Recipe",
     "Run",
+    "TrainedRun",
     "evaluate",
     "find",
     "fit",

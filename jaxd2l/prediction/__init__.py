@@ -3,21 +3,24 @@
 - `Predictor`: a network that answers any number of stored examples, compiled once
 - `convert_picture`, `Conversion`, `framing`, `Framing`: a picture file as one of them, and what was done to it
 - `convert_like_own`: likewise, as a user's own pictures were read before training
-- `load_predictor`: the network of a run's folder
+- `load_run`, `TrainedRun`: a run's folder, whose network answers; `load_predictor`: the network alone, for pictures
 """
 
 from jaxd2l.prediction.load import load_predictor
 from jaxd2l.prediction.own_picture import convert_like_own
 from jaxd2l.prediction.picture import Conversion, Framing, convert_picture, framing
 from jaxd2l.prediction.predictor import Predictor, stored_examples
+from jaxd2l.prediction.trained_run import TrainedRun, load_run
 
 __all__ = [
     "Conversion",
     "Framing",
     "Predictor",
+    "TrainedRun",
     "convert_like_own",
     "convert_picture",
     "framing",
     "load_predictor",
+    "load_run",
     "stored_examples",
 ]

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import jaxd2l
 from jaxd2l import run_folder
 from jaxd2l.cli import main
 from jaxd2l.data import load
@@ -50,6 +51,23 @@ def test_a_test_image_gets_the_answer_it_got_in_evaluation(run, pictures, capsys
         named = {p["label"]: p["probability"] for p in one["predictions"]}
         np.testing.assert_allclose([named[i] for i in range(10)], row, atol=1e-6)
         assert one["predictions"][0]["probability"] == max(named.values())
+
+
+def test_a_run_opened_again_answers_as_it_was_evaluated_by_one_executable(run, tmp_path):
+    kept, test = jaxd2l.load_run(run), load("fashion_mnist").test
+    labels = kept.predict(test.x[:100])
+    assert (labels == test.y[:100]).mean() == pytest.approx(kept.epochs[-1].test_accuracy, abs=1e-6)
+    np.testing.assert_array_equal(kept.predict_proba(test.x[:3], "best").argmax(-1), labels[:3])
+    assert kept.predict(test.x[:0]).shape == (0,)
+    assert len(kept.classes) == 10
+    assert kept.predictor() is kept.predictor("last")
+    with pytest.raises(ValueError, match="ema"):
+        kept.predict(test.x[:1], "ema")
+    with pytest.raises(ValueError, match="one image is a batch of one"):
+        kept.predict(test.x[0])
+    (tmp_path / "config.json").write_bytes((run / "config.json").read_bytes())
+    with pytest.raises(jaxd2l.DataError, match="no weights yet"):
+        jaxd2l.load_run(tmp_path).predict(test.x[:1])
 
 
 def test_a_folder_is_searched_and_a_light_ground_inverted(run, pictures, capsys):

@@ -1,0 +1,90 @@
+"""A kept run that answers: its folder opened as `jaxd2l.run_folder` does, with its network ready to predict."""
+
+import dataclasses
+import functools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxd2l import run_folder
+from jaxd2l.data import DataError
+from jaxd2l.prediction.predictor import Predictor
+from jaxd2l.train import Recipe
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainedRun(run_folder.KeptRun):
+    """A `jaxd2l.run_folder.KeptRun` whose network answers.
+
+    Weights are read at the first question for them and stay; open the run again for those of later epochs. The network
+    is compiled once for any number of images: they go through it in batches of one size, the last one padded.
+    """
+
+    def predict(self, images: Any, which: str = "last") -> np.ndarray:
+        """The label of the most probable class, named `classes[label]`; for a regression its values.
+
+        Args:
+            images: (n, height, width, channels) as the data set stores them, bytes 0 to 255, n may be 0; inputs of
+                other kinds likewise (n, ...). Picture files become such ones by `jaxd2l.prediction.convert_picture`.
+            which: "last", "best" or "ema" weights.
+
+        Returns:
+            Labels (n,), or float32 (n, outputs) for a regression.
+
+        Raises:
+            ValueError: images of another shape, dtype or range, and what to do; or another choice of weights.
+            DataError: the weights cannot be used, or no epoch is finished.
+            ArithmeticError: an output is not finite.
+        """
+        return self.predictor(which).predict(images)
+
+    def predict_proba(self, images: Any, which: str = "last") -> np.ndarray:
+        """The probability of each class, float32 (n, classes), each row summing to 1.
+
+        Args:
+            images: see `predict`.
+            which: likewise.
+
+        Raises:
+            ValueError: see `predict`; or a regression, which has no classes.
+            DataError, ArithmeticError: see `predict`.
+        """
+        return self.predictor(which).predict_proba(images)
+
+    def predictor(self, which: str = "last") -> Predictor:
+        """The network with these weights, the same at each call.
+
+        Raises:
+            DataError: the weights cannot be used, or no epoch is finished.
+            ValueError: another choice, or a run that averages no weights.
+        """
+        if which not in self._predictors:
+            try:
+                weights = self.weights(which)
+            except FileNotFoundError as error:
+                raise DataError(
+                    f"{self.folder} has no weights yet: no epoch is finished; train on with --resume"
+                ) from error
+            example = self.stored_example
+            self._predictors[which] = Predictor(self.recipe, *weights, self.classes, example.shape[1:], example.dtype)
+        return self._predictors[which]
+
+    @functools.cached_property
+    def _predictors(self) -> dict[str, Predictor]:
+        return {}
+
+
+def load_run(run_dir: Path | str, recipe: Recipe | None = None) -> TrainedRun:
+    """Open the run that `jaxd2l train` or `jaxd2l.fit(..., run_dir=...)` keeps in a folder, finished or not.
+
+    Args:
+        run_dir: the folder.
+        recipe: what it was trained with, where that is no recipe of this package; its settings are the folder's.
+
+    Raises:
+        DataError: the folder is no run folder, or what it holds is damaged.
+        OSError: it cannot be read.
+    """
+    kept = run_folder.load_run(run_dir, recipe)
+    return TrainedRun(**{field.name: getattr(kept, field.name) for field in dataclasses.fields(kept)})
