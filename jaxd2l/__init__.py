@@ -7,7 +7,7 @@
     jaxd2l.evaluate, jaxd2l.sweep, jaxd2l.kfold                   judge weights; many trainings as one program
 
 `jaxd2l.Recipe` is an experiment of your own. The rooms: `nn` (layers, `nn.models`), `data`, `train`, `cost`,
-`selection`, `run_folder`, `interop`, `report`, `prediction`, `experiments`. A name is imported when it is first used.
+`selection`, `run_folder`, `interop`, `report`, `prediction`, `web`, `experiments`. A name is imported when first used.
 """
 
 import importlib
@@ -27,6 +27,7 @@ _ROOMS = (
     "run_folder",
     "selection",
     "train",
+    "web",
 )
 _NAMES = {
     "jaxd2l.data": ("DataError", "Dataset", "Examples"),

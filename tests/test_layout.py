@@ -26,6 +26,7 @@ LIBRARY = {
     "interop",
     "report",
     "prediction",
+    "web",
 }
 ALLOWED = {
     "book": set(),
@@ -40,6 +41,7 @@ ALLOWED = {
     "prediction": {"data", "nn", "train", "recipes", "run_folder"},
     "report": {"data", "nn", "train", "cost", "selection", "recipes", "experiments", "run_folder", "prediction"},
     "run_folder": {"data", "nn", "train", "recipes", "interop"},
+    "web": {"nn", "run_folder", "prediction", "report"},
     "cli": {"book"},  # and the command that is to run, by its name: what can be typed is known before JAX is imported
     "commands": {*LIBRARY, "experiments", "cli"},
     "__main__": {"cli"},

@@ -30,6 +30,7 @@ class Predictor:
         classes: names by label; () for regression.
         input_shape, input_dtype: of one stored example.
         batch_size: examples at a time.
+        variables: the network's, as Flax takes them: `params` and `batch_stats`.
     """
 
     def __init__(
@@ -62,7 +63,7 @@ class Predictor:
             raise ValueError(f"batch_size must be at least 1, got {batch_size}")
         self.recipe, self.classes, self.batch_size = recipe, tuple(classes), int(batch_size)
         self.input_shape, self.input_dtype = tuple(int(n) for n in input_shape), np.dtype(input_dtype)
-        self._variables = jax.device_put({"params": params, "batch_stats": batch_stats})
+        self.variables = jax.device_put({"params": params, "batch_stats": batch_stats})
         outputs = self._outputs()
         if recipe.hits is not None and outputs.shape[1:] != (len(self.classes),):
             raise ValueError(
@@ -111,7 +112,7 @@ class Predictor:
         for first in range(0, len(x), self.batch_size):
             part = x[first : first + self.batch_size]
             full = np.concatenate([part, np.zeros((self.batch_size - len(part), *self.input_shape), x.dtype)])
-            parts.append(np.asarray(self._executable(self._variables, full))[: len(part)])
+            parts.append(np.asarray(self._executable(self.variables, full))[: len(part)])
         outputs = np.concatenate(parts)
         if not np.isfinite(outputs).all():
             row = int(np.argwhere(~np.isfinite(outputs))[0][0])
@@ -145,18 +146,18 @@ class Predictor:
         for collection in ("params", "batch_stats"):
             found, expected = (
                 {name: leaf.shape for name, leaf in flat(tree).items()}
-                for tree in (self._variables[collection], needed.get(collection, {}))
+                for tree in (self.variables[collection], needed.get(collection, {}))
             )
             if wrong := differences(found, expected):
                 raise ValueError(
                     f"{collection} do not fit the network of recipe {self.recipe.name}: {'; '.join(wrong)}"
                 )
-        outputs: jax.ShapeDtypeStruct = jax.eval_shape(self._apply, self._variables, self._like())
+        outputs: jax.ShapeDtypeStruct = jax.eval_shape(self._apply, self.variables, self._like())
         return outputs
 
     @functools.cached_property
     def _executable(self) -> Any:
-        return compiled(self._apply, (self._variables, self._like()))
+        return compiled(self._apply, (self.variables, self._like()))
 
 
 def stored_examples(images: Any, shape: tuple[int, ...], dtype: Any = np.uint8) -> np.ndarray:

@@ -11,6 +11,7 @@
     checkpoints/         what it takes to go on from inside an epoch, by number of updates
     damaged/             checkpoints that did not agree with their digests
     report.html          what a person looks at, made from the others; with curves.svg and curves.png
+    draw.html            the network in a page to draw on, where `jaxd2l web` wrote it
     .lock                held by the process that writes here
 
 Nothing in it is executed when it is read: JSON and safetensors only, never a pickle.
@@ -43,6 +44,7 @@ from jaxd2l.run_folder.files import (
     CURVES_PNG,
     CURVES_SVG,
     DAMAGED,
+    DRAW,
     EMA,
     ENVIRONMENT,
     METRICS,
@@ -80,6 +82,7 @@ __all__ = [
     "CURVES_PNG",
     "CURVES_SVG",
     "DAMAGED",
+    "DRAW",
     "EMA",
     "ENVIRONMENT",
     "KEPT_WEIGHTS",

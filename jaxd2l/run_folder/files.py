@@ -16,7 +16,8 @@ CHECKPOINTS, DAMAGED = "checkpoints", "damaged"
 _PAUSES_SECONDS = (0.01, 0.02, 0.04, 0.08, 0.15, 0.2)
 _OPEN_ELSEWHERE = (5, 32)  # Windows' ERROR_ACCESS_DENIED and ERROR_SHARING_VIOLATION
 REPORT, CURVES_SVG, CURVES_PNG = "report.html", "curves.svg", "curves.png"
-REPORT_FILES = (REPORT, CURVES_SVG, CURVES_PNG)  # made from the others, at any time
+DRAW = "draw.html"
+REPORT_FILES = (REPORT, CURVES_SVG, CURVES_PNG, DRAW)  # made from the others, at any time
 _TEMPORARY = re.compile(rf"\.({'|'.join(map(re.escape, (*FILES, *REPORT_FILES)))})\.[0-9]+\Z")
 
 

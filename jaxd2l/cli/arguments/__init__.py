@@ -8,6 +8,7 @@ NAMES = (
     "evaluate",
     "predict",
     "report",
+    "web",
     "list",
     "cost",
     "reproduce",

@@ -1,0 +1,41 @@
+"""What runs the scripts of a page in a test: headless Chromium with the page itself, or Node with its scripts."""
+
+import importlib.util
+import json
+import re
+import shutil
+import subprocess
+from importlib import resources
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def script(*names):
+    """Scripts of the package as one text."""
+    return "\n".join(resources.files("jaxd2l.web").joinpath("assets", name).read_text("utf-8") for name in names)
+
+
+def chromium():
+    """`scripts/chromium.py` as a module."""
+    spec = importlib.util.spec_from_file_location("chromium", ROOT / "scripts" / "chromium.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def in_node(names, body, given):
+    """What a program of JavaScript returns after these scripts; it sees `given`, a JSON value."""
+    text = f"{script(*names)}\nconst given = JSON.parse(require('fs').readFileSync(0, 'utf8'));\n"
+    text += f"process.stdout.write(JSON.stringify((() => {{ {body} }})()));"
+    command = [shutil.which("node"), "-e", text]
+    done = subprocess.run(
+        command, input=json.dumps(given), capture_output=True, text=True, encoding="utf-8", check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return json.loads(done.stdout)
+
+
+def embedded(page, name):
+    """The text of a data block of a page."""
+    return re.search(rf'<script type="[^"]*" id="{name}">(.*?)</script>', page, re.DOTALL)[1]
