@@ -11,7 +11,7 @@ from jaxd2l.web.builder import Builder, Operand, UnknownOperationError, Value, r
 
 def reshape(b: Builder, equation: Any, x: Operand) -> Operand:
     """`reshape`, `squeeze` and `expand_dims`."""
-    if equation.params.get("dimensions") is not None:
+    if equation.primitive.name == "reshape" and equation.params["dimensions"] is not None:
         x = b.transpose(x, equation.params["dimensions"])
     return b.reshape(x, equation.outvars[0].aval.shape)
 
@@ -82,6 +82,7 @@ def concatenate(b: Builder, equation: Any, *operands: Operand) -> Operand:
 
 def pad(b: Builder, x: Operand, value: float, config: Sequence[tuple[int, int, int]]) -> Operand:
     """`lax.pad` with a known value; where it is negative, elements are cut off."""
+    config = [(int(low), int(high), int(between)) for low, high, between in config]  # NumPy's are not JSON's
     value_of = np.asarray(value, np.float32).item()
     spread = [max(0, n + (n - 1) * between) for n, (_, _, between) in zip(x.shape, config, strict=True)]
     whole = [n + max(low, 0) + max(high, 0) for n, (low, high, _) in zip(spread, config, strict=True)]

@@ -50,9 +50,9 @@ def differences(predictor, plan, stored, array):
     wrong = {}
     for path, (number, value) in checked.items():
         found = np.array(array(number), np.float64).reshape(value.shape)
-        error = np.abs(found - value).max() / np.abs(value).max()
-        if not error <= TOLERANCE:
-            wrong[path] = error
+        error, largest = np.abs(found - value).max(), np.abs(value).max()
+        if not (0 < largest < np.inf and error <= TOLERANCE * largest):
+            wrong[path] = error, largest
     return wrong
 
 

@@ -40,7 +40,7 @@ const convert = (() => {
 
   // The weights of one axis of a bilinear resize that averages over what it shrinks, in 22-bit fixed point.
   function weights(from, to, first, last) {
-    const scale = (last - first) / to, wide = Math.max(scale, 1), narrow = 1 / wide, found = [];
+    const scale = Math.fround(last - first) / to, wide = Math.max(scale, 1), narrow = 1 / wide, found = [];
     for (let i = 0; i < to; i++) {
       const centre = first + (i + 0.5) * scale;
       const low = Math.max(0, Math.trunc(centre - wide + 0.5)), high = Math.min(from, Math.trunc(centre + wide + 0.5));

@@ -3,6 +3,7 @@
 
 const inside = (() => {
   const MOST_MAPS = 32; // of one layer
+  const FEW = 400000; // pixels: so many are painted at once, in sight or not
 
   function laidOut(name, shape, item) {
     const maps = shape.length === 4;
@@ -52,9 +53,10 @@ const inside = (() => {
       const item = list.appendChild(document.createElement("li"));
       return { number, visible: true, stale: false, ...laidOut(name, arrays[number].shape, item) };
     });
+    const all = shown.reduce((sum, { picture }) => sum + picture.width * picture.height, 0) <= FEW;
     const refresh = (layer) => {
-      layer.stale = !layer.visible;
-      if (layer.visible) paint(layer, values(layer.number));
+      layer.stale = !layer.visible && !all;
+      if (!layer.stale) paint(layer, values(layer.number));
     };
     const sight = new IntersectionObserver((entries) => {
       for (const { target, isIntersecting } of entries) {
