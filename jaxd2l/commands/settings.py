@@ -10,7 +10,7 @@ from typing import Any
 import jax
 
 from jaxd2l import run_folder
-from jaxd2l.commands import compilation_cache
+from jaxd2l.commands.asked import compilation_cache
 from jaxd2l.data import Dataset, Examples, check_examples, hold_out
 from jaxd2l.train.device import default_device
 from jaxd2l.train.recipe import Recipe

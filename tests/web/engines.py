@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 
 def script(*names):
     """Scripts of the package as one text."""
-    return "\n".join(resources.files("jaxd2l.web").joinpath("assets", name).read_text("utf-8") for name in names)
+    return "\n".join(resources.files("jaxd2l.web").joinpath("assets", name).read_text(encoding="utf-8") for name in names)
 
 
 def chromium():
