@@ -13,7 +13,8 @@ ROOT = Path(__file__).parents[2]
 
 def script(*names):
     """Scripts of the package as one text."""
-    return "\n".join(resources.files("jaxd2l.web").joinpath("assets", name).read_text(encoding="utf-8") for name in names)
+    assets = resources.files("jaxd2l.web").joinpath("assets")
+    return "\n".join(assets.joinpath(name).read_text(encoding="utf-8") for name in names)
 
 
 def chromium():
