@@ -19,6 +19,7 @@ from jaxd2l.data.houses import Houses, load_ames, read_houses, write_submission
 from jaxd2l.data.table import apply_table, fit_table
 from jaxd2l.experiments.house_peers import peers
 from jaxd2l.experiments.houses import BOOK, LINEAR, SMALL_MLP, Family, Outcome, cross_validate
+from jaxd2l.report.console import Console
 from jaxd2l.report.text import columns
 from jaxd2l.report.write import write_houses_report
 from jaxd2l.run_folder import REPORT, device_name
@@ -55,17 +56,20 @@ def run(args: argparse.Namespace) -> int:
 
     began = time.perf_counter()
     outcomes = []
-    for family in _families(args.epochs):
-        try:
-            outcome = cross_validate(family, train, test, fold)
-        except ArithmeticError as error:  # one family's trainings; the others may do
-            say(f"{family.name} is left out: {error}")
-            continue
-        outcomes.append(outcome)
-        say(
-            f"{family.name}: {outcome.scores.size} trainings, compiled in {outcome.compile_seconds:.1f} s, "
-            f"run in {outcome.seconds:.1f} s"
-        )
+    families = _families(args.epochs)
+    with Console(quiet=args.quiet, epochs=1) as console:
+        for number, family in enumerate(families):
+            console.phase(f"{family.name} ({number + 1} of {len(families)})")
+            try:
+                outcome = cross_validate(family, train, test, fold)
+            except ArithmeticError as error:  # one family's trainings; the others may do
+                console.say(f"{family.name} is left out: {error}")
+                continue
+            outcomes.append(outcome)
+            console.say(
+                f"{family.name}: {outcome.scores.size} trainings, compiled in {outcome.compile_seconds:.1f} s, "
+                f"run in {outcome.seconds:.1f} s"
+            )
     seconds = time.perf_counter() - began
     if not outcomes:
         raise DataError("every training of every model diverged; look for values far beyond all others")

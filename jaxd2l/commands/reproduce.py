@@ -84,13 +84,15 @@ def _runs_of(recipe: Recipe, data: Dataset, facts: dict[str, Any], args: argpars
     missing = [seed for seed in paths if seed not in runs]
     if missing:
         folder.mkdir(parents=True, exist_ok=True)
-        with Console(quiet=args.quiet, epochs=recipe.epochs, rate=recipe.follows_a_schedule) as console:
+        shown = {"rate": recipe.follows_a_schedule, "classified": recipe.hits is not None}
+        with Console(quiet=args.quiet, epochs=recipe.epochs, runs=len(missing), **shown) as console:
             console.say(f"{recipe.name}: {len(runs)} of {args.seeds} seeds are there; training {len(missing)}")
             program = compile_program(recipe, data)
             console.say(f"{recipe.name}: compiled in {program.compile_seconds:.1f} s")
             require_memory(program, data)
-            for seed in missing:
-                done = fit(recipe, data, seed, program=program, on_progress=console.progress)
+            for number, seed in enumerate(missing):
+                console.next_run(number)
+                done = fit(recipe, data, seed, program=program, on_progress=console.progress, on_chunk=console.chunk)
                 runs[seed] = {
                     "recipe": recipe.name,
                     "seed": seed,

@@ -4,9 +4,9 @@ Each finished member is a small file, so a stopped sweep goes on where it was.
 """
 
 import argparse
+import itertools
 import json
 import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from jaxd2l.commands.asked.page import named as named_page
 from jaxd2l.commands.asked.recipe import named
 from jaxd2l.data import Dataset
 from jaxd2l.report import kept
+from jaxd2l.report.console import Console
 from jaxd2l.report.sweep import Summary, choice_line, chosen, divergence_map, markdown, summarise
 from jaxd2l.report.write import SWEEP, write_results_report
 from jaxd2l.selection.curves import Curves
@@ -54,9 +55,10 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError("one sweep compares accuracies or losses: give classifiers or regressions, not both")
     began = time.perf_counter()
     sweeps, summaries = {}, []
-    for recipe, data, facts in experiments:
-        sweeps[recipe.name], classes = _sweep(recipe, data, facts, args, say)
-        summaries += summarise(recipe.name, sweeps[recipe.name], classes)
+    with Console(quiet=args.quiet, epochs=1) as console:
+        for recipe, data, facts in experiments:
+            sweeps[recipe.name], classes = _sweep(recipe, data, facts, args, console)
+            summaries += summarise(recipe.name, sweeps[recipe.name], classes)
     table, fate = markdown(summaries), divergence_map(summaries)
     result = _result(summaries, sweeps, time.perf_counter() - began)
     choices = "".join(f"\n{choice_line(summary)}\n" for summary in chosen(summaries))
@@ -73,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _sweep(
-    recipe: Recipe, data: Dataset, facts: dict[str, Any], args: argparse.Namespace, say: Callable[[str], None]
+    recipe: Recipe, data: Dataset, facts: dict[str, Any], args: argparse.Namespace, console: Console
 ) -> tuple[Sweep, int | None]:
     """Sweep one recipe, keeping each member as it is done; and the number of its classes."""
     points = points_of(args.learning_rates or [recipe.learning_rate], args.weight_decays or [recipe.weight_decay])
@@ -84,7 +86,10 @@ def _sweep(
     finished = kept.read_kept(paths, lambda member: _at(asked, member[0]), _curves, _FOREIGN)
     settings.warn_of_other_conditions(paths[member] for member in finished)
     made_under = run_folder.conditions()
-    say(f"{recipe.name}: {len(paths)} members, {len(finished)} of them are there, {run_folder.device_name()}")
+    console.say(f"{recipe.name}: {len(paths)} members, {len(finished)} of them are there, {run_folder.device_name()}")
+    missing = len(paths) - len(finished)
+    console.phase(f"{recipe.name}: {missing} members", 0, missing)
+    trained = itertools.count(1)
     folder.mkdir(parents=True, exist_ok=True)
 
     def keep(point: Point, seed: int, curves: Curves) -> None:
@@ -100,7 +105,8 @@ def _sweep(
             },
         )
         end = f"diverged in epoch {curves.diverged}" if curves.diverged else f"{curves.judged_on} {_last(curves):.4f}"
-        say(f"{recipe.name} rate {point.learning_rate:g} decay {point.weight_decay:g} seed {seed}: {end}")
+        console.phase(f"{recipe.name}: {missing} members", next(trained), missing)
+        console.say(f"{recipe.name} rate {point.learning_rate:g} decay {point.weight_decay:g} seed {seed}: {end}")
 
     result = sweep(
         recipe,
@@ -110,7 +116,7 @@ def _sweep(
         method=Method(args.method),
         finished=finished,
         on_curves=keep,
-        on_choice=lambda choice: say(f"{recipe.name}: {choice.reason}"),
+        on_choice=lambda choice: console.say(f"{recipe.name}: {choice.reason}"),
     )
     return result, len(data.classes) if recipe.hits is not None else None
 

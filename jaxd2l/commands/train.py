@@ -97,7 +97,8 @@ def _run(args: argparse.Namespace, signals: StopSignals, stack: ExitStack) -> in
     if found is not None and run_folder.is_finished(folder, recipe, data):
         return _report_finished(args, recipe, data, seed, folder)
 
-    console = stack.enter_context(Console(quiet=args.quiet, epochs=recipe.epochs, rate=recipe.follows_a_schedule))
+    shown = {"rate": recipe.follows_a_schedule, "classified": recipe.hits is not None}
+    console = stack.enter_context(Console(quiet=args.quiet, epochs=recipe.epochs, **shown))
     validation = "" if data.validation is None else f", {len(data.validation.x):,} validation"
     console.say(
         f"{recipe.name} on {data.name}, {len(data.train.x):,} training{validation} and {len(data.test.x):,} test "
@@ -108,6 +109,7 @@ def _run(args: argparse.Namespace, signals: StopSignals, stack: ExitStack) -> in
         _warn(shortage)
     program = compile_program(recipe, data)
     console.say(f"compiled in {program.compile_seconds:.1f} s")
+    console.phase("beginning")
     require_memory(program, data)
     if program.dropped:
         console.say(f"{program.dropped} examples of each epoch fill no batch of {recipe.batch_size} and are left out")
@@ -134,6 +136,7 @@ def _run(args: argparse.Namespace, signals: StopSignals, stack: ExitStack) -> in
             warn=_warn,
             on_start=on_start,
             on_epoch=lambda result, state: console.epoch(result),
+            on_chunk=console.chunk,
             on_progress=console.progress,
             program=program,
         )
@@ -150,6 +153,7 @@ def _run(args: argparse.Namespace, signals: StopSignals, stack: ExitStack) -> in
         console.say(f"warning: {warning}")
     console.say(f"run folder: {folder}")
     console.say(kept_weights(folder, done.epochs))
+    console.phase("writing the report")
     page = _page(args, recipe, data, folder, console.say)
     if args.json:
         _print_json(summary(data.name, done, count(done.state.params), program.compile_seconds, folder) | page)

@@ -46,6 +46,7 @@ def fit(
     warn: Callable[[str], None] = _warn,
     on_start: Callable[[Progress | None], None] | None = None,
     on_epoch: Callable[[EpochResult, TrainState], None] | None = None,
+    on_chunk: Callable[[Progress], None] | None = None,
     program: Program | None = None,
     chunk_seconds: float = CHUNK_SECONDS,
     **options: Any,
@@ -76,6 +77,7 @@ def fit(
         warn: called with one line for what is odd but no reason to stop, such as a damaged checkpoint.
         on_start: called once before the first update, with where the run goes on, None at its beginning.
         on_epoch: as in `jaxd2l.train.fit`, after the epoch is on disk.
+        on_chunk: as in `jaxd2l.train.fit`, after what is to be kept of the piece is.
         program: as in `jaxd2l.train.fit`.
         chunk_seconds: as in `jaxd2l.train.fit`.
         **options: of `jaxd2l.train.fit`; with `run_dir` the best weights are those of the folder.
@@ -92,7 +94,8 @@ def fit(
     if run_dir is None:
         if resume or overwrite:
             raise ValueError("resume and overwrite are about the run in a folder; name it: run_dir=...")
-        return train.fit(recipe, data, seed, program=program, on_epoch=on_epoch, chunk_seconds=chunk_seconds, **options)
+        options |= {"on_epoch": on_epoch, "on_chunk": on_chunk}
+        return train.fit(recipe, data, seed, program=program, chunk_seconds=chunk_seconds, **options)
     if resume and overwrite:
         raise ValueError("resume keeps the run that overwrite would replace; give one of them")
     folder = Path(run_dir)
@@ -141,6 +144,11 @@ def fit(
             if on_epoch is not None:
                 on_epoch(result, state)
 
+        def watched(now: Progress) -> None:
+            writer.chunk(now)
+            if on_chunk is not None:
+                on_chunk(now)
+
         try:
             done_run = train.fit(
                 recipe,
@@ -149,7 +157,7 @@ def fit(
                 program=program,
                 start=start,
                 on_epoch=kept,
-                on_chunk=writer.chunk,
+                on_chunk=watched,
                 best_weights=lambda: load_run(folder, recipe).weights("best"),
                 chunk_seconds=min(chunk_seconds, checkpoint_every),
                 **options,
