@@ -131,9 +131,9 @@ def test_an_uneven_ground_is_never_trimmed(tmp_path):
 def test_framing_knows_a_dark_ground_and_how_much_is_filled():
     things = np.stack([drawn(0, 200, box=(4, 6, 14, 26)) for _ in range(5)])[..., None]
     assert framing(things) == (True, pytest.approx(20 / 28), False)
-    assert framing(255 - things) == (False, None)
-    assert framing(np.zeros((0, 28, 28, 1), np.uint8)) == (False, None)
-    assert framing(np.zeros((3, 5), np.float32)) == (False, None)
+    assert framing(255 - things) == (False, None, False)
+    assert framing(np.zeros((0, 28, 28, 1), np.uint8)) == (False, None, False)
+    assert framing(np.zeros((3, 5), np.float32)) == (False, None, False)
     assert framing(np.zeros((3, 28, 28, 1), np.uint8)).fill == pytest.approx(1 / 28)
 
 
