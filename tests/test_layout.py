@@ -30,10 +30,11 @@ LIBRARY = {
 }
 ALLOWED = {
     "book": set(),
+    "notebook_table": set(),
     "data": set(),
     "nn": set(),
-    "train": {"book", "data", "nn"},
-    "cost": {"data", "nn", "train"},
+    "train": {"notebook_table", "book", "data", "nn"},
+    "cost": {"notebook_table", "data", "nn", "train"},
     "selection": {"data", "nn", "train", "cost"},
     "recipes": {"book", "data", "nn", "train"},
     "experiments": {"data", "nn", "train", "selection", "recipes"},

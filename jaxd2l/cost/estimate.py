@@ -16,6 +16,7 @@ from jaxd2l.cost.layers import Layer, layers
 from jaxd2l.cost.liveness import peak
 from jaxd2l.cost.traced import operations_of
 from jaxd2l.data import Dataset, num_steps, shapes
+from jaxd2l.notebook_table import html_table
 from jaxd2l.train.device import default_platform
 from jaxd2l.train.program import stored
 from jaxd2l.train.recipe import PRECISIONS, Recipe
@@ -99,6 +100,13 @@ class Cost:
         if not flops_per_second > 0:
             raise ValueError(f"the rate must be a positive number of FLOP a second, got {flops_per_second!r}")
         return self.step_flops * self.steps / flops_per_second
+
+    def _repr_html_(self) -> str:
+        rows = [(layer.name, layer.parameters, layer.macs) for layer in self.layers]
+        mebibytes = [round(memory.total / 2**20, 1) for memory in (self.predict, self.train)]
+        caption = f"{self.recipe.name}: {mebibytes[0]} MiB to predict, {mebibytes[1]} MiB to train a batch"
+        header = ("layer", "parameters", "multiply-adds an example")
+        return html_table(caption, header, [*rows, ("all", self.parameters, self.macs)])
 
 
 class Traced(NamedTuple):

@@ -14,7 +14,7 @@ from jaxd2l.run_folder.metrics import read_tested, whole_rows
 from jaxd2l.run_folder.settings import changed_code, recipe_of
 from jaxd2l.run_folder.weights import fit_to, unsound
 from jaxd2l.train import EpochResult, Judged, Recipe, Run, TrainState, evaluate
-from jaxd2l.train.results import stopped_early
+from jaxd2l.train.results import epochs_table, stopped_early
 from jaxd2l.train.state import Average
 
 PyTree = Any
@@ -146,6 +146,9 @@ class KeptRun:
         average = () if self.recipe.ema is None else Average(*jax.tree.map(jnp.asarray, self.weights("ema")))
         state = TrainState(jnp.zeros((), jnp.int32), params, batch_stats, (), average)
         return Run(self.recipe, self.seed, state, self.epochs, 0.0, self.tested)
+
+    def _repr_html_(self) -> str:
+        return epochs_table(f"{self.recipe.name}, seed {self.seed}, {self.folder}", self.epochs)
 
     def _variables(self) -> Any:
         x = jnp.zeros((1, *self.input_shape), jnp.float32)

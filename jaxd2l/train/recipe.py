@@ -14,6 +14,7 @@ from jaxd2l.book import Published
 from jaxd2l.data import ChannelStatistics, ImageSize, Prepare, as_stored, augmentation, image_preparer
 from jaxd2l.nn.loss import cross_entropy
 from jaxd2l.nn.metric import hits
+from jaxd2l.notebook_table import html_table
 from jaxd2l.train.check_recipe import PRECISIONS, check_recipe
 from jaxd2l.train.optimizer import Course, Factory, Rate, bound, clipped, scheduled, sgd
 from jaxd2l.train.optimizer.rules import name_of, rule_called, with_momentum
@@ -202,6 +203,11 @@ class Recipe:
         if callable(self.learning_rate):
             values["learning_rate"] = getattr(self.learning_rate, "__qualname__", type(self.learning_rate).__name__)
         return values
+
+    def _repr_html_(self) -> str:
+        changed = {name: value for name, value in self.settings().items() if value is not None}
+        rows = [("model", type(self.model).__name__), *changed.items(), ("source", self.source or None)]
+        return html_table(self.name, ("setting", "value"), rows)
 
 
 _LATER = (  # than the first run folders

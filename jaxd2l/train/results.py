@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from jaxd2l.notebook_table import html_table
 from jaxd2l.train.recipe import Recipe
 from jaxd2l.train.state import TrainState
 from jaxd2l.train.step import Tally
@@ -183,6 +184,16 @@ class Run:
     def stopped_early(self) -> bool:
         """Whether `Recipe.early_stop` ended it before its last epoch."""
         return len(self.epochs) < self.recipe.epochs and stopped_early(self.epochs, self.recipe.early_stop)
+
+    def _repr_html_(self) -> str:
+        return epochs_table(f"{self.recipe.name}, seed {self.seed}", self.epochs)
+
+
+def epochs_table(caption: str, epochs: Sequence[EpochResult]) -> str:
+    """Epochs as a notebook shows them."""
+    names = [name for name in EpochResult._fields if any(getattr(result, name) is not None for result in epochs)]
+    rows = [[getattr(result, name) for name in names] for result in epochs]
+    return html_table(caption, [name.replace("_", " ") for name in names], rows)
 
 
 class DivergenceError(ArithmeticError):
