@@ -27,12 +27,14 @@ from jaxd2l.data.own import kept_data
 from jaxd2l.nn.parameters import count
 from jaxd2l.report.closing import at_chance, closing_table, kept_weights, summary
 from jaxd2l.report.console import Console
+from jaxd2l.report.watch.tensorboard import Board, events_folder
 from jaxd2l.report.write import write_run_report
 from jaxd2l.train import (
     EpochResult,
     Progress,
     Recipe,
     Run,
+    TrainState,
     compile_program,
     run_keys,
 )
@@ -86,6 +88,7 @@ def _run(args: argparse.Namespace, signals: StopSignals, stack: ExitStack) -> in
     folder = args.out or run_folder.default_path(base.name, seed)
     if found is None:
         run_folder.check_free(folder, args.overwrite or args.resume)
+    events = events_folder(args.tensorboard, folder)
     if values["deterministic"]:
         _make_deterministic()
     settings.choose_device(args.device)
@@ -114,6 +117,13 @@ def _run(args: argparse.Namespace, signals: StopSignals, stack: ExitStack) -> in
     if program.dropped:
         console.say(f"{program.dropped} examples of each epoch fill no batch of {recipe.batch_size} and are left out")
 
+    board = None if events is None else Board(events, config, _warn)
+
+    def on_epoch(result: EpochResult, state: TrainState) -> None:
+        console.epoch(result)
+        if board is not None:
+            board.epoch(result)
+
     def on_start(start: Progress | None) -> None:
         if found is not None and start is None:
             console.say("no checkpoint yet: beginning again")
@@ -135,7 +145,7 @@ def _run(args: argparse.Namespace, signals: StopSignals, stack: ExitStack) -> in
             stop=signals.ending,
             warn=_warn,
             on_start=on_start,
-            on_epoch=lambda result, state: console.epoch(result),
+            on_epoch=on_epoch,
             on_chunk=console.chunk,
             on_progress=console.progress,
             program=program,
@@ -153,6 +163,9 @@ def _run(args: argparse.Namespace, signals: StopSignals, stack: ExitStack) -> in
         console.say(f"warning: {warning}")
     console.say(f"run folder: {folder}")
     console.say(kept_weights(folder, done.epochs))
+    if board is not None:
+        board.close(folder)
+        console.say(f"tensorboard: {events}")
     console.phase("writing the report")
     page = _page(args, recipe, data, folder, console.say)
     if args.json:

@@ -58,6 +58,14 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     output.add_argument(
         "--keep", type=options.integer, default=2, metavar="N", help="newest checkpoints kept beside the best (2)"
     )
+    output.add_argument(
+        "--tensorboard",
+        type=Path,
+        nargs="?",
+        const=Path(),
+        metavar="DIR",
+        help="write scalars, configuration and curves for TensorBoard too (default: tensorboard/RUN beside the run)",
+    )
     options.add_report_option(output)
     output.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     output.add_argument("--quiet", action="store_true", help="print nothing but errors and --json's line")
