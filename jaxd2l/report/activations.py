@@ -147,6 +147,8 @@ def _kind(eqn: Any, made_by: Mapping[Any, Any]) -> tuple[str, Any] | None:
         if test is None or test.primitive.name not in ("le", "lt", "gt", "ge") or not _is_zero(test.invars[1]):
             return None
         x = test.invars[0]
+        if isinstance(x, Literal):
+            return None
         return ("relu", x) if _keeps(x, eqn, made_by) else None
     if name in ("custom_jvp_call", "jit", "pjit") and len(given) == 1 and given[0].aval.shape == out.shape:
         inner = _kind_of_program(eqn.params["call_jaxpr" if name == "custom_jvp_call" else "jaxpr"].jaxpr)
@@ -168,7 +170,8 @@ def _kind_of_program(jaxpr: Jaxpr) -> str | None:
 def _keeps(x: Any, eqn: Any, made_by: Mapping[Any, Any]) -> bool:
     """Whether a choice is between x itself and 0: a leaky ReLU has another branch."""
     others = [v for v in eqn.invars[1:] if v is not x]
-    zero = [v for v in others if _is_zero(v) or (v in made_by and any(map(_is_zero, made_by[v].invars)))]
+    made = [None if isinstance(v, Literal) else made_by.get(v) for v in others]
+    zero = [v for v, by in zip(others, made, strict=True) if _is_zero(v) or (by and any(map(_is_zero, by.invars)))]
     return len(others) == 1 == len(zero)
 
 

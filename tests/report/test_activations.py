@@ -91,3 +91,11 @@ def test_a_network_without_activations_has_none():
     model = MLP(hidden=())
     assert units(*started(model, (5,)), np.zeros((2, 5), np.float32), 2) == []
     assert maps(*started(model, (5,)), np.zeros(5, np.float32)) == []
+
+
+def test_a_choice_between_a_value_and_a_constant_is_no_activation():
+    def apply(variables, x):
+        x = jnp.where(x > 0, x, 1.0)
+        return jax.nn.relu(jnp.where(x < 0.5, 2.0, x))
+
+    assert [layer.kind for layer in units(apply, {}, np.ones((3, 5), np.float32), 3)] == ["relu"]

@@ -63,7 +63,9 @@ def lines(
     steps = [int(v) for s in series for v in s.x]
     first, last = min(steps, default=1), max(steps, default=1)
     x = Scale(first - (0.5 if first == last else 0), last + (0.5 if first == last else 0), _LEFT, WIDTH - _RIGHT)
-    marks = _axes(title, x, y, whole_ticks(first, last), x_label, y_label + (", logarithmic" if log else ""))
+    marks = _axes(
+        title, x, y, whole_ticks(first, last), x_label, ", ".join(filter(None, (y_label, "logarithmic" if log else "")))
+    )
     sources = list(dict.fromkeys(level.source for level in levels))
     for level in levels:
         if math.isfinite(level.value):
