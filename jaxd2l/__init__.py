@@ -7,7 +7,8 @@
     jaxd2l.evaluate, jaxd2l.sweep, jaxd2l.kfold                   judge weights; many trainings as one program
 
 `jaxd2l.Recipe` is an experiment of your own. The rooms: `nn` (layers, `nn.models`), `data`, `train`, `cost`,
-`selection`, `run_folder`, `interop`, `report`, `prediction`, `web`, `experiments`. A name is imported when first used.
+`selection`, `run_folder`, `interop`, `report`, `prediction`, `web`, `experiments`, `claims`. A name is imported when first
+used.
 """
 
 import importlib
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _ROOMS = (
+    "claims",
     "cost",
     "data",
     "experiments",

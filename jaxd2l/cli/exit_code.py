@@ -7,6 +7,7 @@ class ExitCode(enum.IntEnum):
     """The codes of every command; 65, 70, 74 and 75 are those of BSD's sysexits."""
 
     DONE = 0
+    REFUTED = 1
     USAGE = 2
     DIVERGED = 3
     DATA = 65

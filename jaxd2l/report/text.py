@@ -1,5 +1,7 @@
-"""Numbers and tables as text of a fixed width; nothing is imported."""
+"""Numbers and tables as text of a fixed width; nothing but the standard library is imported."""
 
+import itertools
+import textwrap
 from collections.abc import Sequence
 
 
@@ -30,3 +32,12 @@ def columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         for row in table
     ]
     return "\n".join(line.rstrip() for line in lines)
+
+
+def wrapped(widths: Sequence[int], cells: Sequence[str]) -> str:
+    """One row of a table, two blanks between its columns, each cell broken into lines of its column's width."""
+    parts = [textwrap.wrap(cell, width, break_on_hyphens=False) for cell, width in zip(cells, widths, strict=True)]
+    lines = itertools.zip_longest(*parts, fillvalue="")
+    return "\n".join(
+        "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in lines
+    )

@@ -13,6 +13,7 @@ NAMES = (
     "cost",
     "reproduce",
     "houses",
+    "verify",
     "sweep",
     "check",
     "import_torch",

@@ -1,0 +1,33 @@
+"""Trainings that take minutes, as kept results: each with the command, the device and the versions that made it."""
+
+import functools
+import importlib.resources
+import json
+from typing import Any
+
+from jaxd2l.claims.claim import Seeds, seeds
+
+_FILE = "trainings.json"
+
+
+@functools.cache
+def _kept() -> dict[str, Any]:
+    text = importlib.resources.files("jaxd2l.claims").joinpath(_FILE).read_text(encoding="utf-8")
+    kept: dict[str, Any] = json.loads(text)
+    return kept
+
+
+def curves(name: str) -> Seeds:
+    """Training loss, training accuracy and test accuracy after every epoch of every seed: (seeds, epochs, 3)."""
+    return seeds(_kept()["trainings"][name]["curves"])
+
+
+def last(name: str) -> Seeds:
+    """The same after the last epoch: (seeds, 3)."""
+    return seeds(curves(name)[:, -1])
+
+
+def provenance(name: str) -> str:
+    """What made a kept training: command, device, versions, day and the file with everything."""
+    made = _kept()["made"][_kept()["trainings"][name]["made"]]
+    return f"{made['command']} on {made['device']}, jax {made['jax']}, {made['date']} ({made['file']})"

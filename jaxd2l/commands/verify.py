@@ -1,0 +1,81 @@
+"""`jaxd2l verify`: every claim of the founding notes, run and compared."""
+
+import argparse
+import json
+import shutil
+import time
+from collections import Counter
+from collections.abc import Sequence
+
+from jaxd2l.cli.exit_code import ExitCode
+from jaxd2l.commands import settings
+from jaxd2l.report.text import wrapped
+
+_WIDEST = 120
+_DAY, _VERDICT, _GAPS = 3, 9, 8
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the claims one after another, a row of the table each.
+
+    Raises:
+        ValueError: the notes have no such day.
+    """
+    if args.day is not None and not 1 <= args.day <= 21:
+        raise ValueError(f"--day must be 1 to 21, the days of the notes, got {args.day}")
+    settings.choose_device(args.device)
+    from jaxd2l.claims import CLAIMS, Verdict, check, on_day, show
+
+    claims = CLAIMS if args.day is None else on_day(args.day)
+    widths = _widths()
+    print(wrapped(widths, ("day", "claim", "in the notes", "here", "verdict")))
+    began, outcomes = time.perf_counter(), []
+    for claim in claims:
+        outcome = check(claim, full=args.full)
+        outcomes.append(outcome)
+        verdict = f"{outcome.verdict} (stored)" if outcome.stored else str(outcome.verdict)
+        cells = (str(claim.day), claim.says, show(claim.notes), show(outcome.value), verdict)
+        print(wrapped(widths, cells), flush=True)
+    seconds = time.perf_counter() - began
+    for verdict, heading in _HEADINGS.items():
+        _list(
+            heading,
+            [f"day {o.claim.day}: {o.claim.says} {_sentence(o.remark)}" for o in outcomes if o.verdict == verdict],
+        )
+    _list("Stored results, which --full trains again:", sorted({o.remark for o in outcomes if o.stored}))
+    counts = Counter(outcome.verdict for outcome in outcomes)
+    summary = ", ".join(f"{counts[verdict]} {_WORDS[verdict]}" for verdict in Verdict)
+    print(
+        f"\n{len(outcomes)} claims in {seconds:.0f} s: {summary}" if outcomes else f"day {args.day} has no claim to run"
+    )
+    if args.json:
+        found = {
+            "claims": [outcome.as_json() for outcome in outcomes],
+            "counts": {str(verdict): counts[verdict] for verdict in Verdict},
+            "seconds": round(seconds, 3),
+        }
+        print(json.dumps(found, allow_nan=False))
+    return ExitCode.REFUTED if counts[Verdict.FAILS] else ExitCode.DONE
+
+
+_HEADINGS = {"slip": "Slips of the notes:", "FAILS": "FAILS:", "not run": "Not run:"}
+_WORDS = {"agrees": "agree", "slip": "slip in the notes", "FAILS": "fail", "not run": "not run"}
+
+
+def _widths() -> tuple[int, ...]:
+    """Of the five columns, by the width of the terminal; half of what is free for the claim."""
+    free = min(shutil.get_terminal_size().columns, _WIDEST) - _DAY - _VERDICT - _GAPS
+    value = max(free // 4, 8)
+    return _DAY, max(free - 2 * value, 8), value, value, _VERDICT
+
+
+def _list(heading: str, lines: Sequence[str]) -> None:
+    width = min(shutil.get_terminal_size().columns, _WIDEST)
+    if lines:
+        print(f"\n{heading}")
+    for line in lines:
+        print(wrapped((1, width - 4), ("-", line)))
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,134 @@
+"""What the notes claim: every row has its claims, all of them hold, and `jaxd2l verify` says where one does not."""
+
+import dataclasses
+import importlib.util
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jaxd2l import claims
+from jaxd2l.claims import CLAIMS, ROWS, Claim, Verdict, check, show
+from jaxd2l.claims.claim import seeds
+from jaxd2l.claims.comparison import at_least, at_most, equal, one_more_seed, within
+from jaxd2l.cli import main
+
+ROOT = Path(__file__).parent.parent
+RIGHT = Claim("norms", 2, "One and one.", 2, lambda: 1 + 1)
+
+
+def test_every_row_of_the_notes_has_a_claim_on_one_of_its_days():
+    missing = [name for name in ROWS if not any(claim.row == name for claim in CLAIMS)]
+    strange = [claim.says for claim in CLAIMS if claim.row not in ROWS or claim.day not in ROWS[claim.row].days]
+    uncovered = [
+        (name, day)
+        for name, row in ROWS.items()
+        for day in row.days
+        if not any(c.row == name and c.day == day for c in CLAIMS)
+    ]
+    assert (missing, strange, uncovered) == ([], [], [])
+    assert len(ROWS) == 49, "42 rows of the notes and their 7 slips"
+
+
+def test_every_slip_is_shown_by_one():
+    slips = {claim.row for claim in CLAIMS if claim.slips}
+    assert slips == {name for name in ROWS if name.startswith("slip_")}
+
+
+def test_a_claim_that_cannot_be_run_says_why_and_any_other_can():
+    assert all((claim.here is None) == bool(claim.reason) for claim in CLAIMS)
+    assert all(claim.notes is not None or claim.truth is not None or claim.here is None for claim in CLAIMS)
+
+
+@pytest.mark.slow
+def test_every_claim_that_is_run_holds():
+    outcomes = [check(claim) for claim in CLAIMS]
+    assert not [f"{o.claim.says}: {show(o.value)}; {o.remark}" for o in outcomes if o.verdict == Verdict.FAILS]
+    assert all(json.dumps(outcome.as_json(), allow_nan=False) for outcome in outcomes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict", "remark"),
+    [
+        ({}, Verdict.AGREES, ""),
+        ({"notes": 3}, Verdict.FAILS, "expected equal 3"),
+        ({"notes": 3, "truth": 2}, Verdict.SLIP, "the notes say 3, it is 2"),
+        ({"truth": 2}, Verdict.FAILS, "the notes do not slip here"),
+        ({"notes": None, "truth": 2}, Verdict.AGREES, ""),
+        ({"here": lambda: 1 / 0}, Verdict.FAILS, "it could not be computed"),
+        ({"here": None, "reason": "no time"}, Verdict.NOT_RUN, "no time"),
+        ({"stored": "a command"}, Verdict.AGREES, "a command"),
+        ({"here": lambda: float("nan"), "compare": within(1.0)}, Verdict.FAILS, "expected within 1 2"),
+    ],
+)
+def test_the_verdict_follows_from_the_values(changes, verdict, remark):
+    outcome = check(dataclasses.replace(RIGHT, **changes))
+    assert (outcome.verdict, outcome.remark) == (verdict, remark)
+    assert json.dumps(outcome.as_json(), allow_nan=False)
+
+
+def test_full_trains_again_what_is_stored_or_not_run():
+    stored = dataclasses.replace(RIGHT, stored="a command", again=lambda: 5)
+    assert not check(stored, full=True).stored
+    assert check(stored, full=True).verdict == Verdict.FAILS
+    assert check(dataclasses.replace(stored, here=None, again=lambda: 2), full=True).verdict == Verdict.AGREES
+
+
+@pytest.mark.parametrize(
+    ("compare", "expected", "here", "holds"),
+    [
+        (equal, [1, 2], np.array([1, 2]), True),
+        (equal, [1, 2], np.array([[1, 2]]), False),
+        (equal, "refused", "broadcast", False),
+        (within(0.5), [1, 2], np.array([1.5, 2]), True),
+        (within(0.5), [1, 2], np.array([1.5, 2.6]), False),
+        (at_most, [1, 2], [1, 3], False),
+        (at_least, 1, 1, True),
+        # t(.975, 2 degrees) = 4.3027; deviation 1, sqrt(1 + 1/3) = 1.1547: 4.968 from the mean of 2
+        (one_more_seed, 6.96, seeds([1, 2, 3]), True),
+        (one_more_seed, 6.98, seeds([1, 2, 3]), False),
+        (one_more_seed, 1.0, seeds([1]), False),
+    ],
+)
+def test_comparisons_hold_where_they_say(compare, expected, here, holds):
+    assert compare.holds(expected, here) is holds
+
+
+def test_a_false_value_is_reported_and_ends_in_1(capsys, monkeypatch):
+    monkeypatch.setattr(claims, "CLAIMS", (RIGHT, dataclasses.replace(RIGHT, says="One and one again.", notes=3)))
+    assert main(["verify", "--json"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    found = json.loads(lines[-1])
+    assert found["counts"] == {"agrees": 1, "slip": 0, "FAILS": 1, "not run": 0}
+    assert [claim["verdict"] for claim in found["claims"]] == ["agrees", "FAILS"]
+    assert "-  day 2: One and one again. Expected equal 3" in lines
+
+
+def test_a_day_is_picked_and_the_table_fits_the_terminal(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(["verify", "--day", "11", "--json"]) == 0
+    *lines, last = capsys.readouterr().out.splitlines()
+    assert {claim["day"] for claim in json.loads(last)["claims"]} == {11}
+    assert max(map(len, lines)) <= 80
+    assert any(line.split()[:2] == ["day", "claim"] for line in lines)
+    assert "The notes say [[8, 8, 8, 8, 8, 8, 8, 8]], it is [[10," in " ".join(" ".join(lines).split())
+
+
+def test_a_day_that_the_notes_do_not_have_is_refused(capsys):
+    assert main(["verify", "--day", "22"]) == 2
+    assert "--day must be 1 to 21" in capsys.readouterr().err
+
+
+def test_a_page_shows_both_values_side_by_side():
+    lines = claims.beside("norms").splitlines()
+    assert "| L2 norm of [3, -4]. | 5 | 5 | agrees |" in lines
+    with pytest.raises(ValueError, match="unknown row 'norm'"):
+        claims.beside("norm")
+
+
+def test_the_stored_trainings_are_those_of_the_results():
+    spec = importlib.util.spec_from_file_location("stored_claims", ROOT / "benchmarks" / "stored_claims.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert json.loads(module.OUT.read_text(encoding="utf-8")) == module.collect()
