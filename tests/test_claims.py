@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import jaxd2l
 from jaxd2l import claims
-from jaxd2l.claims import CLAIMS, ROWS, Claim, Verdict, check, show
+from jaxd2l.claims import CLAIMS, ROWS, Claim, Verdict, check, show, trained
 from jaxd2l.claims.claim import seeds
 from jaxd2l.claims.comparison import at_least, at_most, equal, one_more_seed, within
 from jaxd2l.cli import main
@@ -73,6 +74,15 @@ def test_full_trains_again_what_is_stored_or_not_run():
     assert not check(stored, full=True).stored
     assert check(stored, full=True).verdict == Verdict.FAILS
     assert check(dataclasses.replace(stored, here=None, again=lambda: 2), full=True).verdict == Verdict.AGREES
+
+
+@pytest.mark.slow
+def test_trainings_are_made_anew_over_seeds_and_with_swapped_sets():
+    figures = trained.over_seeds("linear", 0.03, 2)
+    assert figures.shape == (2, 3, 3)
+    assert np.all(figures[:, -1, 0] < figures[:, 0, 0])
+    data = jaxd2l.load_data(jaxd2l.find("linear"))
+    assert trained.swap(data).train is data.test
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from jaxd2l.claims.subjects import (
     convolution,
     fitting,
     keeping,
+    lenet,
     networks,
     normalisation,
     regression,
@@ -18,7 +19,7 @@ from jaxd2l.claims.subjects import (
 
 _SUBJECTS = (
     *(arrays, tables, calculus, regression, classification, fitting),
-    *(building, keeping, convolution, networks, normalisation),
+    *(building, keeping, convolution, lenet, networks, normalisation),
 )
 CLAIMS: tuple[Claim, ...] = tuple(
     sorted((claim for subject in _SUBJECTS for claim in subject.CLAIMS), key=lambda claim: claim.day)
