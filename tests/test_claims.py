@@ -112,7 +112,7 @@ def test_a_false_value_is_reported_and_ends_in_1(capsys, monkeypatch):
     found = json.loads(lines[-1])
     assert found["counts"] == {"agrees": 1, "slip": 0, "FAILS": 1, "not run": 0}
     assert [claim["verdict"] for claim in found["claims"]] == ["agrees", "FAILS"]
-    assert "-  day 2: One and one again. Expected equal 3" in lines
+    assert "-  day 2: One and one again: expected equal 3" in lines
 
 
 def test_a_day_is_picked_and_the_table_fits_the_terminal(capsys, monkeypatch):
@@ -122,7 +122,7 @@ def test_a_day_is_picked_and_the_table_fits_the_terminal(capsys, monkeypatch):
     assert {claim["day"] for claim in json.loads(last)["claims"]} == {11}
     assert max(map(len, lines)) <= 80
     assert any(line.split()[:2] == ["day", "claim"] for line in lines)
-    assert "The notes say [[8, 8, 8, 8, 8, 8, 8, 8]], it is [[10," in " ".join(" ".join(lines).split())
+    assert "the notes say [[8, 8, 8, 8, 8, 8, 8, 8]], it is [[10," in " ".join(" ".join(lines).split())
 
 
 def test_a_day_that_the_notes_do_not_have_is_refused(capsys):

@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
     for verdict, heading in _HEADINGS.items():
         _list(
             heading,
-            [f"day {o.claim.day}: {o.claim.says} {_sentence(o.remark)}" for o in outcomes if o.verdict == verdict],
+            [f"day {o.claim.day}: {o.claim.says.rstrip('.')}: {o.remark}" for o in outcomes if o.verdict == verdict],
         )
     _list("Stored results, which --full trains again:", sorted({o.remark for o in outcomes if o.stored}))
     counts = Counter(outcome.verdict for outcome in outcomes)
@@ -75,7 +75,3 @@ def _list(heading: str, lines: Sequence[str]) -> None:
         print(f"\n{heading}")
     for line in lines:
         print(wrapped((1, width - 4), ("-", line)))
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:]

@@ -112,6 +112,7 @@ CLAIMS = (
         _lost_by_swapping,
         at_least,
         truth=0.02,
+        stored=stored.provenance("mlp"),
     ),
     Claim("vgg", 18, "VGG-11 has 8 convolutions and 3 dense layers.", [8, 3], lambda: trained.layers("vgg11")),
     Claim("vgg", 18, "Its windows are all 3x3.", [3] * 8, lambda: _windows("vgg11")),
