@@ -7,8 +7,8 @@
     jaxd2l.evaluate, jaxd2l.sweep, jaxd2l.kfold                   judge weights; many trainings as one program
 
 `jaxd2l.Recipe` is an experiment of your own. The rooms: `nn` (layers, `nn.models`), `data`, `train`, `cost`,
-`selection`, `run_folder`, `interop`, `report`, `prediction`, `web`, `experiments`, `claims`. A name is imported when first
-used.
+`selection`, `run_folder`, `interop`, `report`, `prediction`, `web`, `experiments`, `claims`.
+A name is imported when first used.
 """
 
 import importlib

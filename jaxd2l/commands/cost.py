@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from jaxd2l.cli.exit_code import ExitCode
-from jaxd2l.commands import settings
+from jaxd2l.commands.asked import settings
 from jaxd2l.commands.asked.data import fitted, named_data, own_data
 from jaxd2l.commands.asked.recipe import named
 from jaxd2l.cost.budget import gib, largest_batch

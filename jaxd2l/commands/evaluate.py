@@ -8,7 +8,7 @@ from pathlib import Path
 
 from jaxd2l import run_folder
 from jaxd2l.cli.exit_code import ExitCode
-from jaxd2l.commands import settings
+from jaxd2l.commands.asked import settings
 from jaxd2l.commands.asked.data import decoding, other_data
 from jaxd2l.commands.asked.recipe import tell_changed_code
 from jaxd2l.data import Dataset

@@ -11,7 +11,7 @@ from typing import Any
 
 from jaxd2l.book import AMES_CITATION
 from jaxd2l.cli.exit_code import ExitCode
-from jaxd2l.commands import settings
+from jaxd2l.commands.asked import settings
 from jaxd2l.commands.asked.page import closing_page
 from jaxd2l.commands.asked.page import named as named_page
 from jaxd2l.data import DataError

@@ -11,7 +11,7 @@ import numpy as np
 
 from jaxd2l import run_folder
 from jaxd2l.cli.exit_code import ExitCode
-from jaxd2l.commands import settings
+from jaxd2l.commands.asked import settings
 from jaxd2l.commands.asked.recipe import tell_changed_code
 from jaxd2l.data import DataError
 from jaxd2l.prediction import Conversion, convert_like_own, convert_picture, load_predictor

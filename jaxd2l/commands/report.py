@@ -6,7 +6,7 @@ from pathlib import Path
 
 from jaxd2l import run_folder
 from jaxd2l.cli.exit_code import ExitCode
-from jaxd2l.commands import settings
+from jaxd2l.commands.asked import settings
 from jaxd2l.data import DataError
 from jaxd2l.report.write import (
     RESULTS,

@@ -13,7 +13,7 @@ import numpy as np
 
 from jaxd2l import run_folder
 from jaxd2l.cli.exit_code import ExitCode
-from jaxd2l.commands import settings
+from jaxd2l.commands.asked import settings
 from jaxd2l.commands.asked.class_weights import weighted
 from jaxd2l.commands.asked.data import fitted, own_data
 from jaxd2l.commands.asked.page import closing_page

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from jaxd2l.cli.exit_code import ExitCode
-from jaxd2l.commands import settings
+from jaxd2l.commands.asked import settings
 from jaxd2l.report.text import wrapped
 
 _WIDEST = 120

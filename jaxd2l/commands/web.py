@@ -4,7 +4,7 @@ import argparse
 import json
 
 from jaxd2l.cli.exit_code import ExitCode
-from jaxd2l.commands import settings
+from jaxd2l.commands.asked import settings
 from jaxd2l.web import write_page
 
 

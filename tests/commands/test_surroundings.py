@@ -161,7 +161,7 @@ def _library():
 
 
 def _on_our_line():
-    from jaxd2l.commands import settings
+    from jaxd2l.commands.asked import settings
 
     settings.limited(None, 1, None)
 

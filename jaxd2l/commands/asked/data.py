@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from jaxd2l.commands import settings
+from jaxd2l.commands.asked import settings
 from jaxd2l.data import DATASETS, DataError, Dataset, channel_statistics, load
 from jaxd2l.data.own import Kept, Opened, OwnData, by_class_name, kept_data, other_settings
 from jaxd2l.recipes import Code, check_fit, fitted_to, load_data
