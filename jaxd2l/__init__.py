@@ -7,7 +7,7 @@
     jaxd2l.evaluate, jaxd2l.sweep, jaxd2l.kfold                   judge weights; many trainings as one program
 
 `jaxd2l.Recipe` is an experiment of your own. The rooms: `nn` (layers, `nn.models`), `data`, `train`, `cost`,
-`selection`, `run_folder`, `interop`, `report`, `prediction`, `web`, `experiments`, `claims`.
+`selection`, `run_folder`, `interop`, `report`, `prediction`, `export`, `web`, `experiments`, `claims`.
 A name is imported when first used.
 """
 
@@ -21,6 +21,7 @@ _ROOMS = (
     "cost",
     "data",
     "experiments",
+    "export",
     "interop",
     "nn",
     "prediction",

@@ -27,6 +27,7 @@ LIBRARY = {
     "report",
     "prediction",
     "web",
+    "export",
 }
 ALLOWED = {
     "book": set(),
@@ -45,6 +46,7 @@ ALLOWED = {
     "web": {"nn", "run_folder", "prediction", "report"},
     # what claims are about, and so run
     "claims": {"book", "data", "nn", "train", "cost", "selection", "recipes", "experiments", "run_folder"},
+    "export": {"data", "nn", "train", "interop", "run_folder", "prediction"},
     "cli": {"book"},  # and the command that is to run, by its name: what can be typed is known before JAX is imported
     "commands": {*LIBRARY, "experiments", "claims", "cli"},
     "__main__": {"cli"},
@@ -160,6 +162,7 @@ finally:
 def test_the_words_of_an_option_are_those_of_the_library():
     from jaxd2l.cli import arguments, options
     from jaxd2l.data import AUGMENTATIONS
+    from jaxd2l.export.write import FORMATS, WHAT
     from jaxd2l.prediction.picture import INVERT
     from jaxd2l.run_folder import KEPT_WEIGHTS
     from jaxd2l.selection.sweep import Method
@@ -168,14 +171,21 @@ def test_the_words_of_an_option_are_those_of_the_library():
 
     assert tuple(AUGMENTATIONS) == options.AUGMENTATIONS
     assert INVERT == options.INVERT
+    assert FORMATS == options.EXPORTS
+    assert WHAT == options.EXPORTED
     assert tuple(OPTIMIZERS) == options.OPTIMIZERS
     assert tuple(SCHEDULES) == options.SCHEDULES
     assert tuple(PRECISIONS) == options.PRECISIONS
     assert options.WEIGHTS == KEPT_WEIGHTS
     assert tuple(method.value for method in Method) == options.METHODS
-    modules = {path.stem for path in (PACKAGE / "cli" / "arguments").glob("*.py")} - {"__init__"}
-    assert modules == set(arguments.NAMES)
-    assert modules <= {path.stem for path in (PACKAGE / "commands").glob("*.py")}
+
+    def modules(shelf):
+        files = [path.relative_to(shelf).with_suffix("").parts for path in shelf.rglob("*.py")]
+        return {".".join(parts) for parts in files if parts[-1] != "__init__"}
+
+    typed = modules(PACKAGE / "cli" / "arguments")
+    assert typed == set(arguments.NAMES)
+    assert typed <= modules(PACKAGE / "commands")
 
 
 def test_the_front_door_shows_what_there_is():

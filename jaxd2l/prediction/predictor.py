@@ -4,6 +4,7 @@ Examples are given as the data set stores them (bytes for images), because bytes
 recipe prepares them. The last batch is padded, so one executable serves one picture and ten thousand.
 """
 
+import copy
 import functools
 from collections.abc import Sequence
 from typing import Any
@@ -122,13 +123,27 @@ class Predictor:
             )
         return outputs
 
-    def _apply(self, variables: PyTree, stored: jax.Array) -> jax.Array:
-        objective = self.recipe.objective()
+    def apply(self, variables: PyTree, stored: jax.Array) -> jax.Array:
+        """The pure function that is compiled: stored examples (b, *input_shape) to float32 outputs."""
+        return self.apply_prepared(variables, self.recipe.prepare()(stored))
+
+    def apply_prepared(self, variables: PyTree, x: jax.Array) -> jax.Array:
+        """Likewise from inputs as the network sees them, prepared already."""
         dtype = PRECISIONS[self.recipe.precision]
         params = jax.tree.map(lambda leaf: leaf.astype(dtype), variables["params"])
-        x = objective.prepare(stored).astype(dtype)
-        output = self.recipe.model.apply({**variables, "params": params}, x, train=False)
+        output = self.recipe.model.apply({**variables, "params": params}, x.astype(dtype), train=False)
         return jnp.asarray(output, jnp.float32)
+
+    def with_weights(self, params: PyTree, batch_stats: PyTree) -> "Predictor":
+        """The same network with other weights of the same shapes; what is compiled serves both.
+
+        Raises:
+            ValueError: the parameters do not fit the network.
+        """
+        other = copy.copy(self)
+        other.variables = jax.device_put({"params": params, "batch_stats": batch_stats})
+        other._outputs()
+        return other
 
     def _like(self) -> jax.ShapeDtypeStruct:
         return jax.ShapeDtypeStruct((self.batch_size, *self.input_shape), self.input_dtype)
@@ -152,12 +167,12 @@ class Predictor:
                 raise ValueError(
                     f"{collection} do not fit the network of recipe {self.recipe.name}: {'; '.join(wrong)}"
                 )
-        outputs: jax.ShapeDtypeStruct = jax.eval_shape(self._apply, self.variables, self._like())
+        outputs: jax.ShapeDtypeStruct = jax.eval_shape(self.apply, self.variables, self._like())
         return outputs
 
     @functools.cached_property
     def _executable(self) -> Any:
-        return compiled(self._apply, (self.variables, self._like()))
+        return compiled(self.apply, (self.variables, self._like()))
 
 
 def stored_examples(images: Any, shape: tuple[int, ...], dtype: Any = np.uint8) -> np.ndarray:

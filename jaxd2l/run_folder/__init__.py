@@ -69,8 +69,10 @@ from jaxd2l.run_folder.metrics import (
 from jaxd2l.run_folder.provenance import conditions, device_name, differences, environment, note_start
 from jaxd2l.run_folder.settings import configuration, plain_settings, recipe_of, refuse_other_run, refuse_other_settings
 from jaxd2l.run_folder.training import fit, is_finished
+from jaxd2l.run_folder.weights import by_name as named_weights
 from jaxd2l.run_folder.weights import count_parameters, read_weights, weights_epoch, write_weights
 from jaxd2l.run_folder.weights import fit_to as fit_weights
+from jaxd2l.run_folder.weights import pack as pack_weights
 from jaxd2l.run_folder.weights import parse as parse_weights
 from jaxd2l.run_folder.weights import serialize as serialize_weights
 from jaxd2l.run_folder.weights import unsound as unsound_weights
@@ -115,7 +117,9 @@ __all__ = [
     "holder",
     "is_finished",
     "load_run",
+    "named_weights",
     "note_start",
+    "pack_weights",
     "parse_weights",
     "plain_settings",
     "put_best_in_order",

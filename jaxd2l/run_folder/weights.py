@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -76,12 +77,12 @@ def serialize(params: PyTree, batch_stats: PyTree, epoch: int | None = None) -> 
     return pack(by_name(params, batch_stats), epoch)
 
 
-def pack(tensors: dict[str, np.ndarray], epoch: int | None) -> bytes:
-    """`serialize` of what `by_name` gives."""
+def pack(tensors: dict[str, np.ndarray], epoch: int | None, facts: Mapping[str, Any] = MappingProxyType({})) -> bytes:
+    """`serialize` of arrays by name, such as `by_name` gives; `facts` are plain values that the header says too."""
     from safetensors.numpy import save
 
-    facts = {"epoch": epoch, "sha256": _digest(tensors)}
-    return save(tensors, metadata={_KEY: json.dumps(facts)})
+    said = {"epoch": epoch, "sha256": _digest(tensors), **facts}
+    return save(tensors, metadata={_KEY: json.dumps(said, allow_nan=False)})
 
 
 def parse(data: bytes, name: str) -> tuple[dict[str, np.ndarray], int | None]:

@@ -16,6 +16,7 @@ NAMES = (
     "verify",
     "sweep",
     "check",
-    "import_torch",
-    "export_torch",
+    "weights.import_torch",
+    "weights.export",
+    "weights.export_torch",
 )

@@ -1,6 +1,7 @@
 """`jaxd2l export-torch RUN_DIR FILE`: a run's weights as a PyTorch state_dict."""
 
 import argparse
+from pathlib import Path
 
 from jaxd2l import run_folder
 from jaxd2l.cli.exit_code import ExitCode
@@ -16,12 +17,7 @@ def run(args: argparse.Namespace) -> int:
         DataError: the weights are damaged, not finite, or those of the best epoch were not kept.
         OSError: they cannot be read, or the file cannot be written.
     """
-    if args.file.is_dir():
-        raise IsADirectoryError(f"{args.file} is a folder; name the .safetensors file to write")
-    if args.file.exists() and not args.file.is_file():
-        raise ValueError(f"{args.file} is no regular file; name the .safetensors file to write")
-    if args.file.exists() and not args.overwrite:
-        raise ValueError(f"{args.file} exists; name another file or give --overwrite")
+    require_free(args.file, args.overwrite)
     kept = run_folder.load_run(args.run_dir)
     chosen = run_folder.choose_weights(args.run_dir, args.weights)
     params, batch_stats = kept.fitted(chosen)
@@ -30,3 +26,18 @@ def run(args: argparse.Namespace) -> int:
     print(f"{kept.recipe.name}: weights of {args.run_dir} are in {args.file}")
     print(f"weights: {which_weights(chosen, args.run_dir)}")
     return ExitCode.DONE
+
+
+def require_free(file: Path, overwrite: bool, kind: str = ".safetensors file") -> None:
+    """Refuse a file that cannot be written, or that is there unasked.
+
+    Raises:
+        ValueError: the file exists, or is no regular one.
+        IsADirectoryError: it is a folder.
+    """
+    if file.is_dir():
+        raise IsADirectoryError(f"{file} is a folder; name the {kind} to write")
+    if file.exists() and not file.is_file():
+        raise ValueError(f"{file} is no regular file; name the {kind} to write")
+    if file.exists() and not overwrite:
+        raise ValueError(f"{file} exists; name another file or give --overwrite")

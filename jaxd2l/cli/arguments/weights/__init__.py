@@ -1,0 +1,1 @@
+"""What can be typed after the commands that take a network from elsewhere and away."""

@@ -1,0 +1,1 @@
+"""What takes a network from elsewhere and away: weights and programs."""

@@ -1,0 +1,22 @@
+"""A run taken away: its network in a file that others open, written once it agrees with the run itself.
+
+- `export_run`: a run's network as one of `FORMATS`, compared with the run's own predictions
+- `prediction_program`, `training_program`, `load_program`: a network or an update as StableHLO, and back
+- `Comparison`, `ExportMismatchError`: what the comparison found
+"""
+
+from jaxd2l.export.comparison import Comparison, ExportMismatchError
+from jaxd2l.export.program import load_program, prediction_program
+from jaxd2l.export.training import training_program
+from jaxd2l.export.write import FORMATS, Exported, export_run
+
+__all__ = [
+    "FORMATS",
+    "Comparison",
+    "ExportMismatchError",
+    "Exported",
+    "export_run",
+    "load_program",
+    "prediction_program",
+    "training_program",
+]

@@ -1,0 +1,90 @@
+"""A network as StableHLO: one program for any number of examples, on CPU, CUDA and TPU (`jax.export`).
+
+The network is traced plainly (`jaxd2l.nn.kernels.tracing`): a convolution is one convolution, on every platform. The
+weights are constants of the program.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxd2l.data import DataError
+from jaxd2l.nn.kernels.tracing import plain_tracing
+from jaxd2l.prediction import Predictor
+
+__all__ = ["PLATFORMS", "exported", "load_program", "prediction_program"]
+
+PyTree = Any
+PLATFORMS = ("cpu", "cuda", "tpu")
+
+
+def prediction_program(predictor: Predictor, *, prepared: bool = False) -> bytes:
+    """What a network puts out, as a program of `jax.export`.
+
+    Args:
+        predictor: the network with its weights.
+        prepared: its input is what the network sees, float32, prepared by the caller; otherwise it is stored examples,
+            bytes for images, and scaling, resizing and standardising are inside.
+
+    Returns:
+        `call(x)`: (b, ...) for any b >= 1 to float32 (b, outputs): logits, or values of a regression.
+
+    Raises:
+        ValueError: the network's shapes cannot be computed for any number of examples, or flatbuffers is missing.
+    """
+    like = jax.ShapeDtypeStruct((1, *predictor.input_shape), predictor.input_dtype)
+    if prepared:
+        like = jax.eval_shape(lambda x: predictor.recipe.prepare()(x).astype(jnp.float32), like)
+    apply = predictor.apply_prepared if prepared else predictor.apply
+    variables = jax.tree.map(np.asarray, predictor.variables)
+    x = jax.ShapeDtypeStruct((*jax.export.symbolic_shape("b"), *like.shape[1:]), like.dtype)
+    return exported(lambda x: apply(variables, x), (x,))
+
+
+def exported(function: Callable[..., PyTree], arguments: Sequence[PyTree]) -> bytes:
+    """A pure function, traced plainly for all platforms, as bytes.
+
+    Raises:
+        ValueError: its shapes cannot be computed for any number of examples, or flatbuffers is missing.
+    """
+    require_flatbuffers()
+    try:
+        with plain_tracing():
+            program = jax.export.export(jax.jit(function), platforms=PLATFORMS)(*arguments)
+    except Exception as error:
+        if "InconclusiveDimension" not in type(error).__name__ and not isinstance(error, jax.errors.JAXTypeError):
+            raise
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"the program cannot be written for any number of examples: {reason}") from error
+    return bytes(program.serialize())
+
+
+def load_program(content: bytes) -> jax.export.Exported:
+    """A program of `exported`, such as a file holds it: `load_program(content).call(x)`.
+
+    A program is code: load one only from where you would run code from.
+
+    Raises:
+        DataError: it is none, a damaged one, or one that this jax no longer reads.
+        ValueError: flatbuffers is missing.
+    """
+    require_flatbuffers()
+    try:
+        return jax.export.deserialize(bytearray(content))
+    except Exception as error:  # flatbuffers reads damaged bytes as any exception
+        raise DataError(f"no program of jax.export that this jax {jax.__version__} reads ({error})") from error
+
+
+def require_flatbuffers() -> None:
+    """Refuse where the library is missing that `jax.export` writes with and does not declare.
+
+    Raises:
+        ValueError: with the line that installs it.
+    """
+    try:
+        import flatbuffers  # noqa: F401
+    except ImportError as error:
+        raise ValueError("StableHLO is written with flatbuffers: pip install 'jaxd2l[export]'") from error

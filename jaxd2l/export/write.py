@@ -1,0 +1,216 @@
+"""A run to a file: made, read back, compared with the run's own predictions, and only then written."""
+
+import contextlib
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from jaxd2l import run_folder
+from jaxd2l.data import Examples
+from jaxd2l.export import comparison
+from jaxd2l.export.comparison import Comparison, compare_outputs, examples_of, statistics_of
+from jaxd2l.export.program import load_program, prediction_program, require_flatbuffers
+from jaxd2l.export.training import compare_updates, training_of, training_program
+from jaxd2l.interop import safetensors_file
+from jaxd2l.interop.torch import from_torch, serialize_torch
+from jaxd2l.prediction import Predictor, TrainedRun
+from jaxd2l.train.program import bind
+
+FORMATS = ("stablehlo", "safetensors", "torch")
+WHAT = ("predict", "train-step")
+_UPDATED = 16  # examples of the one update that is compared
+
+
+class Exported(NamedTuple):
+    """What was written.
+
+    Attributes:
+        files: by what they are: "program", "weights" or, of a training step, also "state".
+        comparison: with the run itself.
+        inputs: shapes and types of a program's, such as "uint8[b,28,28,1]", of a training step those after the state;
+            () of weights alone.
+        outputs: likewise, of a prediction.
+    """
+
+    files: dict[str, Path]
+    comparison: Comparison
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+
+
+def state_file(path: Path) -> Path:
+    """Where the state lies that a training step begins with: beside its program."""
+    return path.with_name(f"{path.stem}.state.safetensors")
+
+
+def export_run(
+    run: TrainedRun,
+    to: str,
+    path: Path,
+    *,
+    weights: str = "last",
+    what: str = "predict",
+    prepared: bool = False,
+    test: Examples | None = None,
+    steps: int | None = None,
+) -> Exported:
+    """Write a run's network, once it is read back and answers as the run does.
+
+    Args:
+        run: of `jaxd2l.load_run`.
+        to: one of `FORMATS`.
+        path: of the file; one that is there is replaced.
+        weights: "last", "best" or "ema".
+        what: "predict", or for StableHLO "train-step", with the state that it begins with in `state_file(path)`.
+        prepared: see `prediction_program`.
+        test: the run's test part, of which 100 examples are compared; random ones are where it is None.
+        steps: updates an epoch, which a training step with a schedule needs.
+
+    Raises:
+        ValueError: unknown words, a missing library, no names in PyTorch for the network, or a program that cannot be
+            written for any number of examples.
+        DataError: the run's weights cannot be used.
+        ExportMismatchError: what was read back answers otherwise; nothing is written then.
+        OSError: the file cannot be written.
+    """
+    require_possible(to, what, prepared)
+    predictor = run.predictor(weights)
+    chosen = run_folder.choose_weights(run.folder, weights)
+    if to == "stablehlo":
+        made = _training_step if what == "train-step" else _prediction
+        contents, found = made(run, predictor, path, test, prepared, steps, chosen.epoch, weights)
+    else:
+        content = _torch(run, predictor) if to == "torch" else _weights(run, predictor, chosen.epoch, weights)
+        contents = {path: content}
+        found = Exported({"weights": path}, _compare_weights(run, predictor, to, content, test))
+    found.comparison.require()
+    _write(contents)
+    return found
+
+
+def require_possible(to: str, what: str, prepared: bool) -> None:
+    """Refuse what there is not, before anything is read or compiled.
+
+    Raises:
+        ValueError: see `export_run`.
+    """
+    if to not in FORMATS or what not in WHAT:
+        raise ValueError(f"export to one of {', '.join(FORMATS)}, {' or '.join(WHAT)}; got {to!r}, {what!r}")
+    if to != "stablehlo" and (what != "predict" or prepared):
+        raise ValueError(f"{to} holds weights and no program; --what and --prepared are for stablehlo")
+    if what == "train-step" and prepared:
+        raise ValueError("a training step prepares its stored examples itself; --prepared is for predictions")
+    if to == "stablehlo":
+        require_flatbuffers()
+
+
+def _prediction(
+    run: TrainedRun,
+    predictor: Predictor,
+    path: Path,
+    test: Examples | None,
+    prepared: bool,
+    *_: Any,
+) -> tuple[dict[Path, bytes], Exported]:
+    content = prediction_program(predictor, prepared=prepared)
+    program = load_program(content)
+    x = examples_of(run, test).x
+    prepare = jax.jit(lambda x: predictor.recipe.prepare()(x).astype(np.float32)) if prepared else np.asarray
+    call, size = jax.jit(program.call), predictor.batch_size
+    parts = [np.asarray(call(prepare(x[first : first + size]))) for first in range(0, len(x), size)]
+    share = comparison.tolerance(run.recipe.precision)
+    found = compare_outputs(predictor.outputs(x), np.concatenate(parts), share, test is None)
+    return {path: content}, _program(path, program, found)
+
+
+def _training_step(
+    run: TrainedRun,
+    predictor: Predictor,
+    path: Path,
+    test: Examples | None,
+    prepared: bool,
+    steps: int | None,
+    epoch: int | None,
+    weights: str,
+) -> tuple[dict[Path, bytes], Exported]:
+    training = training_of(predictor, steps)
+    pieces = run.recipe.accumulate
+    examples = examples_of(run, test, pieces * max(2, _UPDATED // pieces))
+    content = training_program(training, *(jax.ShapeDtypeStruct(a.shape, a.dtype) for a in examples))
+    program = load_program(content)
+    found = _program(path, program, compare_updates(training, program, examples, test is None))
+    found = found._replace(inputs=found.inputs[-4:], outputs=())  # state and tally have names instead
+    state = run_folder.pack_weights(training.named(), epoch, facts_of(run, predictor, weights))
+    found.files["state"] = state_file(path)
+    return {state_file(path): state, path: content}, found
+
+
+def _program(path: Path, program: jax.export.Exported, found: Comparison) -> Exported:
+    inputs, outputs = (tuple(a.str_short() for a in avals) for avals in (program.in_avals, program.out_avals))
+    return Exported({"program": path}, found, inputs, outputs)
+
+
+def _weights(run: TrainedRun, predictor: Predictor, epoch: int | None, weights: str) -> bytes:
+    named = run_folder.named_weights(predictor.variables["params"], predictor.variables["batch_stats"])
+    return run_folder.pack_weights(named, epoch, facts_of(run, predictor, weights))
+
+
+def _torch(run: TrainedRun, predictor: Predictor) -> bytes:
+    return serialize_torch(
+        run.recipe.model, predictor.variables["params"], predictor.variables["batch_stats"], run.input_shape
+    )
+
+
+def _compare_weights(
+    run: TrainedRun, predictor: Predictor, to: str, content: bytes, test: Examples | None
+) -> Comparison:
+    x = examples_of(run, test).x
+    own = predictor.outputs(x)
+    if to == "torch":
+        trees = from_torch(run.recipe.model, safetensors_file.parse(content)[0], run.input_shape)
+    else:
+        params, batch_stats = predictor.variables["params"], predictor.variables["batch_stats"]
+        tensors, _ = run_folder.parse_weights(content, "the export")
+        trees = run_folder.fit_weights(tensors, params, batch_stats, "the export")
+    found = predictor.with_weights(*trees).outputs(x)
+    return compare_outputs(own, found, comparison.tolerance(run.recipe.precision), test is None)
+
+
+def facts_of(run: TrainedRun, predictor: Predictor, weights: str) -> dict[str, Any]:
+    """What the header of a file of ours says besides the arrays, as plain values."""
+    size = run.recipe.image_size
+    return {
+        "recipe": run.recipe.name,
+        "network": repr(run.recipe.model),
+        "weights": weights,
+        "classes": list(run.classes),
+        "input": [str(predictor.input_dtype), *predictor.input_shape],
+        "image_size": list(size) if isinstance(size, tuple) else size,
+        "statistics": statistics_of(run.recipe.statistics),
+    }
+
+
+def steps_of(run: TrainedRun) -> int | None:
+    """Updates an epoch, by which a schedule is laid out; None where the learning rate follows none.
+
+    Raises:
+        DataError, ValueError: the run's data, of which it depends, cannot be had.
+    """
+    return bind(run.recipe, run.data()).train_steps if run.recipe.follows_a_schedule else None
+
+
+def _write(contents: dict[Path, bytes]) -> None:
+    """All files or none that was not there."""
+    new: list[Path] = []
+    try:
+        for path, content in contents.items():
+            there = path.exists()
+            run_folder.write_atomically(path.resolve(), content)
+            new += [] if there else [path]
+    except OSError:
+        for path in new:
+            with contextlib.suppress(OSError):
+                path.unlink()
+        raise

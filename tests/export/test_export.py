@@ -1,0 +1,218 @@
+"""A run taken away by every format: read by others' libraries it answers as the run, or there is no file."""
+
+import dataclasses
+import json
+import os
+import sys
+
+import jax
+import numpy as np
+import pytest
+from model_table import MODELS, UNOPTIMISED, quick_first
+from safetensors import safe_open
+from safetensors.numpy import load_file
+
+from jaxd2l.cli import main
+from jaxd2l.data import DataError, Examples
+from jaxd2l.export import comparison, load_program, prediction_program, training_program
+from jaxd2l.export.training import compare_updates, training_of
+from jaxd2l.prediction import Predictor, load_run
+from jaxd2l.recipes import RECIPES
+
+FAST = ["--limit-train", "128", "--limit-test", "40", "--epochs", "1", "--batch-size", "32", "--quiet", "--no-report"]
+KINDS = {
+    "stablehlo": ["--to", "stablehlo"],
+    "prepared": ["--to", "stablehlo", "--prepared"],
+    "train-step": ["--to", "stablehlo", "--what", "train-step"],
+    "safetensors": ["--to", "safetensors"],
+    "torch": ["--to", "torch"],
+}
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A trained run folder whose learning rate follows a schedule."""
+    folder = tmp_path_factory.mktemp("export") / "run"
+    assert main(["train", "dropout_mlp", *FAST, "--schedule", "cosine", "--ema", ".9", "--out", str(folder)]) == 0
+    return folder
+
+
+def export(run, kind, file, *more):
+    return main(["export", str(run), *KINDS[kind], "--out", str(file), *more])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_written_answers_as_the_run(run, tmp_path, capsys, kind):
+    file = tmp_path / "net"
+    assert export(run, kind, file, "--weights", "ema", "--json") == 0
+    out = capsys.readouterr().out
+    told = json.loads(out.splitlines()[-1])
+    assert "largest difference" in out
+    assert told["largest_difference"] == max(told["differences"].values())
+    assert all(found <= told["allowed"][what] for what, found in told["differences"].items())
+    assert not told["random_examples"]
+    assert {path.name for path in tmp_path.iterdir()} == {os.path.basename(f["path"]) for f in told["files"].values()}
+    assert export(run, kind, file) == 2, "the file is there"
+    assert "--overwrite" in capsys.readouterr().err
+    kept = load_run(run)
+    images = np.random.default_rng(1).integers(0, 256, (7, 28, 28, 1), np.uint8)
+    if kind in ("stablehlo", "prepared"):
+        program = jax.export.deserialize(bytearray(file.read_bytes()))
+        assert program.platforms == ("cpu", "cuda", "tpu")
+        x = images if kind == "stablehlo" else images.astype(np.float32) / 255
+        for n in (1, 7):
+            np.testing.assert_allclose(program.call(x[:n]), kept.predictor("ema").outputs(images[:n]), atol=1e-5)
+    if kind == "train-step":
+        program, state = load_program(file.read_bytes()), load_file(tmp_path / "net.state.safetensors")
+        after, tally = program.call(
+            state, images, np.arange(7, dtype=np.int32), np.ones(7, np.float32), np.array([0, 3], np.uint32)
+        )
+        assert {name: a.shape for name, a in after.items()} == {name: a.shape for name, a in state.items()}
+        assert (after["step"], tally["examples"]) == (state["step"] + 1, 7)
+        assert np.array_equal(state["params.Dense_0.bias"], kept.weights("ema")[0]["Dense_0"]["bias"])
+        program.call(after, images[:5], np.arange(5, dtype=np.int32), np.ones(5, np.float32), np.zeros(2, np.uint32))
+    if kind == "safetensors":
+        with safe_open(file, "numpy") as opened:
+            facts = json.loads(opened.metadata()["jaxd2l"])
+        assert (facts["recipe"], facts["input"], facts["weights"]) == ("dropout_mlp", ["uint8", 28, 28, 1], "ema")
+        assert facts["classes"] == list(kept.classes)
+        assert np.array_equal(load_file(file)["params.Dense_0.kernel"], kept.weights("ema")[0]["Dense_0"]["kernel"])
+    if kind == "torch":
+        assert main(["export-torch", str(run), str(tmp_path / "same"), "--weights", "ema"]) == 0
+        assert file.read_bytes() == (tmp_path / "same").read_bytes()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_where_it_differs_there_is_no_file(run, tmp_path, capsys, monkeypatch, kind):
+    monkeypatch.setattr(comparison, "tolerance", lambda precision: -1.0)
+    monkeypatch.setattr("jaxd2l.export.training.tolerance", lambda precision: -1.0)
+    assert export(run, kind, tmp_path / "net") == 70
+    error = capsys.readouterr().err
+    assert "read back, it is not the run" in error
+    assert len(error.splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_a_full_disk_leaves_neither_program_nor_state(run, tmp_path, capsys, monkeypatch):
+    from jaxd2l import run_folder
+
+    write, written = run_folder.write_atomically, []
+
+    def full(path, data):
+        written.append(path)
+        if len(written) == 2:
+            raise OSError(28, "No space left on device", str(path))
+        write(path, data)
+
+    monkeypatch.setattr(run_folder, "write_atomically", full)
+    assert export(run, "train-step", tmp_path / "net") == 74
+    assert "No space left" in capsys.readouterr().err
+    assert len(written) == 2
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_without_the_data_random_inputs_are_compared_and_it_says_so(run, tmp_path, capsys, monkeypatch):
+    def gone(*_, **__):
+        raise DataError("the data are gone")
+
+    monkeypatch.setattr("jaxd2l.commands.weights.export.open_kept", gone)
+    assert export(run, "safetensors", tmp_path / "net", "--json") == 0
+    out = capsys.readouterr().out
+    assert "100 random inputs, because the data are gone" in out
+    assert json.loads(out.splitlines()[-1])["random_examples"]
+
+
+WRONG = {
+    "an unknown format": (["--to", "onxn"], 2, "unknown --to"),
+    "a program of weights": (["--to", "torch", "--what", "train-step"], 2, "for stablehlo"),
+    "a prepared update": (["--to", "stablehlo", "--what", "train-step", "--prepared"], 2, "for predictions"),
+    "no run": (["--to", "torch"], 65, "config.json"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_wrong_use_is_one_line(tmp_path, capsys, wrong):
+    (tmp_path / "run").mkdir()
+    options, code, words = WRONG[wrong]
+    try:
+        found = main(["export", str(tmp_path / "run"), *options, "--out", str(tmp_path / "net")])
+    except SystemExit as stop:
+        found = stop.code
+    error = capsys.readouterr().err
+    assert (found, len(error.splitlines())) == (code, 1), error
+    assert words in error
+    assert not (tmp_path / "net").exists()
+
+
+def test_a_missing_library_is_named_with_the_line_that_installs_it(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "flatbuffers", None)
+    assert export(tmp_path, "stablehlo", tmp_path / "net") == 2
+    assert "pip install 'jaxd2l[export]'" in capsys.readouterr().err
+
+
+def test_what_is_no_program_is_refused():
+    with pytest.raises(DataError, match=r"no program of jax\.export"):
+        load_program(b"no program")
+
+
+def predictor_of(recipe, shape, dtype, classes=(), **options):
+    x = recipe.prepare()(np.zeros((1, *shape), dtype)).astype(np.float32)
+    variables = recipe.model.init(jax.random.key(0), x, train=False)
+    return Predictor(recipe, variables["params"], variables.get("batch_stats", {}), classes, shape, dtype, **options)
+
+
+@pytest.mark.parametrize("name", quick_first(RECIPES))
+def test_every_recipe_predicts_for_any_number_of_examples(name):
+    recipe, entry = RECIPES[name], MODELS[name]
+    if recipe.image_size is not None and name not in ("softmax", "mlp", "dropout_mlp", "lenet_bn"):
+        recipe = dataclasses.replace(recipe, image_size=max(entry.smallest, 32))
+    shape = (28, 28, 1) if recipe.image_size is not None else entry.input_shape
+    dtype = np.float32 if name == "linear" else np.uint8
+    classes = () if recipe.hits is None else tuple(map(str, range(4 if name == "conv3d" else 10)))
+    predictor = predictor_of(recipe, shape, dtype, classes)
+    draw = np.random.default_rng(0)
+    x = draw.integers(0, 256, (3, *shape)).astype(dtype)
+    program = load_program(prediction_program(predictor))
+    found = jax.jit(program.call, compiler_options=UNOPTIMISED)(x)
+    own = jax.jit(predictor.apply, compiler_options=UNOPTIMISED)(predictor.variables, x)
+    compared = comparison.compare_outputs(np.asarray(own), np.asarray(found), 1e-4, random=True)
+    compared.require()
+    assert program.in_avals[0].shape[1:] == shape
+
+
+STEPS = {
+    "linear": ("linear", {}),
+    "dropout, pieces, average": ("dropout_mlp", {"accumulate": 2, "optimizer": "adamw", "ema": 0.9, "clip_norm": 1.0}),
+    "mixup, again": ("mlp", {"mixup": 0.2, "remat": True, "label_smoothing": 0.1}),
+    "statistics": ("lenet_bn", {"augment": "flip,erase"}),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", STEPS)
+def test_an_update_is_the_runs_own(case):
+    name, settings = STEPS[case]
+    recipe = dataclasses.replace(RECIPES[name], **settings)
+    shape, dtype = ((2,), np.float32) if name == "linear" else ((28, 28, 1), np.uint8)
+    predictor = predictor_of(recipe, shape, dtype, () if name == "linear" else tuple("0123456789"))
+    draw = np.random.default_rng(0)
+    x = draw.integers(0, 256, (6, *shape)).astype(dtype)
+    y = draw.normal(size=(6, 1)).astype(np.float32) if name == "linear" else draw.integers(0, 10, 6).astype(np.int32)
+    training = training_of(predictor, None)
+    program = load_program(training_program(training, *(jax.ShapeDtypeStruct(a.shape, a.dtype) for a in (x, y))))
+    compared = compare_updates(training, program, Examples(x, y), random=True)
+    compared.require()
+    assert set(compared.differences) >= {"loss", "gradient_norm", "params"}
+    assert ("batch_stats" in compared.differences) == (name == "lenet_bn")
+
+
+def test_a_comparison_tells_what_is_beyond_rounding():
+    own = np.array([[3.0, -20.0]], np.float32)
+    comparison.compare_outputs(own, own + 1e-4, 1e-4, random=False).require()
+    for found in (own + 1e-2, own * np.nan, own[:, :1]):
+        with pytest.raises(comparison.ExportMismatchError, match="outputs differ by"):
+            comparison.compare_outputs(own, found, 1e-4, random=False).require()
