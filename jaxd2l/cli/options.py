@@ -100,6 +100,18 @@ def add_optimizer_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--step-factor", type=number, metavar="F", help="of step (default: 0.1)")
 
 
+def add_freeze_option(parser: argparse.ArgumentParser) -> None:
+    """Which parameters stay as they are."""
+    parser.add_argument(
+        "--freeze",
+        action="extend",
+        type=lambda text: text.split(","),
+        metavar="PATTERN",
+        help="do not train these parameters: paths with commas between, * is any text: 'Conv_*', '*/bias'; the running "
+        "statistics of a frozen norm still move, as in PyTorch",
+    )
+
+
 def add_loss_options(parser: argparse.ArgumentParser) -> None:
     """What training sees and minimises; unset means the recipe's own."""
     group = parser.add_argument_group(

@@ -6,6 +6,7 @@ arrays alive at each moment are followed. `benchmarks/cost_check.py` holds the n
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -16,6 +17,7 @@ from jaxd2l.cost.layers import Layer, layers
 from jaxd2l.cost.liveness import peak
 from jaxd2l.cost.traced import operations_of
 from jaxd2l.data import Dataset, num_steps, shapes
+from jaxd2l.nn.parameters import divided, flat
 from jaxd2l.notebook_table import html_table
 from jaxd2l.train.device import default_platform
 from jaxd2l.train.program import stored
@@ -144,7 +146,7 @@ def cost(recipe: Recipe, data: Dataset | None = None, *, platform: str | None = 
     n = recipe.batch_size
     judged = count(operations_of(traced.judge, "gpu"))
     trained = count(operations_of(traced.step, "gpu"))
-    padding = 2 * n * sum(one.padding_macs * (2 if one.reads_input else 3) for one in found)
+    padding = 2 * n * _padding_macs(recipe, found, traced.state.params)
     padding += 2 * n * sum(one.padding_macs for one in found) if recipe.remat else 0
 
     keep_last = not jax.tree.leaves(traced.state.batch_stats)
@@ -181,9 +183,9 @@ def trace(recipe: Recipe, data: Dataset) -> Traced:
     batch = batch_like(recipe, data)
     prepared = jax.eval_shape(lambda x: objective.prepare(x).astype(jnp.float32), batch.x)
     key = jax.random.key(0)
-    averaged = recipe.ema is not None
+    kept: dict[str, Any] = {"averaged": recipe.ema is not None, "freeze": recipe.freeze}
     state = jax.eval_shape(
-        lambda key: init_state(recipe.model, optimizer, key, jnp.zeros(prepared.shape), averaged=averaged), key
+        lambda key: init_state(recipe.model, optimizer, key, jnp.zeros(prepared.shape), **kept), key
     )
     step = recipe.make_step(optimizer)
     judge = make_judge(recipe.model, objective)
@@ -193,6 +195,20 @@ def trace(recipe: Recipe, data: Dataset) -> Traced:
         state=state,
         prepared=prepared,
     )
+
+
+def _padding_macs(recipe: Recipe, found: Sequence[Layer], params: PyTree) -> int:
+    """Multiply-adds with paddings in an update, of one example: forwards, by the kernel and by the input.
+
+    A frozen kernel has no gradient, and no gradient goes back to what nothing is trained before, in the order of calls.
+    """
+    trainable = flat(divided(params, recipe.freeze)[0])
+    total, trained_before = 0, recipe.freeze is None
+    for one in found:
+        by_kernel, by_input = f"{one.name}/kernel" in trainable or recipe.freeze is None, not one.reads_input
+        total += one.padding_macs * (1 + by_kernel + (by_input and trained_before))
+        trained_before = trained_before or any(path.startswith(f"{one.name}/") for path in trainable)
+    return total
 
 
 def _memory(

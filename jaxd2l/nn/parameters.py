@@ -1,4 +1,4 @@
-"""Parameters: declared by a layer, and by path listed, read, set and re-initialised by rule (D2L chap_computation).
+"""Parameters: declared by a layer, and by path listed, read, set, divided and drawn anew by rule (D2L chap_computation).
 
 A path is the names from the top joined by `/`, as in `Conv_0/kernel`. Nothing is changed in place: each function
 returns a new tree.
@@ -6,7 +6,7 @@ returns a new tree.
 
 import fnmatch
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -14,6 +14,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxd2l.nn.init import Initializer, bias_initializer
+
+_LISTED = 12  # paths in a message of one line
 
 
 def flat(params: Any, separator: str = "/") -> dict[str, jax.Array]:
@@ -98,6 +100,44 @@ def initialise(params: Any, rules: Mapping[str, Initializer], key: jax.Array) ->
         if init is not None:
             drawn[path] = init(jax.random.fold_in(key, i), leaf.shape, leaf.dtype)
     return replace(params, drawn)
+
+
+def divided(params: Any, patterns: Sequence[str] | None) -> tuple[Any, Any]:
+    """Two trees like the given one, each with None where the other has a leaf: the parameters that go on, and the others.
+
+    Args:
+        params: the tree.
+        patterns: of the paths of the others, as in `initialise`; None or none of them takes nothing away.
+
+    Raises:
+        ValueError: a pattern matches no parameter, or together they match all.
+    """
+    paths = list(flat(params))
+    for pattern in patterns or ():
+        if not any(fnmatch.fnmatchcase(path, pattern) for path in paths):
+            inside = any(fnmatch.fnmatchcase(path, f"{pattern}/*") for path in paths)
+            hint = f"did you mean {pattern}/*?" if inside else f"the paths are {_listed(paths)}"
+            raise ValueError(f"pattern {pattern!r} matches no parameter; {hint}")
+    matched = [any(fnmatch.fnmatchcase(path, pattern) for pattern in patterns or ()) for path in paths]
+    if patterns and all(matched):
+        raise ValueError(
+            f"{', '.join(map(repr, patterns))} matches all {len(paths)} parameters, so that nothing is left to train; "
+            f"the paths are {_listed(paths)}"
+        )
+    leaves, structure = jax.tree.flatten(params)
+    pairs = [(None, leaf) if out else (leaf, None) for leaf, out in zip(leaves, matched, strict=True)]
+    first, second = zip(*pairs, strict=True) if pairs else ((), ())
+    return jax.tree.unflatten(structure, first), jax.tree.unflatten(structure, second)
+
+
+def joined(first: Any, second: Any) -> Any:
+    """The inverse of `divided`."""
+    return jax.tree.map(lambda a, b: b if a is None else a, first, second, is_leaf=lambda leaf: leaf is None)
+
+
+def _listed(paths: Sequence[str]) -> str:
+    more = f" and {len(paths) - _LISTED} more" if len(paths) > _LISTED else ""
+    return f"{', '.join(paths[:_LISTED])}{more}"
 
 
 def declare(

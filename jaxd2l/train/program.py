@@ -103,16 +103,17 @@ def bind(recipe: Recipe, data: Dataset) -> Program:
     """
     n, batch_size = len(data.train.x), recipe.batch_size
     num_steps(n, batch_size)  # refuses a batch that does not fit before anything is traced
-    optimizer, objective, averaged = recipe.make_optimizer(), recipe.objective(), recipe.ema is not None
+    optimizer, objective = recipe.make_optimizer(), recipe.objective()
+    kept = {"averaged": recipe.ema is not None, "freeze": recipe.freeze}
     one = jax.ShapeDtypeStruct((1, *data.train.x.shape[1:]), stored_dtype(data.train.x.dtype))
     prepared = jax.eval_shape(lambda x: objective.prepare(x).astype(jnp.float32), one)
 
     def init(key: jax.Array, learning_rate: jax.Array, weight_decay: jax.Array) -> TrainState:
         x = jnp.zeros(prepared.shape, prepared.dtype)
         if not isinstance(optimizer, HyperparametersInState):
-            return init_state(recipe.model, optimizer, key, x, averaged=averaged)
+            return init_state(recipe.model, optimizer, key, x, **kept)
         rate = recipe.learning_rate if callable(recipe.learning_rate) else learning_rate
-        return init_state(recipe.model, recipe.make_optimizer(rate, weight_decay), key, x, averaged=averaged)
+        return init_state(recipe.model, recipe.make_optimizer(rate, weight_decay), key, x, **kept)
 
     number = jax.ShapeDtypeStruct((), jnp.float32)
     keep_last = not jax.tree.leaves(jax.eval_shape(init, run_keys(0).init, number, number).batch_stats)

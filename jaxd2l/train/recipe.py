@@ -52,6 +52,8 @@ class Recipe:
             does.
         ema: share that the exponential moving average of the weights keeps of itself in each update; None keeps no
             average. See `jaxd2l.train.state.Average`.
+        freeze: patterns of paths of parameters that stay as they are, such as `Conv_*` or `*/bias` (`*` is any text, "/"
+            too); with commas between, or a sequence. None trains all. Running statistics of a frozen norm still move.
         optimizer: a key of `OPTIMIZERS`; or `f(learning_rate, weight_decay)`, such as `sgd`, `adam` or
             `lambda rate, decay: optax.adamw(rate, weight_decay=decay)`; or a finished transformation of optax, which
             has its own numbers.
@@ -85,6 +87,7 @@ class Recipe:
     clip_norm: float | None = None
     early_stop: int | None = None
     ema: float | None = None
+    freeze: str | Sequence[str] | None = None
     optimizer: str | Factory | optax.GradientTransformation = sgd
     momentum: float = 0.0
     nesterov: bool = False
@@ -109,6 +112,10 @@ class Recipe:
             object.__setattr__(self, "optimizer", rule_called(self.optimizer))
         if isinstance(self.class_weights, list | np.ndarray):
             object.__setattr__(self, "class_weights", tuple(map(float, self.class_weights)))
+        if isinstance(self.freeze, str):
+            object.__setattr__(self, "freeze", self.freeze.split(","))
+        if isinstance(self.freeze, list):
+            object.__setattr__(self, "freeze", tuple(one.strip() if isinstance(one, str) else one for one in self.freeze))
         check_recipe(self)
 
     @property
@@ -147,7 +154,13 @@ class Recipe:
         """
         optimizer = self.make_optimizer() if optimizer is None else optimizer
         return make_step(
-            self.model, optimizer, self.objective(), remat=self.remat, accumulate=self.accumulate, ema=self.ema
+            self.model,
+            optimizer,
+            self.objective(),
+            remat=self.remat,
+            accumulate=self.accumulate,
+            ema=self.ema,
+            freeze=self.freeze,
         )
 
     def prepare(self) -> Prepare:
@@ -198,8 +211,9 @@ class Recipe:
         values["optimizer"] = name_of(self.optimizer)
         if isinstance(self.image_size, tuple):
             values["image_size"] = list(self.image_size)  # as JSON gives it back
-        if self.class_weights is not None:
-            values["class_weights"] = list(self.class_weights)  # as JSON gives it back
+        for name in ("class_weights", "freeze"):
+            if values[name] is not None:
+                values[name] = list(values[name])  # as JSON gives it back
         if callable(self.learning_rate):
             values["learning_rate"] = getattr(self.learning_rate, "__qualname__", type(self.learning_rate).__name__)
         return values
@@ -212,7 +226,7 @@ class Recipe:
 
 _LATER = (  # than the first run folders
     *("momentum", "nesterov", "schedule", "warmup", "step_epochs", "step_factor"),
-    *("mixup", "label_smoothing", "class_weights"),
+    *("mixup", "label_smoothing", "class_weights", "freeze"),
 )
 OVERRIDABLE = (
     *("dataset", "epochs", "batch_size", "learning_rate", "weight_decay"),

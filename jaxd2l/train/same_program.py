@@ -13,7 +13,7 @@ from jaxd2l.train.recipe import Recipe
 _COMPILED = (
     *("model", "batch_size", "image_size", "augment", "mixup", "precision", "remat", "accumulate", "clip_norm"),
     *("optimizer", "momentum", "nesterov", "schedule", "warmup", "step_epochs", "step_factor", "loss", "hits"),
-    *("statistics", "label_smoothing", "class_weights", "ema"),
+    *("statistics", "label_smoothing", "class_weights", "ema", "freeze"),
 )
 
 

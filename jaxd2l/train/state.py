@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from jaxd2l.nn.parameters import divided
 from jaxd2l.train.optimizer import with_hyperparameters
 
 PyTree = Any
@@ -91,6 +92,7 @@ def init_state(
     x: jax.Array,
     *,
     averaged: bool = False,
+    freeze: Sequence[str] | None = None,
     **hyperparameters: float | jax.Array,
 ) -> TrainState:
     """Draw the parameters for inputs like `x` and start the optimizer.
@@ -101,6 +103,7 @@ def init_state(
         key: spent on the parameters.
         x: prepared inputs; only shape and dtype count.
         averaged: begin an average of the weights too.
+        freeze: patterns of paths of parameters that the optimizer never sees, see `Recipe.freeze`.
         **hyperparameters: replace the optimizer's, such as `learning_rate`; they may be traced,
             so one compiled `init_state` serves every value.
 
@@ -108,17 +111,31 @@ def init_state(
         The state before the first update.
 
     Raises:
-        ValueError: the optimizer cannot start on these parameters, or lacks one of the hyperparameters.
+        ValueError: the optimizer cannot start on these parameters, or lacks one of the hyperparameters; a pattern matches
+            no parameter, or together they match all.
     """
     variables = model.init(key, x, train=False)
-    params = variables["params"]
+    weights = variables["params"], variables.get("batch_stats", {})
+    return begin(optimizer, *weights, averaged=averaged, freeze=freeze, **hyperparameters)
+
+
+def begin(
+    optimizer: optax.GradientTransformation,
+    params: PyTree,
+    batch_stats: PyTree,
+    *,
+    averaged: bool = False,
+    freeze: Sequence[str] | None = None,
+    **hyperparameters: float | jax.Array,
+) -> TrainState:
+    """`init_state` with these weights instead of drawn ones."""
+    trainable, _ = divided(params, freeze)
     try:
-        opt_state = optimizer.init(params)
+        opt_state = optimizer.init(trainable)
     except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(
             f"the optimizer cannot start on a network's parameters, a nested dict of arrays: {error}; use another one"
         ) from error
     opt_state = with_hyperparameters(opt_state, **hyperparameters)
-    batch_stats = variables.get("batch_stats", {})
     average = Average(params, batch_stats) if averaged else ()
     return TrainState(jnp.zeros((), jnp.int32), params, batch_stats, opt_state, average)

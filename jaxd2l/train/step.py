@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxd2l.data import Augment, Mixing, Prepare, as_stored, random_mixing
+from jaxd2l.nn.parameters import divided, joined
 from jaxd2l.train.remat import rematerialised
 from jaxd2l.train.state import Average, TrainState
 
@@ -110,6 +111,7 @@ def make_step(
     remat: bool = False,
     accumulate: int = 1,
     ema: float | None = None,
+    freeze: Sequence[str] | None = None,
 ) -> Step:
     """Bind everything but the arrays.
 
@@ -125,6 +127,8 @@ def make_step(
             one piece at a time and moves its running statistics once a piece, and dropout draws once a piece, as mixup
             does, which mixes within it.
         ema: share that the state's average of the weights keeps of itself; None leaves it alone.
+        freeze: patterns of paths of parameters that are constants here: neither gradient nor optimizer knows them, and
+            the norm of the gradient is of the others. Running statistics move all the same.
 
     Returns:
         `step(state, batch, key) -> (state, tally)`: one update by the gradient of the mean loss over
@@ -167,13 +171,14 @@ def make_step(
     ) -> tuple[PyTree, tuple[Tally, PyTree]]:
         """The gradient of the summed loss times `scale` over `examples`, those of the batch itself by default."""
         x, mixing, key = prepared(batch, key)
+        trainable, frozen = divided(params, freeze)
 
-        def mean_loss(params: PyTree) -> tuple[jax.Array, tuple[Tally, PyTree]]:
-            output, updated = forward(params, batch_stats, x, key)
+        def mean_loss(trainable: PyTree) -> tuple[jax.Array, tuple[Tally, PyTree]]:
+            output, updated = forward(joined(trainable, frozen), batch_stats, x, key)
             tally = _training_tally(objective, output, batch, mixing, scale)
             return tally.loss / (tally.examples if examples is None else examples), (tally, updated)
 
-        return jax.grad(mean_loss, has_aux=True)(params)
+        return jax.grad(mean_loss, has_aux=True)(trainable)
 
     def loss_of(params: PyTree, batch_stats: PyTree, batch: Batch, key: jax.Array) -> jax.Array:
         x, mixing, key = prepared(batch, key)
@@ -204,22 +209,25 @@ def make_step(
         gradient_and_tally = gradient_of if accumulate == 1 else accumulated
         scale = _scale_of(objective, batch)
         gradient, (tally, batch_stats) = gradient_and_tally(state.params, state.batch_stats, batch, key, scale)
+        trainable, frozen = divided(state.params, freeze)
         extra = {"value": tally.loss / tally.examples, "grad": gradient}
         if accumulate == 1:
-            extra["value_fn"] = lambda params: loss_of(params, state.batch_stats, batch, key)
+            extra["value_fn"] = lambda params: loss_of(joined(params, frozen), state.batch_stats, batch, key)
         try:
-            updates, opt_state = optimizer.update(gradient, state.opt_state, state.params, **extra)
+            updates, opt_state = optimizer.update(gradient, state.opt_state, trainable, **extra)
         except (AttributeError, TypeError) as error:
             raise ValueError(
                 f"the optimizer's update works on gradient, state, parameters, {' and '.join(extra)} alone, and this "
                 f"one fails: {error}; use another optimizer"
             ) from error
-        params = optax.apply_updates(state.params, updates)
+        trainable = optax.apply_updates(trainable, updates)
         tally = tally._replace(gradient_norm=optax.tree.norm(gradient).astype(tally.loss.dtype))
         average = state.ema
         if ema is not None:
-            average = optax.incremental_update(Average(params, batch_stats), state.ema, 1 - ema)
-        return TrainState(state.step + 1, params, batch_stats, opt_state, average), tally
+            before = state.ema._replace(params=divided(state.ema.params, freeze)[0])
+            average = optax.incremental_update(Average(trainable, batch_stats), before, 1 - ema)
+            average = average._replace(params=joined(average.params, frozen))
+        return TrainState(state.step + 1, joined(trainable, frozen), batch_stats, opt_state, average), tally
 
     return step
 

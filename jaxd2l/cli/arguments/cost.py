@@ -27,6 +27,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     group.add_argument("--accumulate", type=options.integer, metavar="N", help="with batches cut into N pieces")
     group.add_argument("--dataset", metavar="NAME", help="another image data set")
     options.add_optimizer_options(parser)
+    options.add_freeze_option(parser)
     options.add_own_data_options(parser)
     more = parser.add_argument_group("more answers")
     more.add_argument(

@@ -37,6 +37,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, default=Path("runs/sweep"), metavar="DIR", help="default: %(default)s")
     options.add_optimizer_options(parser)
     options.add_loss_options(parser)
+    options.add_freeze_option(parser)
     options.add_own_data_options(parser)
     options.add_data_options(parser)
     options.add_validation_options(parser, early_stop=False)

@@ -36,6 +36,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     )
     parser.add_argument("--seed", type=options.integer, help="0 to 4294967295 (default: 0)")
     options.add_recipe_options(parser)
+    options.add_freeze_option(parser)
     options.add_own_data_options(parser)
     options.add_data_options(parser)
     options.add_validation_options(parser)
