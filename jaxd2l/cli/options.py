@@ -100,12 +100,20 @@ def add_optimizer_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--step-factor", type=number, metavar="F", help="of step (default: 0.1)")
 
 
-def add_freeze_option(parser: argparse.ArgumentParser) -> None:
+def patterns(text: str) -> list[str]:
+    """Patterns with commas between, or argparse's one-line error."""
+    found = [one.strip() for one in text.split(",")]
+    if not all(found):
+        raise argparse.ArgumentTypeError(f"expected patterns such as 'Conv_*', with commas between, got {text!r}")
+    return found
+
+
+def add_freeze_option(parser: argparse._ActionsContainer) -> None:
     """Which parameters stay as they are."""
     parser.add_argument(
         "--freeze",
         action="extend",
-        type=lambda text: text.split(","),
+        type=patterns,
         metavar="PATTERN",
         help="do not train these parameters: paths with commas between, * is any text: 'Conv_*', '*/bias'; the running "
         "statistics of a frozen norm still move, as in PyTorch",

@@ -20,6 +20,7 @@ from jaxd2l.commands.asked.data import fitted, in_range, own_data
 from jaxd2l.commands.asked.page import closing_page
 from jaxd2l.commands.asked.page import named as named_page
 from jaxd2l.commands.asked.recipe import named, tell_changed_code, with_config
+from jaxd2l.commands.asked.start import check_start, told_start
 from jaxd2l.cost.budget import advice, foreseen_shortage, ran_out, require_memory
 from jaxd2l.cost.free_memory import free_bytes
 from jaxd2l.data import Dataset
@@ -85,6 +86,7 @@ def _run(args: argparse.Namespace, signals: StopSignals, stack: ExitStack) -> in
     asked = in_range(base, own, code, values)
     if own is None and code is None:
         _configured(args, found, asked, values)  # refuses other settings likewise
+    check_start(args, found)
     folder = args.out or run_folder.default_path(base.name, seed)
     if found is None:
         run_folder.check_free(folder, args.overwrite or args.resume)
@@ -100,6 +102,7 @@ def _run(args: argparse.Namespace, signals: StopSignals, stack: ExitStack) -> in
     if found is not None and run_folder.is_finished(folder, recipe, data):
         return _report_finished(args, recipe, data, seed, folder)
 
+    start = told_start(args, found, recipe, data)
     shown = {"rate": recipe.follows_a_schedule, "classified": recipe.hits is not None}
     console = stack.enter_context(Console(quiet=args.quiet, epochs=recipe.epochs, **shown))
     validation = "" if data.validation is None else f", {len(data.validation.x):,} validation"
@@ -107,6 +110,8 @@ def _run(args: argparse.Namespace, signals: StopSignals, stack: ExitStack) -> in
         f"{recipe.name} on {data.name}, {len(data.train.x):,} training{validation} and {len(data.test.x):,} test "
         f"examples, seed {seed}, {run_folder.device_name()}"
     )
+    for line in start:
+        console.say(line)
     free = free_bytes()
     if free is not None and (shortage := foreseen_shortage(recipe, data, free)):
         _warn(shortage)
@@ -124,11 +129,11 @@ def _run(args: argparse.Namespace, signals: StopSignals, stack: ExitStack) -> in
         if board is not None:
             board.epoch(result)
 
-    def on_start(start: Progress | None) -> None:
-        if found is not None and start is None:
+    def on_start(begun: Progress | None) -> None:
+        if found is not None and begun is None:
             console.say("no checkpoint yet: beginning again")
-        elif start is not None:
-            console.say(f"going on at epoch {start.epoch}, step {start.step} of {program.train_steps}")
+        elif begun is not None:
+            console.say(f"going on at epoch {begun.epoch}, step {begun.step} of {program.train_steps}")
         signals.deferred = True
 
     try:
@@ -139,6 +144,8 @@ def _run(args: argparse.Namespace, signals: StopSignals, stack: ExitStack) -> in
             run_dir=folder,
             resume=args.resume,
             overwrite=args.overwrite,
+            init_from=args.init_from,
+            init_weights=args.weights,
             checkpoint_every=args.checkpoint_every,
             keep=args.keep,
             settings={**{name: config[name] for name in _RUN_SETTINGS[1:]}, **facts},

@@ -184,9 +184,7 @@ def trace(recipe: Recipe, data: Dataset) -> Traced:
     prepared = jax.eval_shape(lambda x: objective.prepare(x).astype(jnp.float32), batch.x)
     key = jax.random.key(0)
     kept: dict[str, Any] = {"averaged": recipe.ema is not None, "freeze": recipe.freeze}
-    state = jax.eval_shape(
-        lambda key: init_state(recipe.model, optimizer, key, jnp.zeros(prepared.shape), **kept), key
-    )
+    state = jax.eval_shape(lambda key: init_state(recipe.model, optimizer, key, jnp.zeros(prepared.shape), **kept), key)
     step = recipe.make_step(optimizer)
     judge = make_judge(recipe.model, objective)
     return Traced(

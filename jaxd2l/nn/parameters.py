@@ -1,4 +1,4 @@
-"""Parameters: declared by a layer, and by path listed, read, set, divided and drawn anew by rule (D2L chap_computation).
+"""Parameters: declared by a layer, and by path listed, read, set, divided, drawn anew by rule (D2L chap_computation).
 
 A path is the names from the top joined by `/`, as in `Conv_0/kernel`. Nothing is changed in place: each function
 returns a new tree.
@@ -103,11 +103,11 @@ def initialise(params: Any, rules: Mapping[str, Initializer], key: jax.Array) ->
 
 
 def divided(params: Any, patterns: Sequence[str] | None) -> tuple[Any, Any]:
-    """Two trees like the given one, each with None where the other has a leaf: the parameters that go on, and the others.
+    """Two trees like the given one, each with None where the other has a leaf: those that no pattern matches first.
 
     Args:
         params: the tree.
-        patterns: of the paths of the others, as in `initialise`; None or none of them takes nothing away.
+        patterns: of the paths in the second tree, as in `initialise`; None leaves it without a leaf.
 
     Raises:
         ValueError: a pattern matches no parameter, or together they match all.

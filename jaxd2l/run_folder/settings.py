@@ -24,7 +24,8 @@ from jaxd2l.train.recipe import complete, overridden
 
 _FUNCTIONS = ("optimizer", "loss", "hits")
 _ADDED = ("data.", "rows", *_FUNCTIONS)
-_WHERE = ("own_data", "code")  # where data and network lie and how they were read: what they are is compared instead
+# Where data, network and first weights lie and how they were read: what they are is compared instead.
+_WHERE = ("own_data", "code", "init_from")
 
 
 def configuration(recipe: Recipe, seed: int, data: Dataset | None = None, **others: Any) -> dict[str, Any]:

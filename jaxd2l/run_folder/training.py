@@ -6,10 +6,15 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import jax
+import numpy as np
+
 from jaxd2l import train
 from jaxd2l.data import Dataset
 from jaxd2l.run_folder.best import ended_early, files_of_weights
 from jaxd2l.run_folder.files import CONFIG, write_json
+from jaxd2l.run_folder.initial import Source, fit_to_network, kept_source, read_source, refuse_other_source
+from jaxd2l.run_folder.initial.source import INIT_FROM, From
 from jaxd2l.run_folder.layout import begun, check_free, create, finished_epochs, read_config
 from jaxd2l.run_folder.load import load_run
 from jaxd2l.run_folder.lock import FolderLock
@@ -39,6 +44,8 @@ def fit(
     run_dir: Path | str | None = None,
     resume: bool = False,
     overwrite: bool = False,
+    init_from: From | None = None,
+    init_weights: str | None = None,
     checkpoint_every: float = 30.0,
     keep: int = 2,
     settings: Mapping[str, Any] | None = None,
@@ -70,6 +77,10 @@ def fit(
         resume: go on with the run that the folder holds, or begin it there. Its settings have to be these; a larger
             `recipe.epochs` makes it longer, unless the schedule is laid out for the number of epochs.
         overwrite: replace the run that the folder holds.
+        init_from: begin with the weights of this run's folder or `.safetensors` file, or with `(params, batch_stats)`,
+            instead of drawn ones. A last layer of another number of outputs is drawn from the seed. The folder keeps
+            path and digest; a run that goes on from a checkpoint does not need them.
+        init_weights: which of that folder's: "last" (where None), "best" or "ema".
         checkpoint_every: save inside an epoch too, this often, in seconds; at the end of an epoch once 5 s have passed.
         keep: newest checkpoints that stay, beside the best.
         settings: further entries of `config.json` that have to be the same when it goes on.
@@ -88,12 +99,17 @@ def fit(
     Raises:
         DivergenceError: the loss became non-finite; the folder keeps the last finite weights.
         ValueError: the folder holds another run, or the settings do not fit.
-        DataError: the data cannot be trained on, or what the folder holds is damaged.
+        DataError: the data cannot be trained on, the weights to begin with do not fit, or what the folder holds is
+            damaged.
         OSError: the folder cannot be read or written, or another process writes there.
     """
     if run_dir is None:
         if resume or overwrite:
             raise ValueError("resume and overwrite are about the run in a folder; name it: run_dir=...")
+        if init_from is not None:
+            fit_to_network(read_source(init_from, init_weights), recipe, data)
+            program = program or train.compile_program(recipe, check_run(recipe, data))
+            options["weights"] = _weights(read_source(init_from, init_weights), program, recipe, data, seed)
         options |= {"on_epoch": on_epoch, "on_chunk": on_chunk}
         return train.fit(recipe, data, seed, program=program, chunk_seconds=chunk_seconds, **options)
     if resume and overwrite:
@@ -102,12 +118,20 @@ def fit(
     train.run_keys(seed)
     data = check_run(recipe, data)
     config = configuration(recipe, seed, data, **(settings or {}))
+    source = None
     with ExitStack() as stack:
         going_on = resume and begun(folder)
+        if not going_on and init_from is not None:
+            source = read_source(init_from, init_weights)
+            fit_to_network(source, recipe, data)
+            config[INIT_FROM] = source.record()
         if going_on:
             stack.enter_context(FolderLock(folder))
             found = read_config(folder)
             refuse_other_run(folder, found, config, recipe)
+            if init_from is not None:
+                refuse_other_source(folder, found.get(INIT_FROM), init_from, init_weights)
+            config |= {INIT_FROM: found[INIT_FROM]} if INIT_FROM in found else {}
             done, _ = finished_epochs(folder)
             if recipe.epochs < done:
                 raise ValueError(f"{folder} has finished {done} epochs already; epochs must be at least that")
@@ -135,6 +159,13 @@ def fit(
             )
         )
         start = writer.restore(beginning(program, _initial(program, recipe, seed))) if going_on else None
+        if start is not None and INIT_FROM in config:
+            options["weights"] = jax.tree.map(np.array, (start.state.params, start.state.batch_stats))
+        elif INIT_FROM in config:
+            if source is None:
+                given = init_from if isinstance(init_from, tuple) else None
+                source = kept_source(config[INIT_FROM], folder) if given is None else read_source(given)
+            options["weights"] = _weights(source, program, recipe, data, seed)
         note_start(folder, environment(data), warn)
         if on_start is not None:
             on_start(start)
@@ -178,6 +209,10 @@ def is_finished(folder: Path, recipe: Recipe, data: Dataset) -> bool:
     over = len(rows) == recipe.epochs or ended_early(rows, recipe.early_stop)
     kept = all(weights_epoch(folder, name) == len(rows) for name in files_of_weights(rows))
     return over and kept and (data.validation is None or bool(read_tested(folder, len(rows))))
+
+
+def _weights(source: Source, program: Program, recipe: Recipe, data: Dataset, seed: int) -> tuple[Any, Any]:
+    return fit_to_network(source, recipe, data).weights(_initial(program, recipe, seed))
 
 
 def _initial(program: Program, recipe: Recipe, seed: int) -> TrainState:

@@ -81,7 +81,7 @@ def pack(tensors: dict[str, np.ndarray], epoch: int | None, facts: Mapping[str, 
     """`serialize` of arrays by name, such as `by_name` gives; `facts` are plain values that the header says too."""
     from safetensors.numpy import save
 
-    said = {"epoch": epoch, "sha256": _digest(tensors), **facts}
+    said = {"epoch": epoch, "sha256": digest(tensors), **facts}
     return save(tensors, metadata={_KEY: json.dumps(said, allow_nan=False)})
 
 
@@ -101,10 +101,10 @@ def parse(data: bytes, name: str) -> tuple[dict[str, np.ndarray], int | None]:
     try:
         tensors, metadata = safetensors_file.parse(data)
         facts = json.loads(metadata.get(_KEY, "{}"))
-        epoch, digest = facts.get("epoch"), facts.get("sha256")
+        epoch, said = facts.get("epoch"), facts.get("sha256")
     except (ValueError, AttributeError, RecursionError) as error:
         raise DataError(f"{name}: no safetensors file ({' '.join(str(error).split())})") from error
-    if facts and digest != _digest(tensors):
+    if facts and said != digest(tensors):
         raise DataError(f"{name}: damaged, its tensors do not agree with their SHA-256; resume or rerun the training")
     return tensors, epoch if isinstance(epoch, int) else None
 
@@ -137,10 +137,11 @@ def unsound(tensors: Mapping[str, np.ndarray]) -> str | None:
     return soundness.unsound(tensors, variances)
 
 
-def _digest(tensors: Mapping[str, np.ndarray]) -> str:
-    digest = hashlib.sha256()
+def digest(tensors: Mapping[str, np.ndarray]) -> str:
+    """SHA-256 over every name, type, shape and byte."""
+    found = hashlib.sha256()
     for name in sorted(tensors):
         a = np.ascontiguousarray(tensors[name])
-        digest.update(f"{name} {a.dtype} {tensors[name].shape}\n".encode())
-        digest.update(a.reshape(-1).view(np.uint8))
-    return digest.hexdigest()
+        found.update(f"{name} {a.dtype} {tensors[name].shape}\n".encode())
+        found.update(a.reshape(-1).view(np.uint8))
+    return found.hexdigest()

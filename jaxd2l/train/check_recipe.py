@@ -49,10 +49,11 @@ def check_recipe(recipe: Recipe) -> None:
         raise ValueError(f"early_stop must be an integer of at least 1, got {recipe.early_stop!r}")
     if recipe.ema is not None and not (_is_number(recipe.ema) and 0 < recipe.ema < 1):
         raise ValueError(f"ema must be between 0 and 1, such as 0.99, got {recipe.ema!r}")
-    if recipe.freeze is not None and not (
-        isinstance(recipe.freeze, tuple) and recipe.freeze and all(isinstance(one, str) and one for one in recipe.freeze)
+    patterns = recipe.freeze
+    if patterns is not None and not (
+        isinstance(patterns, tuple) and patterns and all(isinstance(one, str) and one for one in patterns)
     ):
-        raise ValueError(f"freeze must be patterns of paths, such as 'Conv_*', got {recipe.freeze!r}")
+        raise ValueError(f"freeze must be patterns of paths, such as 'Conv_*', got {patterns!r}")
     if recipe.batch_size % recipe.accumulate:
         raise ValueError(f"accumulate must divide the batch size of {recipe.batch_size}, got {recipe.accumulate!r}")
     if not isinstance(recipe.remat, bool):

@@ -13,14 +13,11 @@ from jaxd2l.train.check_data import check_run
 from jaxd2l.train.epoch import empty_tally
 from jaxd2l.train.evaluation import CHUNK_SECONDS, Evaluation, Pace, compile_evaluation
 from jaxd2l.train.optimizer.schedule import rate_in_force
-from jaxd2l.train.program import Program, compile_program, initial_state, mean, on_device
+from jaxd2l.train.program import Program, Weights, compile_program, initial_state, mean, on_device
 from jaxd2l.train.recipe import Recipe
 from jaxd2l.train.results import DivergenceError, EpochResult, Judged, Progress, Run, best_epoch, stopped_early
 from jaxd2l.train.same_program import require_same_program
 from jaxd2l.train.state import TrainState, run_keys
-
-PyTree = Any
-Weights = tuple[PyTree, PyTree]
 
 
 def fit(
@@ -29,6 +26,7 @@ def fit(
     seed: int = 0,
     *,
     program: Program | None = None,
+    weights: Weights | None = None,
     start: Progress | None = None,
     on_epoch: Callable[[EpochResult, TrainState], None] | None = None,
     on_chunk: Callable[[Progress], None] | None = None,
@@ -51,6 +49,7 @@ def fit(
         seed: an integer in [0, 2**32).
         program: from `compile_program` with the same recipe up to learning rate, weight decay and epochs,
             and data of the same shapes, which is looked at; compiled here when None. Give it to train many seeds.
+        weights: `(params, batch_stats)` to begin with, like the network's; drawn from the seed where None.
         start: go on from here, of the same recipe, data and seed; from the beginning when None. More epochs than it
             began with make it longer, unless its schedule is laid out for them. Its arrays are donated.
         on_epoch: called as `(result, state)` after each epoch. Read the state at once: the next epoch
@@ -83,7 +82,7 @@ def fit(
     if validated and best_weights is None and start is not None and start.results:
         raise ValueError("the weights of the best epoch before `start` are not known; give best_weights")
     steps, classified = program.train_steps, recipe.hits is not None
-    initial = initial_state(program, seed, recipe.learning_rate, recipe.weight_decay)
+    initial = initial_state(program, seed, recipe.learning_rate, recipe.weight_decay, weights)
     now = start or beginning(program, jax.tree.map(jnp.copy, initial))
     report = on_progress or (lambda what, done, total: None)
     watch = on_chunk or (lambda progress: None)

@@ -15,13 +15,16 @@ import numpy as np
 
 from jaxd2l.data import Dataset, Examples, Rows, epoch_rows, num_steps, ordered_rows
 from jaxd2l.data.plain import stored_dtype
+from jaxd2l.nn.parameters import described, differences, flat
 from jaxd2l.train.compiler import compiled
 from jaxd2l.train.epoch import empty_tally, make_epoch, make_evaluation
 from jaxd2l.train.optimizer import HyperparametersInState
 from jaxd2l.train.recipe import Recipe
-from jaxd2l.train.state import TrainState, init_state, run_keys
+from jaxd2l.train.state import TrainState, begin, init_state, run_keys
 from jaxd2l.train.step import Tally, make_judge
 
+PyTree = Any
+Weights = tuple[PyTree, PyTree]
 Executable = Any  # or, before it is compiled, the function itself
 # Drawing a network's parameters once takes less time than optimising the code that does: ResNet-18's initialisation
 # compiles in a third of the time, to the same bits. (Those of many runs at once differ in their last bits.)
@@ -104,7 +107,7 @@ def bind(recipe: Recipe, data: Dataset) -> Program:
     n, batch_size = len(data.train.x), recipe.batch_size
     num_steps(n, batch_size)  # refuses a batch that does not fit before anything is traced
     optimizer, objective = recipe.make_optimizer(), recipe.objective()
-    kept = {"averaged": recipe.ema is not None, "freeze": recipe.freeze}
+    kept: dict[str, Any] = {"averaged": recipe.ema is not None, "freeze": recipe.freeze}
     one = jax.ShapeDtypeStruct((1, *data.train.x.shape[1:]), stored_dtype(data.train.x.dtype))
     prepared = jax.eval_shape(lambda x: objective.prepare(x).astype(jnp.float32), one)
 
@@ -192,10 +195,33 @@ def calls_of(program: Program) -> dict[str, tuple[Any, ...]]:
     }
 
 
-def initial_state(program: Program, seed: int, learning_rate: Any, weight_decay: float) -> TrainState:
-    """The state before the first update of the run with this seed; a schedule is the program's own."""
+def initial_state(
+    program: Program, seed: int, learning_rate: Any, weight_decay: float, weights: Weights | None = None
+) -> TrainState:
+    """The state before the first update of the run with this seed; a schedule is the program's own.
+
+    Args:
+        program: of a single run.
+        seed: draws the parameters.
+        learning_rate: of the run.
+        weight_decay: likewise.
+        weights: `(params, batch_stats)` to begin with instead of drawn ones.
+
+    Raises:
+        ValueError: names, shapes or types of the weights are not those of the network; all differences are listed.
+    """
     rate = 0.0 if callable(learning_rate) else learning_rate
-    return program.init(run_keys(seed).init, np.float32(rate), np.float32(weight_decay))
+    drawn: TrainState = program.init(run_keys(seed).init, np.float32(rate), np.float32(weight_decay))
+    if weights is None:
+        return drawn
+    given, own = (described(flat(trees)) for trees in (weights, (drawn.params, drawn.batch_stats)))
+    if wrong := differences(given, own):
+        raise ValueError(f"the weights to begin with do not fit the network: {'; '.join(wrong)}")
+    recipe = program.recipe
+    begun = begin(recipe.make_optimizer(), *weights, averaged=recipe.ema is not None, freeze=recipe.freeze)
+    if hasattr(drawn.opt_state, "hyperparams"):
+        begun = begun._replace(opt_state=begun.opt_state._replace(hyperparams=drawn.opt_state.hyperparams))
+    return jax.tree.map(lambda a, like: jnp.array(a, like.dtype), begun, drawn)
 
 
 def mean(record: Tally, classified: bool) -> tuple[float, float | None]:

@@ -52,8 +52,8 @@ class Recipe:
             does.
         ema: share that the exponential moving average of the weights keeps of itself in each update; None keeps no
             average. See `jaxd2l.train.state.Average`.
-        freeze: patterns of paths of parameters that stay as they are, such as `Conv_*` or `*/bias` (`*` is any text, "/"
-            too); with commas between, or a sequence. None trains all. Running statistics of a frozen norm still move.
+        freeze: patterns of paths of parameters that stay as they are, such as `Conv_*` or `*/bias` (`*` is any text,
+            "/" too): with commas between, or a sequence; None trains all. Running statistics of a frozen norm move.
         optimizer: a key of `OPTIMIZERS`; or `f(learning_rate, weight_decay)`, such as `sgd`, `adam` or
             `lambda rate, decay: optax.adamw(rate, weight_decay=decay)`; or a finished transformation of optax, which
             has its own numbers.
@@ -113,9 +113,9 @@ class Recipe:
         if isinstance(self.class_weights, list | np.ndarray):
             object.__setattr__(self, "class_weights", tuple(map(float, self.class_weights)))
         if isinstance(self.freeze, str):
-            object.__setattr__(self, "freeze", self.freeze.split(","))
+            object.__setattr__(self, "freeze", tuple(one.strip() for one in self.freeze.split(",")))
         if isinstance(self.freeze, list):
-            object.__setattr__(self, "freeze", tuple(one.strip() if isinstance(one, str) else one for one in self.freeze))
+            object.__setattr__(self, "freeze", tuple(self.freeze))
         check_recipe(self)
 
     @property

@@ -111,8 +111,8 @@ def init_state(
         The state before the first update.
 
     Raises:
-        ValueError: the optimizer cannot start on these parameters, or lacks one of the hyperparameters; a pattern matches
-            no parameter, or together they match all.
+        ValueError: the optimizer cannot start on these parameters, or lacks one of the hyperparameters; a pattern
+            matches no parameter, or together they match all.
     """
     variables = model.init(key, x, train=False)
     weights = variables["params"], variables.get("batch_stats", {})

@@ -224,9 +224,10 @@ def make_step(
         tally = tally._replace(gradient_norm=optax.tree.norm(gradient).astype(tally.loss.dtype))
         average = state.ema
         if ema is not None:
-            before = state.ema._replace(params=divided(state.ema.params, freeze)[0])
-            average = optax.incremental_update(Average(trainable, batch_stats), before, 1 - ema)
-            average = average._replace(params=joined(average.params, frozen))
+            old, statistics = state.ema  # type: ignore[misc]  # there, as it is asked to move
+            before, after = Average(divided(old, freeze)[0], statistics), Average(trainable, batch_stats)
+            moved, statistics = optax.incremental_update(after, before, 1 - ema)
+            average = Average(joined(moved, frozen), statistics)
         return TrainState(state.step + 1, joined(trainable, frozen), batch_stats, opt_state, average), tally
 
     return step

@@ -106,7 +106,7 @@ WRONG = {
 
 @pytest.mark.parametrize("freeze", WRONG)
 def test_a_pattern_for_nothing_or_everything_is_refused_in_one_line_before_compiling(freeze):
-    with pytest.raises(ValueError, match=".") as refused:
+    with pytest.raises(ValueError, match=r".") as refused:
         bind(dataclasses.replace(RECIPE, freeze=freeze), _data())
     assert WRONG[freeze] in str(refused.value)
     assert "\n" not in str(refused.value)

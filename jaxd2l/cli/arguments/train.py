@@ -36,7 +36,16 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     )
     parser.add_argument("--seed", type=options.integer, help="0 to 4294967295 (default: 0)")
     options.add_recipe_options(parser)
-    options.add_freeze_option(parser)
+    start = parser.add_argument_group("fine-tuning (default: weights drawn from the seed, all of them trained)")
+    start.add_argument(
+        "--init-from",
+        type=Path,
+        metavar="RUN_DIR|FILE",
+        help="begin with the weights of a run or of a .safetensors file of one; a last layer for another number of "
+        "classes is drawn from the seed. Weights of PyTorch: first jaxd2l import-torch",
+    )
+    start.add_argument("--weights", choices=options.WEIGHTS, help="which of that run's: last (default), best or ema")
+    options.add_freeze_option(start)
     options.add_own_data_options(parser)
     options.add_data_options(parser)
     options.add_validation_options(parser)

@@ -11,10 +11,23 @@ from jaxd2l.data import DataError
 from jaxd2l.data.own import kept_data
 from jaxd2l.recipes import Code, code_of, find, is_code, kept_code
 from jaxd2l.run_folder import plain_settings
+from jaxd2l.run_folder.initial import read_source
 from jaxd2l.train import Recipe
 
 # Which run is to be written where, and what is kept of it, is no setting of the run.
-_NOT_SETTINGS = ("recipe", "config", "data", "dataset", "image_size", "out", "parser", "module", "command")
+_NOT_SETTINGS = (
+    "recipe",
+    "config",
+    "init_from",
+    "weights",
+    "data",
+    "dataset",
+    "image_size",
+    "out",
+    "parser",
+    "module",
+    "command",
+)
 
 
 def named(name: str) -> tuple[Recipe, Code | None]:
@@ -55,6 +68,8 @@ def with_config(args: argparse.Namespace) -> None:
     for name, value in plain_settings(config).items():
         if name in given and given[name] is None and name not in _NOT_SETTINGS:
             given[name] = value
+    if args.init_from is None and isinstance(record := config.get("init_from"), Mapping):
+        _with_its_start(args, record)
     if kept is not None and args.dataset is None:
         for name, value in vars(kept.own).items():
             given[name] = value if given[name] is None else given[name]
@@ -62,6 +77,14 @@ def with_config(args: argparse.Namespace) -> None:
     if args.data is None:
         args.dataset = args.dataset or config.get("dataset")
         args.image_size = args.image_size or config.get("image_size")
+
+
+def _with_its_start(args: argparse.Namespace, record: Mapping[str, Any]) -> None:
+    if record.get("path") is None:
+        raise ValueError(f"the run of {args.config} began with weights given from Python; name them with --init-from")
+    args.init_from, args.weights = Path(record["path"]), args.weights or record.get("weights")
+    if read_source(args.init_from, args.weights).sha256 != record.get("sha256"):
+        print(f"note: {args.init_from} holds other weights than when that run began", file=sys.stderr, flush=True)
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -1,0 +1,53 @@
+"""`--init-from`, `--weights` and `--freeze`: what a run begins with and what of it stays, told before it begins."""
+
+import argparse
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxd2l.data import Dataset
+from jaxd2l.nn.parameters import count, divided, flat
+from jaxd2l.run_folder.initial import fit_to_network, read_source, refuse_other_source
+from jaxd2l.train import Recipe
+
+
+def check_start(args: argparse.Namespace, found: Mapping[str, Any] | None) -> None:
+    """Refuse what can be refused before the data are read.
+
+    Raises:
+        ValueError: --weights without --init-from, or another --init-from than the run `found` began with.
+        DataError, OSError: see `read_source`.
+    """
+    if args.init_from is None:
+        if args.weights is not None:
+            raise ValueError(f"--weights {args.weights} is about the run that --init-from names; name it")
+    elif found is None:
+        read_source(args.init_from, args.weights)
+    else:
+        refuse_other_source(args.out, found.get("init_from"), args.init_from, args.weights)
+
+
+def told_start(args: argparse.Namespace, found: Mapping[str, Any] | None, recipe: Recipe, data: Dataset) -> list[str]:
+    """What to say of the start of a run, a line each.
+
+    Raises:
+        ValueError: a pattern of --freeze matches no parameter, or together they match all.
+        DataError: the weights do not fit the network.
+    """
+    x = jax.ShapeDtypeStruct((1, *recipe.input_shape(data.train.x)), jnp.float32)
+    params = jax.eval_shape(lambda x: recipe.model.init(jax.random.key(0), x, train=False), x)["params"]
+    _, frozen = divided(params, recipe.freeze)
+    lines = []
+    if args.init_from is not None and found is None:
+        source = read_source(args.init_from, args.weights)
+        fit = fit_to_network(source, recipe, data)
+        of = "" if source.weights is None else f" ({source.weights} weights)"
+        lines += [f"beginning with {args.init_from}{of}", *([fit.note] if fit.note else [])]
+        if still := [name for name in fit.anew if name.removeprefix("params.") in flat(frozen, ".")]:
+            names = ", ".join(name.removeprefix("params.").replace(".", "/") for name in still)
+            lines.append(f"warning: drawn anew and frozen, so never trained: {names}")
+    if recipe.freeze:
+        lines.append(f"frozen: {count(frozen):,} of {count(params):,} parameters")
+    return lines
