@@ -4,7 +4,7 @@ What changes on the way: a convolution kernel is OIHW there and HWIO here, a den
 dense layer after the images reads their pixels in C, H, W order there and H, W, C here. PyTorch itself is not needed.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,9 @@ from jaxd2l.interop.names import different_names, shortened, transposed, unwrapp
 from jaxd2l.interop.safetensors_file import printable
 from jaxd2l.interop.soundness import beyond, registered, unsound, widened
 from jaxd2l.interop.state_dict import read_state_dict
-from jaxd2l.interop.torch_layout import weights_of
+from jaxd2l.interop.torch_layout import Weight, weights_of
+from jaxd2l.interop.torch_names import torchvision_names
+from jaxd2l.interop.torch_order import in_order
 from jaxd2l.nn.parameters import differences, flat
 
 __all__ = ["from_torch", "load_torch", "read_state_dict", "save_torch", "serialize_torch", "to_torch", "torch_shapes"]
@@ -34,6 +36,7 @@ def from_torch(
     input_shape: tuple[int, ...],
     dtype: Any = jnp.float32,
     on_remark: Callable[[str], None] | None = None,
+    by_order: bool = False,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Take a PyTorch `state_dict` over into `network`.
 
@@ -45,6 +48,8 @@ def from_torch(
         input_shape: of one example, without the batch: (h, w, channels).
         dtype: of the result.
         on_remark: called with a line for each thing that was changed in taking them over: names, number format.
+        by_order: the state is that of a flat `nn.Sequential`, whose arrays are the network's in the order of the
+            layers, whatever their places are called.
 
     Returns:
         `params` and `batch_stats` (empty for a network without batch normalisation).
@@ -55,12 +60,19 @@ def from_torch(
         ValueError: no PyTorch names are known for the network.
     """
     weights = weights_of(network, input_shape)
-    expected = {weight.name: weight.torch_shape for weight in weights}
     arrays = {name: _array(name, a) for name, a in state.items() if name.rpartition(".")[2] not in _COUNTERS}
-    names = unwrapped(arrays, expected)
+    if by_order:
+        names = in_order({name: a.shape for name, a in arrays.items()}, weights)
+    else:
+        weights, names = _spelling(network, input_shape, weights, arrays)
+    expected = {weight.name: weight.torch_shape for weight in weights}
     given = {names[name]: a for name, a in arrays.items()}
     remark = on_remark or (lambda line: None)
-    if wrapped := [f"{printable(name)} as {printable(inner)}" for name, inner in names.items() if name != inner]:
+    if by_order:
+        remark(
+            f"names are taken over by the order of layers: {next(iter(names), 'none')} as {weights[0].name}, and so on"
+        )
+    elif wrapped := [f"{printable(name)} as {printable(inner)}" for name, inner in names.items() if name != inner]:
         remark(f"names are taken over without their wrappers: {wrapped[0]}, and so on")
     wrong = different_names(expected, {name: a.shape for name, a in given.items()})
     for name, shape in expected.items():
@@ -89,6 +101,19 @@ def from_torch(
             branch = branch.setdefault(parent, {})
         branch[leaf] = jnp.asarray(weight.to_flax(converted[weight.name]))
     return trees["params"], trees["batch_stats"]
+
+
+def _spelling(
+    network: nn.Module, input_shape: tuple[int, ...], weights: list[Weight], names: Collection[str]
+) -> tuple[list[Weight], dict[str, str]]:
+    """The arrays by the names of the book or torchvision, whichever more of the given ones are, and these unwrapped."""
+    spellings = [weights]
+    if others := torchvision_names(network):
+        spellings.append(weights_of(network, input_shape, others))
+    found = [(one, unwrapped(names, {weight.name for weight in one})) for one in spellings]
+    return max(
+        found, key=lambda pair: sum(weight.name in pair[1].values() for weight in pair[0])
+    )  # the first of equals
 
 
 def to_torch(network: nn.Module, params: Any, batch_stats: Any, input_shape: tuple[int, ...]) -> dict[str, np.ndarray]:
@@ -129,6 +154,7 @@ def load_torch(
     network: nn.Module,
     input_shape: tuple[int, ...],
     on_remark: Callable[[str], None] | None = None,
+    by_order: bool = False,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """`from_torch` of a safetensors file, in float32: `params`, `batch_stats`.
 
@@ -138,7 +164,7 @@ def load_torch(
         OSError: it cannot be read.
     """
     try:
-        return from_torch(network, read_state_dict(path), input_shape, on_remark=on_remark)
+        return from_torch(network, read_state_dict(path), input_shape, on_remark=on_remark, by_order=by_order)
     except DataError as error:
         message = str(error)
         raise DataError(message if str(path) in message else f"{path}: {message}") from error

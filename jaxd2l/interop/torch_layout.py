@@ -1,6 +1,7 @@
 """Each array of a network on both sides: PyTorch's name and shape, ours, and the order of axes between them."""
 
 import math
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -36,13 +37,20 @@ class Weight(NamedTuple):
         return np.ascontiguousarray(moved.reshape(self.torch_shape))
 
 
-def weights_of(network: nn.Module, input_shape: tuple[int, ...]) -> list[Weight]:
+def weights_of(
+    network: nn.Module, input_shape: tuple[int, ...], names: Mapping[str, str] | None = None
+) -> list[Weight]:
     """Every array of the network, in the order in which a forward pass meets its layer.
+
+    Args:
+        network: one of `jaxd2l.nn.models`.
+        input_shape: of one example.
+        names: PyTorch's of its layers; those of `torch_names` where None.
 
     Raises:
         ValueError: no PyTorch names are known for the network.
     """
-    names = torch_names(network)
+    names = torch_names(network) if names is None else names
     weights, flattened = [], None
     for layer, path, shape in _calls(network, input_shape):
         if isinstance(layer, Flatten):

@@ -66,6 +66,23 @@ def torch_names(network: nn.Module) -> dict[str, str]:
             raise ValueError(f"no PyTorch names are known for {network}; add them to jaxd2l/interop/torch_names.py")
 
 
+def torchvision_names(network: nn.Module) -> dict[str, str]:
+    """What torchvision calls the layers where that is not what `torch_names` says: of VGG and AlexNet; else {}.
+
+    Convolutions count with activations and pools in `features`, dense layers in `classifier`.
+    """
+    match network:
+        case VGG():
+            pools = [block for block, (count, _) in enumerate(network.conv_arch) for _ in range(count)]
+            convs = [f"features.{2 * i + block}" for i, block in enumerate(pools)]
+            denses = [f"classifier.{3 * i}" for i in range(len(network.dense_features) + 1)]
+            return _numbered("Conv", convs) | _numbered("Dense", denses)
+        case AlexNet():
+            convs = [f"features.{place}" for place in _places(network)[0]]
+            return _numbered("Conv", convs) | _numbered("Dense", ["classifier.1", "classifier.4", "classifier.6"])
+    return {}
+
+
 def _numbered(kind: str, names: list[str]) -> dict[str, str]:
     return {f"{kind}_{i}": name for i, name in enumerate(names)}
 
@@ -84,12 +101,18 @@ def _lenet(network: LeNet) -> dict[str, str]:
 
 
 def _alexnet(network: AlexNet) -> dict[str, str]:
+    convs, place = _places(network)
+    denses = [str(place + 1 + 3 * i) for i in range(len(network.dense_features) + 1)]
+    return _numbered("Conv", [str(i) for i in convs]) | _numbered("Dense", denses)
+
+
+def _places(network: AlexNet) -> tuple[list[int], int]:
+    """Of each convolution among convolutions, activations and pools, and of what follows them."""
     convs, place = [], 0
     for *_, pooled in network.conv_arch:
-        convs.append(str(place))
+        convs.append(place)
         place += 3 if pooled else 2  # Conv, activation, (pool)
-    denses = [str(place + 1 + 3 * i) for i in range(len(network.dense_features) + 1)]
-    return _numbered("Conv", convs) | _numbered("Dense", denses)
+    return convs, place
 
 
 def _googlenet(network: GoogLeNet) -> dict[str, str]:

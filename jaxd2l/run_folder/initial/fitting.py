@@ -94,6 +94,5 @@ def _of_channels(there: Shape, here: Shape, image: Shape) -> str:
     first = len(there) == len(here) == len(image) + 1 and here[-2] == image[-1]
     if not first or there[-2] == here[-2] or (*there[:-2], there[-1]) != (*here[:-2], here[-1]):
         return ""
-    pictures = f"the weights take images of {there[-2]} channels, and these have {here[-2]}"
     does = f"--channels {there[-2]} reads pictures of your own so" if there[-2] in (1, 3) else "take other weights"
-    return f". {pictures[0].upper()}{pictures[1:]}: {does}"
+    return f". The weights are for images of channels: {there[-2]}, and these have {here[-2]}; {does}"
