@@ -153,15 +153,8 @@ class Recipe:
             optimizer: that of `make_optimizer` unless given; `scheduled_optimizer` follows the schedule.
         """
         optimizer = self.make_optimizer() if optimizer is None else optimizer
-        return make_step(
-            self.model,
-            optimizer,
-            self.objective(),
-            remat=self.remat,
-            accumulate=self.accumulate,
-            ema=self.ema,
-            freeze=self.freeze,
-        )
+        settings: dict[str, Any] = {name: getattr(self, name) for name in ("remat", "accumulate", "ema", "freeze")}
+        return make_step(self.model, optimizer, self.objective(), **settings)
 
     def prepare(self) -> Prepare:
         """What happens to a stored batch inside the step."""
