@@ -11,4 +11,4 @@ nb_execution_raise_on_error = True
 nb_execution_timeout = 600
 html_theme = "furo"
 html_title = "jaxd2l"
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "jupyter_execute", ".jupyter_cache"]  # what a build leaves behind
