@@ -324,6 +324,7 @@ OTHER = {
     "label_smoothing": 0.1,
     "class_weights": (1.0, 2.0, 3.0),
     "ema": 0.9,
+    "freeze": ("Dense_0/*",),
     "momentum": 0.5,
     "nesterov": True,
     "schedule": "cosine",
