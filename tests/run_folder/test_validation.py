@@ -140,10 +140,16 @@ def test_a_run_that_is_broken_off_anywhere_ends_in_the_bits_of_the_unbroken_one(
 
 
 def test_a_run_whose_test_part_was_not_judged_yet_judges_it_when_it_goes_on(unbroken, program, tmp_path):
-    expected, _, _ = unbroken
+    """It is stopped once its last epoch is there: then a checkpoint of the end is there too, however fast it went."""
+    expected, run, _ = unbroken
     folder = tmp_path / "run"
-    jaxd2l.fit(RECIPE, DATA, 3, run_dir=folder, program=program, checkpoint_every=0.0)
-    (folder / run_folder.TEST).unlink()
+
+    def stop():
+        return Killed if len(run_folder.whole_rows(folder)) == len(run.epochs) else None
+
+    with pytest.raises(Killed, match="before the test part was judged"):
+        jaxd2l.fit(RECIPE, DATA, 3, run_dir=folder, program=program, stop=stop)
+    assert not (folder / run_folder.TEST).exists()
     assert not jaxd2l.load_run(folder, RECIPE).finished
     jaxd2l.fit(RECIPE, DATA, 3, run_dir=folder, resume=True, program=program, on_epoch=pytest.fail)
     assert content(folder) == content(expected)
