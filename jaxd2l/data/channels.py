@@ -16,6 +16,10 @@ class ChannelStatistics(NamedTuple):
     mean: tuple[float, ...]
     deviation: tuple[float, ...]
 
+    def plain(self) -> dict[str, list[float]]:
+        """As JSON gives them back."""
+        return {name: list(numbers) for name, numbers in self._asdict().items()}
+
 
 def channel_statistics(examples: Examples) -> ChannelStatistics:
     """Mean and deviation over all pixels of all images, each rounded once.

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxd2l.data import ChannelStatistics, DataError, Examples
+from jaxd2l.data import DataError, Examples
 from jaxd2l.prediction import TrainedRun
 from jaxd2l.train.device import default_platform
 
@@ -105,8 +105,3 @@ def _random_targets(run: TrainedRun, draw: np.random.Generator, count: int) -> n
         return draw.standard_normal((count, *map(int, shape))).astype(dtype)
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{run.folder} does not say what its targets are; say where its data are") from error
-
-
-def statistics_of(statistics: ChannelStatistics | None) -> dict[str, list[float]] | None:
-    """As plain values."""
-    return None if statistics is None else {name: list(numbers) for name, numbers in statistics._asdict().items()}

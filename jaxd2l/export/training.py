@@ -21,7 +21,7 @@ from jaxd2l.nn.parameters import arranged, flat
 from jaxd2l.prediction import Predictor
 from jaxd2l.train import Recipe, TrainState
 from jaxd2l.train.compiler import compiled
-from jaxd2l.train.state import Average, init_state
+from jaxd2l.train.state import begin
 from jaxd2l.train.step import Batch, Tally
 
 __all__ = ["Training", "compare_updates", "training_of", "training_program"]
@@ -60,13 +60,8 @@ def training_of(predictor: Predictor, steps: int | None) -> Training:
     """
     recipe = predictor.recipe
     optimizer = recipe.make_optimizer() if steps is None else recipe.scheduled_optimizer(steps)
-    one = jnp.zeros((1, *predictor.input_shape), predictor.input_dtype)
-    x = recipe.prepare()(one).astype(jnp.float32)
-    averaged = recipe.ema is not None
-    state = init_state(recipe.model, optimizer, jax.random.key(0), x, averaged=averaged)
-    params, batch_stats = predictor.variables["params"], predictor.variables["batch_stats"]
-    average = Average(params, batch_stats) if averaged else ()
-    state = state._replace(params=params, batch_stats=batch_stats, opt_state=optimizer.init(params), ema=average)
+    weights = predictor.variables["params"], predictor.variables["batch_stats"]
+    state = begin(optimizer, *weights, averaged=recipe.ema is not None, freeze=recipe.freeze)
     wrong = [name for name, a in flat(state, _DOT).items() if jnp.issubdtype(jnp.result_type(a), jax.dtypes.extended)]
     if wrong:
         raise ValueError(f"{wrong[0]} is a random key of the optimizer, which no file of arrays holds")

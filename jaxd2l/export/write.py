@@ -10,7 +10,7 @@ import numpy as np
 from jaxd2l import run_folder
 from jaxd2l.data import Examples
 from jaxd2l.export import comparison
-from jaxd2l.export.comparison import Comparison, compare_outputs, examples_of, statistics_of
+from jaxd2l.export.comparison import Comparison, compare_outputs, examples_of
 from jaxd2l.export.program import load_program, prediction_program, require_flatbuffers
 from jaxd2l.export.training import compare_updates, training_of, training_program
 from jaxd2l.interop import safetensors_file
@@ -180,15 +180,15 @@ def _compare_weights(
 
 def facts_of(run: TrainedRun, predictor: Predictor, weights: str) -> dict[str, Any]:
     """What the header of a file of ours says besides the arrays, as plain values."""
-    size = run.recipe.image_size
+    statistics = run.recipe.statistics
     return {
         "recipe": run.recipe.name,
         "network": repr(run.recipe.model),
         "weights": weights,
         "classes": list(run.classes),
         "input": [str(predictor.input_dtype), *predictor.input_shape],
-        "image_size": list(size) if isinstance(size, tuple) else size,
-        "statistics": statistics_of(run.recipe.statistics),
+        "image_size": run.recipe.settings()["image_size"],
+        "statistics": None if statistics is None else statistics.plain(),
     }
 
 

@@ -51,7 +51,7 @@ def configuration(recipe: Recipe, seed: int, data: Dataset | None = None, **othe
     if callable(recipe.learning_rate):
         config["learning_rate"] = identity(recipe.learning_rate)
     if recipe.statistics is not None:
-        config["statistics"] = {name: list(numbers) for name, numbers in recipe.statistics._asdict().items()}
+        config["statistics"] = recipe.statistics.plain()
     if data is None:
         return config
     if data.held_out is not None:

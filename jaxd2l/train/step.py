@@ -56,7 +56,7 @@ class Objective(NamedTuple):
         mixup: alpha of the share in which training mixes each example with another one of its batch; 0 mixes nothing.
         training_loss: what training minimises instead of `loss`, by which all is judged; None for `loss` itself.
         class_weights: (k,) that `training_loss` multiplies by: the mean over a batch divides by the sum of those of its
-            labels, as `torch.nn.CrossEntropyLoss(class_weights)` does; None where it weighs nothing.
+            labels, as `torch.nn.CrossEntropyLoss(weight=...)` does; None where it weighs nothing.
     """
 
     loss: PerExample

@@ -189,6 +189,7 @@ STEPS = {
     "dropout, pieces, average": ("dropout_mlp", {"accumulate": 2, "optimizer": "adamw", "ema": 0.9, "clip_norm": 1.0}),
     "mixup, again": ("mlp", {"mixup": 0.2, "remat": True, "label_smoothing": 0.1}),
     "statistics": ("lenet_bn", {"augment": "flip,erase"}),
+    "a frozen layer, average": ("mlp", {"freeze": "Dense_0/*", "optimizer": "adam", "ema": 0.9}),
 }
 
 

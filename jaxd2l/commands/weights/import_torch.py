@@ -81,6 +81,5 @@ def _of_torchvision(
     assert recipe.statistics is not None  # of ImageNet
     own = {**dataclasses.asdict(OwnData(data.name, channels=3)), "examples": [0, 0], "sha256": {}}
     described = {"name": data.name, "classes": list(classes), "input": ["uint8", *x.shape[1:]], "target": ["int32"]}
-    statistics = {field: list(numbers) for field, numbers in recipe.statistics._asdict().items()}
     code = code_of(f"{_MODULE}{name}")._asdict()
-    return recipe, data, {"code": code, "own_data": own, "data": described, "statistics": statistics}
+    return recipe, data, {"code": code, "own_data": own, "data": described, "statistics": recipe.statistics.plain()}
