@@ -13,7 +13,7 @@ from jaxd2l import train
 from jaxd2l.data import Dataset
 from jaxd2l.run_folder.best import ended_early, files_of_weights
 from jaxd2l.run_folder.files import CONFIG, write_json
-from jaxd2l.run_folder.initial import Source, fit_to_network, kept_source, read_source, refuse_other_source
+from jaxd2l.run_folder.initial import Fit, fit_to_network, kept_source, read_source, refuse_other_source
 from jaxd2l.run_folder.initial.source import INIT_FROM, From
 from jaxd2l.run_folder.layout import begun, check_free, create, finished_epochs, read_config
 from jaxd2l.run_folder.load import load_run
@@ -107,9 +107,9 @@ def fit(
         if resume or overwrite:
             raise ValueError("resume and overwrite are about the run in a folder; name it: run_dir=...")
         if init_from is not None:
-            fit_to_network(read_source(init_from, init_weights), recipe, data)
+            begin_with = fit_to_network(read_source(init_from, init_weights), recipe, data)
             program = program or train.compile_program(recipe, check_run(recipe, data))
-            options["weights"] = _weights(read_source(init_from, init_weights), program, recipe, data, seed)
+            options["weights"] = begin_with.weights(_initial(program, recipe, seed))
         options |= {"on_epoch": on_epoch, "on_chunk": on_chunk}
         return train.fit(recipe, data, seed, program=program, chunk_seconds=chunk_seconds, **options)
     if resume and overwrite:
@@ -118,12 +118,12 @@ def fit(
     train.run_keys(seed)
     data = check_run(recipe, data)
     config = configuration(recipe, seed, data, **(settings or {}))
-    source = None
+    begun_with: Fit | None = None
     with ExitStack() as stack:
         going_on = resume and begun(folder)
         if not going_on and init_from is not None:
             source = read_source(init_from, init_weights)
-            fit_to_network(source, recipe, data)
+            begun_with = fit_to_network(source, recipe, data)
             config[INIT_FROM] = source.record()
         if going_on:
             stack.enter_context(FolderLock(folder))
@@ -162,10 +162,11 @@ def fit(
         if start is not None and INIT_FROM in config:
             options["weights"] = jax.tree.map(np.array, (start.state.params, start.state.batch_stats))
         elif INIT_FROM in config:
-            if source is None:
+            if begun_with is None:
                 given = init_from if isinstance(init_from, tuple) else None
                 source = kept_source(config[INIT_FROM], folder) if given is None else read_source(given)
-            options["weights"] = _weights(source, program, recipe, data, seed)
+                begun_with = fit_to_network(source, recipe, data)
+            options["weights"] = begun_with.weights(_initial(program, recipe, seed))
         note_start(folder, environment(data), warn)
         if on_start is not None:
             on_start(start)
@@ -209,10 +210,6 @@ def is_finished(folder: Path, recipe: Recipe, data: Dataset) -> bool:
     over = len(rows) == recipe.epochs or ended_early(rows, recipe.early_stop)
     kept = all(weights_epoch(folder, name) == len(rows) for name in files_of_weights(rows))
     return over and kept and (data.validation is None or bool(read_tested(folder, len(rows))))
-
-
-def _weights(source: Source, program: Program, recipe: Recipe, data: Dataset, seed: int) -> tuple[Any, Any]:
-    return fit_to_network(source, recipe, data).weights(_initial(program, recipe, seed))
 
 
 def _initial(program: Program, recipe: Recipe, seed: int) -> TrainState:

@@ -36,6 +36,8 @@ def told_start(args: argparse.Namespace, found: Mapping[str, Any] | None, recipe
         ValueError: a pattern of --freeze matches no parameter, or together they match all.
         DataError: the weights do not fit the network.
     """
+    if args.init_from is None and not recipe.freeze:
+        return []
     x = jax.ShapeDtypeStruct((1, *recipe.input_shape(data.train.x)), jnp.float32)
     params = jax.eval_shape(lambda x: recipe.model.init(jax.random.key(0), x, train=False), x)["params"]
     _, frozen = divided(params, recipe.freeze)
