@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from jaxd2l import run_folder
-from jaxd2l.data import Examples
+from jaxd2l.data import Dataset, Examples
 from jaxd2l.export import comparison
 from jaxd2l.export.comparison import Comparison, compare_outputs, examples_of
 from jaxd2l.export.program import load_program, prediction_program, require_flatbuffers
@@ -192,13 +192,19 @@ def facts_of(run: TrainedRun, predictor: Predictor, weights: str) -> dict[str, A
     }
 
 
-def steps_of(run: TrainedRun) -> int | None:
+def steps_of(run: TrainedRun, data: Dataset | None = None) -> int | None:
     """Updates an epoch, by which a schedule is laid out; None where the learning rate follows none.
+
+    Args:
+        run: what is exported.
+        data: that it was trained on; opened where None.
 
     Raises:
         DataError, ValueError: the run's data, of which it depends, cannot be had.
     """
-    return bind(run.recipe, run.data()).train_steps if run.recipe.follows_a_schedule else None
+    if not run.recipe.follows_a_schedule:
+        return None
+    return bind(run.recipe, run.data() if data is None else data).train_steps
 
 
 def _write(contents: dict[Path, bytes]) -> None:

@@ -1,6 +1,7 @@
 """Open the run that a folder holds, finished or interrupted: recipe, results and weights."""
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -81,18 +82,20 @@ class KeptRun:
         """Shape of one example as the network sees it."""
         return self.recipe.input_shape(self.stored_example)
 
-    def data(self) -> Dataset:
-        """The data that it was trained on, opened again.
+    def data(self, on_progress: Callable[[int, int], None] | None = None) -> Dataset:
+        """The data that it was trained on, opened again; the test part is whole.
+
+        Args:
+            on_progress: called with the pictures decoded so far and their number.
 
         Raises:
             DataError: a user's own are gone, or not as they were when the run began.
             ValueError: they were given from Python, so only the caller has them.
         """
-        data, fraction = open_kept(self.recipe, self.config), self.config.get("validation_fraction")
-        if fraction is None:
-            return data
-        seen = Examples(*(a[: self.config.get("limit_train")] for a in data.train))
-        return hold_out(data._replace(train=seen), fraction, self.config.get("split_seed", 0))
+        data = open_kept(self.recipe, self.config, on_progress=on_progress)
+        data = data._replace(train=Examples(*(a[: self.config.get("limit_train")] for a in data.train)))
+        fraction = self.config.get("validation_fraction")
+        return data if fraction is None else hold_out(data, fraction, self.config.get("split_seed", 0))
 
     def weights(self, which: str = "last") -> tuple[PyTree, PyTree]:
         """`(params, batch_stats)`, read and verified at each call.

@@ -214,3 +214,15 @@ def test_a_damaged_test_file_is_found_and_made_again(unbroken, program, tmp_path
     assert len(wrong(folder)) == 1
     jaxd2l.fit(RECIPE, DATA, 3, run_dir=folder, resume=True, program=program)
     assert content(folder) == content(expected)
+
+
+@pytest.mark.parametrize(("fraction", "rows"), [(None, 40), (0.25, 30)])
+def test_the_data_of_a_run_are_the_rows_that_it_was_trained_on(fraction, rows, tmp_path):
+    recipe = jaxd2l.find("linear")
+    config = configuration(recipe, 0, limit_train=40, validation_fraction=fraction, split_seed=0)
+    (tmp_path / run_folder.CONFIG).write_text(json.dumps(config), encoding="utf-8")
+    data, whole = jaxd2l.load_run(tmp_path).data(), jaxd2l.load_data(recipe)
+    assert len(data.train.x) == rows
+    assert (0 if data.validation is None else len(data.validation.x)) == 40 - rows
+    assert np.isin(data.train.x, whole.train.x[:40]).all()
+    np.testing.assert_array_equal(data.test.x, whole.test.x)

@@ -10,12 +10,11 @@ from jaxd2l.commands.asked.data import decoding
 from jaxd2l.commands.asked.recipe import tell_changed_code
 from jaxd2l.commands.evaluate import which_weights
 from jaxd2l.commands.weights.export_torch import require_free
-from jaxd2l.data import DataError, Examples
+from jaxd2l.data import DataError, Dataset
 from jaxd2l.export.comparison import Comparison
 from jaxd2l.export.program import PLATFORMS
 from jaxd2l.export.write import export_run, require_possible, state_file, steps_of
 from jaxd2l.prediction import TrainedRun, load_run
-from jaxd2l.recipes import open_kept
 
 
 def run(args: argparse.Namespace) -> int:
@@ -36,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     settings.choose_device(args.device)
     kept = load_run(args.run_dir)
     tell_changed_code(kept.config)
-    test, without = _test_examples(kept)
+    data, without = _data_of(kept)
     done = export_run(
         kept,
         args.to,
@@ -44,8 +43,8 @@ def run(args: argparse.Namespace) -> int:
         weights=args.weights,
         what=args.what,
         prepared=args.prepared,
-        test=test,
-        steps=steps_of(kept) if trains else None,
+        test=None if data is None else data.test,
+        steps=steps_of(kept, data) if trains else None,
     )
     chosen = run_folder.choose_weights(args.run_dir, args.weights)
     sizes = {what: path.stat().st_size for what, path in done.files.items()}
@@ -80,11 +79,11 @@ def run(args: argparse.Namespace) -> int:
     return ExitCode.DONE
 
 
-def _test_examples(kept: TrainedRun) -> tuple[Examples | None, str]:
-    """The test part of the run's data, or None and why it cannot be had."""
+def _data_of(kept: TrainedRun) -> tuple[Dataset | None, str]:
+    """The run's data, or None and why they cannot be had."""
     try:
         with decoding() as progress:
-            return open_kept(kept.recipe, kept.config, on_progress=progress).test, ""
+            return kept.data(on_progress=progress), ""
     except (DataError, ValueError, OSError) as error:
         return None, " ".join(str(error).split())
 
