@@ -121,25 +121,17 @@ def inside_an_epoch(sizes):
     import jax
     import numpy as np
 
-    from jaxd2l.train.epoch import empty_tally
-    from jaxd2l.train.program import initial_state
-    from jaxd2l.train.state import run_keys
-
     compiled = []
     jax.monitoring.register_event_duration_secs_listener(
         lambda event, seconds, **_: compiled.append(event) if event.endswith("backend_compile_duration") else None
     )
 
     def count(name):
-        recipe, program, data = _compiled(name, sizes)
-        steps = program.train_steps
-        state = initial_state(program, 0, recipe.learning_rate, recipe.weight_decay)
-        rows = program.shuffle(run_keys(0).shuffle, np.int32(1))
-        given = (state, empty_tally(steps), *data, rows, run_keys(0).noise, np.int32(0), np.int32(steps))
-        given = jax.block_until_ready(jax.device_put(given))
+        program, given = _first_epoch(name, sizes)
         before = len(compiled)
         with jax.transfer_guard("disallow"):
-            state, record = jax.block_until_ready(program.epoch(*given))
+            _, record = jax.block_until_ready(program.epoch(*given))
+        steps = program.train_steps
         return {"steps": steps, "compiled": len(compiled) - before, "finite": bool(np.isfinite(record.loss).all())}
 
     return {name: _tried(count)(name) for name in sizes.recipes[:2]}
@@ -148,27 +140,13 @@ def inside_an_epoch(sizes):
 def profile(sizes):
     """Milliseconds a step in each kernel of one epoch of the largest network, the longest first."""
     import jax
-    import numpy as np
 
-    from jaxd2l.train.epoch import empty_tally
-    from jaxd2l.train.program import initial_state
-    from jaxd2l.train.state import run_keys
-
-    recipe, program, data = _compiled(sizes.profiled, sizes)
+    program, given = _first_epoch(sizes.profiled, sizes)
     steps = program.train_steps
-    state = initial_state(program, 0, recipe.learning_rate, recipe.weight_decay)
-    rows = program.shuffle(run_keys(0).shuffle, np.int32(1))
-
-    def epoch(state):
-        bounds = np.int32(0), np.int32(steps)
-        return jax.block_until_ready(program.epoch(state, empty_tally(steps), *data, rows, run_keys(0).noise, *bounds))[
-            0
-        ]
-
-    state = epoch(state)
+    state, record = program.epoch(*given)
     with tempfile.TemporaryDirectory() as folder:
         with jax.profiler.trace(folder):
-            epoch(state)
+            jax.block_until_ready(program.epoch(state, record, *given[2:]))
         traces = sorted(Path(folder).rglob("*.trace.json.gz"))
         events = json.loads(gzip.decompress(traces[0].read_bytes()))["traceEvents"] if traces else []
     processes = {e["pid"]: e["args"]["name"] for e in events if e.get("name") == "process_name"}
@@ -271,13 +249,21 @@ def _recipe_and_data(name, sizes):
     return recipe, data._replace(train=first[0], test=first[1])
 
 
-def _compiled(name, sizes):
+def _first_epoch(name, sizes):
+    """A compiled program, and the arguments of its whole first epoch, all on the device."""
     import jax
+    import numpy as np
 
     from jaxd2l.train import compile_program
+    from jaxd2l.train.program import initial_state
+    from jaxd2l.train.state import run_keys
 
     recipe, data = _recipe_and_data(name, sizes)
-    return recipe, compile_program(recipe, data), jax.device_put(tuple(data.train))
+    program, keys = compile_program(recipe, data), run_keys(0)
+    state = initial_state(program, 0, recipe.learning_rate, recipe.weight_decay)
+    rows, steps = program.shuffle(keys.shuffle, np.int32(1)), program.train_steps
+    given = (state, program.record(steps), *data.train, rows, keys.noise, np.int32(0), np.int32(steps))
+    return program, jax.block_until_ready(jax.device_put(given))
 
 
 def _tried(function):

@@ -7,8 +7,10 @@ import os
 import select
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,22 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"
 def installed() -> str | None:
     """The program, None where there is none."""
     return next((path for name in NAMES if (path := shutil.which(name))), None)
+
+
+def look_at(pages: Sequence[Path], out: Path, look: Callable[["Browser", Path, Path], list[str]]) -> int:
+    """Look at pages, pictures go to `out`; 1 where `look` finds something wrong, 2 where there is no browser."""
+    program = installed()
+    if program is None:
+        print(f"none of {', '.join(NAMES)} is installed (Debian: apt install chromium)", file=sys.stderr)
+        return 2
+    out.mkdir(parents=True, exist_ok=True)
+    browser = Browser(program)
+    try:
+        problems = [problem for page in pages for problem in look(browser, page, out)]
+    finally:
+        browser.close()
+    print("\n".join(problems) or f"{len(pages)} pages: nothing fetched, nothing said, nothing wider than the window")
+    return 1 if problems else 0
 
 
 class Browser:

@@ -12,7 +12,7 @@ import itertools
 import sys
 from pathlib import Path
 
-from chromium import NAMES, Browser, Tab, installed
+from chromium import Browser, Tab, look_at
 
 WIDTHS, SCHEMES = (400, 1400), ("light", "dark")
 
@@ -41,20 +41,7 @@ def main() -> int:
     parser.add_argument("pages", type=Path, nargs="+", metavar="HTML")
     parser.add_argument("--out", type=Path, default=Path("looks"), metavar="DIR", help="where the pictures go")
     args = parser.parse_args()
-    program = installed()
-    if program is None:
-        print(f"none of {', '.join(NAMES)} is installed (Debian: apt install chromium)", file=sys.stderr)
-        return 2
-    args.out.mkdir(parents=True, exist_ok=True)
-    browser = Browser(program)
-    try:
-        problems = [problem for page in args.pages for problem in look(browser, page, args.out)]
-    finally:
-        browser.close()
-    print(
-        "\n".join(problems) or f"{len(args.pages)} pages: nothing fetched, nothing said, nothing wider than the window"
-    )
-    return 1 if problems else 0
+    return look_at(args.pages, args.out, look)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import itertools
 import sys
 from pathlib import Path
 
-from chromium import NAMES, Browser, Tab, installed
+from chromium import Browser, Tab, look_at
 
 WIDTHS, SCHEMES = (400, 1400), ("light", "dark")
 # a shirt, as shares of the canvas: strokes of a wide brush
@@ -81,22 +81,11 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("looks"), metavar="DIR", help="where the pictures go")
     parser.add_argument("--readme", type=Path, metavar="PNG", help="the picture of the first page for the README")
     args = parser.parse_args()
-    program = installed()
-    if program is None:
-        print(f"none of {', '.join(NAMES)} is installed (Debian: apt install chromium)", file=sys.stderr)
-        return 2
-    args.out.mkdir(parents=True, exist_ok=True)
-    browser = Browser(program)
-    try:
-        problems = [problem for page in args.pages for problem in look(browser, page, args.out)]
-    finally:
-        browser.close()
-    if args.readme:
+    status = look_at(args.pages, args.out, look)
+    if args.readme and status != 2:
         first = args.pages[0]
         args.readme.write_bytes((args.out / f"{first.parent.name}-{first.stem}-1400-light.png").read_bytes())
-    whole = f"{len(args.pages)} pages: nothing fetched, nothing said, nothing wider than the window"
-    print("\n".join(problems) or whole)
-    return 1 if problems else 0
+    return status
 
 
 if __name__ == "__main__":
