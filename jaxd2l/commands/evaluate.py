@@ -12,7 +12,7 @@ from jaxd2l.commands.asked import settings
 from jaxd2l.commands.asked.data import decoding, other_data
 from jaxd2l.commands.asked.recipe import tell_changed_code
 from jaxd2l.data import Dataset
-from jaxd2l.recipes import open_kept
+from jaxd2l.recipes import load_data
 from jaxd2l.train import Recipe, evaluate
 from jaxd2l.train.recipe import overridden
 
@@ -32,8 +32,8 @@ def which_weights(chosen: run_folder.Chosen, folder: Path) -> str:
     return ", ".join([f"{chosen.place} after epoch {chosen.epoch}", " and ".join(names)]).removesuffix(", ") + other
 
 
-def _data(args: argparse.Namespace, kept: run_folder.KeptRun, recipe: Recipe) -> Dataset:
-    """What is judged on."""
+def _data(args: argparse.Namespace, kept: run_folder.KeptRun, recipe: Recipe) -> tuple[Dataset, bool]:
+    """What is judged on, and whether it is what --limit-test of the run was about."""
     if args.dataset is not None and (args.data is not None or "own_data" in kept.config):
         raise ValueError(f"{args.run_dir} was trained on data of your own; name others like them with --data")
     if args.data is not None:
@@ -41,7 +41,7 @@ def _data(args: argparse.Namespace, kept: run_folder.KeptRun, recipe: Recipe) ->
     if args.skip_unreadable:
         raise ValueError("--skip-unreadable is about other data of your own; name them with --data")
     with decoding() as progress:
-        return open_kept(recipe, kept.config, on_progress=progress)
+        return (load_data(recipe) if args.dataset is not None else kept.data(on_progress=progress)), True
 
 
 def run(args: argparse.Namespace) -> int:
@@ -50,8 +50,9 @@ def run(args: argparse.Namespace) -> int:
     tell_changed_code(kept.config)
     recipe = overridden(kept.recipe, {"dataset": args.dataset})
     settings.choose_device(args.device)
-    limit = kept.config.get("limit_test") if args.limit_test is None else args.limit_test
-    data = settings.checked(settings.limited(_data(args, kept, recipe), None, limit), recipe)
+    data, of_the_run = _data(args, kept, recipe)
+    limit = kept.config.get("limit_test") if args.limit_test is None and of_the_run else args.limit_test
+    data = settings.checked(settings.limited(data, None, limit), recipe)
     chosen = run_folder.choose_weights(args.run_dir, args.weights)
     params, batch_stats = kept.fitted(chosen)
     loss, accuracy = evaluate(recipe, params, batch_stats, data.test)

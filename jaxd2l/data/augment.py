@@ -219,6 +219,7 @@ def random_mixing(key: jax.Array, weight: jax.Array, alpha: float) -> Mixing:
     shuffled = jnp.argsort(jnp.where(real, draws, 2.0))  # the real examples in a random order, then the padding
     in_order = jnp.argsort(jnp.where(real, 0.0, 1.0), stable=True)  # as they stand
     partner = shuffled[jnp.argsort(in_order)]
+    alpha = max(alpha, 1e-30)  # a subnormal float32 gives NaN; so small a share is 0 or 1 anyway
     share = jax.random.beta(share_key, alpha, alpha)
     return Mixing(partner, jnp.maximum(share, 1 - share))
 

@@ -32,6 +32,9 @@ def prediction_program(predictor: Predictor, *, prepared: bool = False) -> bytes
     Returns:
         `call(x)`: (b, ...) for any b >= 1 to float32 (b, outputs): logits, or values of a regression.
 
+    A network that asks for the number of examples as an integer, by `len(x)`, is written for one example and mapped
+    over the others: in prediction none depends on another.
+
     Raises:
         ValueError: the network's shapes cannot be computed for any number of examples, or flatbuffers is missing.
     """
@@ -41,24 +44,36 @@ def prediction_program(predictor: Predictor, *, prepared: bool = False) -> bytes
     apply = predictor.apply_prepared if prepared else predictor.apply
     variables = jax.tree.map(np.asarray, predictor.variables)
     x = jax.ShapeDtypeStruct((*jax.export.symbolic_shape("b"), *like.shape[1:]), like.dtype)
-    return exported(lambda x: apply(variables, x), (x,))
+    try:
+        return exported(lambda x: apply(variables, x), (x,))
+    except AnyNumberError:
+        return exported(jax.vmap(lambda one: apply(variables, one[None])[0]), (x,))
+
+
+class AnyNumberError(ValueError):
+    """A program that cannot be written for any number of examples."""
 
 
 def exported(function: Callable[..., PyTree], arguments: Sequence[PyTree]) -> bytes:
     """A pure function, traced plainly for all platforms, as bytes.
 
     Raises:
-        ValueError: its shapes cannot be computed for any number of examples, or flatbuffers is missing.
+        AnyNumberError: its shapes cannot be computed for any number of examples.
+        ValueError: flatbuffers is missing.
     """
     require_flatbuffers()
     try:
         with plain_tracing():
             program = jax.export.export(jax.jit(function), platforms=PLATFORMS)(*arguments)
     except Exception as error:
-        if "InconclusiveDimension" not in type(error).__name__ and not isinstance(error, jax.errors.JAXTypeError):
+        inconclusive = "InconclusiveDimension" in type(error).__name__ or isinstance(error, jax.errors.JAXTypeError)
+        integer = "_DimExpr" in str(error)  # len(x), range(x.shape[0]), int(x.shape[0])
+        if not (inconclusive or integer):
             raise
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"the program cannot be written for any number of examples: {reason}") from error
+        reason = "the network asks for it by len(x) or int(...); x.shape[0] works" if integer else str(error)
+        raise AnyNumberError(
+            f"the program cannot be written for any number of examples: {reason.splitlines()[0]}"
+        ) from error
     return bytes(program.serialize())
 
 

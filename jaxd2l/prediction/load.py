@@ -7,7 +7,6 @@ import numpy as np
 from jaxd2l.prediction.picture import Framing, framing
 from jaxd2l.prediction.predictor import Predictor
 from jaxd2l.prediction.trained_run import load_run
-from jaxd2l.recipes import load_data
 
 
 def load_predictor(run_dir: Path, weights: str = "last") -> tuple[Predictor, Framing]:
@@ -19,7 +18,7 @@ def load_predictor(run_dir: Path, weights: str = "last") -> tuple[Predictor, Fra
 
     Raises:
         DataError: no run folder, or its configuration, weights or data are not what they claim.
-        ValueError: its recipe takes no pictures.
+        ValueError: its recipe takes no pictures, or its data were given from Python, which say how to read a picture.
         OSError: a file cannot be read.
     """
     run = load_run(run_dir)
@@ -28,4 +27,4 @@ def load_predictor(run_dir: Path, weights: str = "last") -> tuple[Predictor, Fra
     predictor = run.predictor(weights)
     if "own_data" in run.config:
         return predictor, Framing(dark=False, fill=None, own=True)
-    return predictor, framing(np.asarray(load_data(run.recipe).train.x))
+    return predictor, framing(np.asarray(run.data().train.x))

@@ -187,9 +187,12 @@ def stored_examples(images: Any, shape: tuple[int, ...], dtype: Any = np.uint8) 
         (n, *shape) in `dtype`.
 
     Raises:
-        ValueError: another rank, size, number of channels, dtype or range; the message says what to do.
+        ValueError: another rank, size, number of channels, dtype or range, numbers that the stored dtype does not hold,
+            or masked ones; the message says what to do.
     """
     expected = f"(n, {', '.join(map(str, shape))}) of {np.dtype(dtype)}"
+    if isinstance(images, np.ma.MaskedArray) and np.ma.is_masked(images):
+        raise ValueError(f"images must be {expected}, got masked values among them; fill in what is missing")
     try:
         x = np.asarray(images)
     except (ValueError, TypeError) as error:
@@ -199,10 +202,13 @@ def stored_examples(images: Any, shape: tuple[int, ...], dtype: Any = np.uint8) 
     if x.shape[1:] != shape:
         raise ValueError(f"images must be {expected}, got shape {x.shape}{_advice(x.shape, shape)}")
     if np.dtype(dtype) != np.uint8:
-        x = x.astype(dtype)
-        if not np.isfinite(x).all():
-            raise ValueError(f"inputs must be finite, got {x[~np.isfinite(x)][0]} among them")
-        return x
+        with np.errstate(over="ignore", invalid="ignore"):
+            stored = x.astype(dtype)
+        if not np.isfinite(stored).all():
+            raise ValueError(f"inputs must be finite, got {stored[~np.isfinite(stored)][0]} among them")
+        if stored.dtype.kind in "biu" and (other := stored != x).any():
+            raise ValueError(f"inputs must be {expected}, as in training, got {x[other][0]} among them")
+        return stored
     if x.dtype != np.uint8:
         span = f" from {x.min():g} to {x.max():g}" if x.size and x.dtype != bool else ""
         known = "in [0, 1]: np.round(255 * x).astype(np.uint8)" if x.dtype.kind in "fb" else "as x.astype(np.uint8)"

@@ -1,18 +1,19 @@
 """Open the run that a folder holds, finished or interrupted: recipe, results and weights."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from jaxd2l.data import DataError, Dataset, Examples, hold_out, shapes
+from jaxd2l.data import DATASETS, DataError, Dataset, Examples, hold_out, shapes
+from jaxd2l.data.own import by_class_name
 from jaxd2l.recipes import open_kept
 from jaxd2l.run_folder.best import Chosen, best_of, choose_weights
 from jaxd2l.run_folder.metrics import read_tested, whole_rows
-from jaxd2l.run_folder.settings import changed_code, recipe_of
+from jaxd2l.run_folder.settings import changed_code, digest_of_rows, recipe_of
 from jaxd2l.run_folder.weights import fit_to, unsound
 from jaxd2l.train import EpochResult, Judged, Recipe, Run, TrainState, evaluate
 from jaxd2l.train.results import epochs_table, stopped_early
@@ -92,10 +93,24 @@ class KeptRun:
             DataError: a user's own are gone, or not as they were when the run began.
             ValueError: they were given from Python, so only the caller has them.
         """
+        named, own = self.recipe.dataset in DATASETS, "own_data" in self.config
+        if not (named or own):
+            raise ValueError(self._given_from_python)
         data = open_kept(self.recipe, self.config, on_progress=on_progress)
-        data = data._replace(train=Examples(*(a[: self.config.get("limit_train")] for a in data.train)))
-        fraction = self.config.get("validation_fraction")
-        return data if fraction is None else hold_out(data, fraction, self.config.get("split_seed", 0))
+        limit, fraction = self.config.get("limit_test"), self.config.get("validation_fraction")
+        found = data._replace(train=Examples(*(a[: self.config.get("limit_train")] for a in data.train)))
+        found = found if fraction is None else hold_out(found, fraction, self.config.get("split_seed", 0))
+        if not own and DATASETS[self.recipe.dataset].generate is None:  # what is generated may round otherwise here
+            trained_on = found._replace(test=Examples(*(a[:limit] for a in found.test)))
+            described = self.config.get("data")
+            rows = described.get("sha256") if isinstance(described, Mapping) else None
+            if rows not in (None, digest_of_rows(trained_on)):
+                raise ValueError(self._given_from_python)
+        return found
+
+    @property
+    def _given_from_python(self) -> str:
+        return f"{self.folder} was trained on data given from Python, which only the caller has; give them"
 
     def weights(self, which: str = "last") -> tuple[PyTree, PyTree]:
         """`(params, batch_stats)`, read and verified at each call.
@@ -130,13 +145,17 @@ class KeptRun:
         """Mean loss and accuracy on the test examples.
 
         Args:
-            data: with the test examples; those that it was trained on where None.
+            data: with the test examples, whose labels are understood by the names of their classes where it has any;
+                those that it was trained on where None.
             which: "last", "best" or "ema" weights.
 
         Raises:
-            DataError: the weights or the data cannot be used.
+            DataError: the weights or the data cannot be used, or a class is none of the run's.
+            ValueError: `data` is None, and they were given from Python.
         """
         data = self.data() if data is None else data
+        if data.classes and self.classes:
+            data = by_class_name(data, self.classes)
         return evaluate(self.recipe, *self.weights(which), data.test)
 
     def as_run(self) -> Run:

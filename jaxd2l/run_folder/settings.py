@@ -61,11 +61,6 @@ def configuration(recipe: Recipe, seed: int, data: Dataset | None = None, **othe
 
 def _described(data: Dataset) -> dict[str, Any]:
     x, y = data.train
-    digest = hashlib.sha256()
-    for array in (*data.train, *data.test, *(data.validation or ())):
-        plain = np.ascontiguousarray(array)
-        digest.update(f"{plain.dtype} {plain.shape}\n".encode())
-        digest.update(plain.reshape(-1).view(np.uint8))
     validation = {} if data.validation is None else {"validation": len(data.validation.x)}
     return {
         "name": data.name,
@@ -73,8 +68,18 @@ def _described(data: Dataset) -> dict[str, Any]:
         "input": [str(x.dtype), *x.shape[1:]],
         "target": [str(y.dtype), *y.shape[1:]],
         **validation,
-        "sha256": digest.hexdigest(),
+        "sha256": digest_of_rows(data),
     }
+
+
+def digest_of_rows(data: Dataset) -> str:
+    """SHA-256 of the arrays of all parts, their shapes and types."""
+    digest = hashlib.sha256()
+    for array in (*data.train, *data.test, *(data.validation or ())):
+        plain = np.ascontiguousarray(array)
+        digest.update(f"{plain.dtype} {plain.shape}\n".encode())
+        digest.update(plain.reshape(-1).view(np.uint8))
+    return digest.hexdigest()
 
 
 def fingerprint(config: Mapping[str, Any], files: Mapping[str, str]) -> dict[str, Any]:

@@ -19,6 +19,13 @@ if TYPE_CHECKING:
 PRECISIONS = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 
 
+def as_python(value: Any) -> Any:
+    """Numbers, words and lists of NumPy and JAX as Python's own, which go into JSON; all else as it is."""
+    if isinstance(value, np.generic | np.ndarray | jax.Array) and not isinstance(value, jax.core.Tracer):
+        return value.tolist()
+    return tuple(map(as_python, value)) if type(value) is tuple else value
+
+
 def check_recipe(recipe: Recipe) -> None:
     """Refuse settings that cannot train.
 

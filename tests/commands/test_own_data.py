@@ -263,3 +263,16 @@ def test_a_network_that_cannot_take_the_pictures_says_so_before_compiling(place,
     code, line = said(capsys, "train", recipe, "--data", place / "digits", "--out", tmp_path / "run")
     assert (code, words in line) == (2, True), line
     assert not (tmp_path / "run").exists()
+
+
+def test_a_network_is_judged_by_one_class_and_by_fewer_pictures_than_its_run_took(place, tmp_path, capsys):
+    """Neither what learning needs nor the run's own limit is about other data."""
+    run = tmp_path / "run"
+    assert main([*TRAIN, "--data", str(place / "digits"), "--limit-test", "5", "--out", str(run)]) == 0
+    other = digit_folder(tmp_path / "other", classes=2, each=4, first=40)
+    shutil.rmtree(other / "1")
+    assert answer(capsys, "evaluate", run, "--data", other)["examples"] == 4
+    assert answer(capsys, "evaluate", run, "--data", other, "--limit-test", "3")["examples"] == 3
+    assert answer(capsys, "evaluate", run)["examples"] == 5
+    digit_folder(other, classes=3, each=2, first=40)
+    assert answer(capsys, "evaluate", run, "--data", other)["examples"] == 8

@@ -14,6 +14,7 @@ from jaxd2l.data import (
     random_crop_and_flip,
     random_erase,
     random_flip,
+    random_mixing,
     random_rotate,
 )
 
@@ -113,3 +114,9 @@ def test_wrong_input_is_refused():
         random_crop(jax.random.key(0), jnp.zeros((1, 5, 6, 1)), -1)
     with pytest.raises(ValueError, match="degrees must be between 0 and 180, got 181"):
         random_rotate(jax.random.key(0), jnp.zeros((1, 5, 6, 1)), 181)
+
+
+@pytest.mark.parametrize("alpha", [1e-45, 1e-38, 1e-30, 1e-8, 1e8, 1e30])
+def test_the_share_of_mixup_is_at_least_half_for_any_alpha(alpha):
+    mixing = random_mixing(jax.random.key(0), jnp.ones(3), alpha)
+    assert 0.5 <= mixing.share <= 1

@@ -5,6 +5,7 @@ import json
 import os
 import sys
 
+import flax.linen as nn
 import jax
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from jaxd2l.export import comparison, load_program, prediction_program, training
 from jaxd2l.export.training import compare_updates, training_of
 from jaxd2l.prediction import Predictor, load_run
 from jaxd2l.recipes import RECIPES
+from jaxd2l.train import Recipe
 
 FAST = ["--limit-train", "128", "--limit-test", "40", "--epochs", "1", "--batch-size", "32", "--quiet", "--no-report"]
 KINDS = {
@@ -217,3 +219,25 @@ def test_a_comparison_tells_what_is_beyond_rounding():
     for found in (own + 1e-2, own * np.nan, own[:, :1]):
         with pytest.raises(comparison.ExportMismatchError, match="outputs differ by"):
             comparison.compare_outputs(own, found, 1e-4, random=False).require()
+
+
+class AsksForAnInteger(nn.Module):
+    """The idiom of many a network: it fails where the number of examples is a symbol."""
+
+    @nn.compact
+    def __call__(self, x, *, train):
+        x = nn.BatchNorm(use_running_average=not train)(nn.Conv(2, (3, 3))(x))
+        return nn.Dense(3)(x.reshape(len(x), -1))
+
+
+def test_a_network_that_asks_for_the_number_of_examples_predicts_for_any():
+    recipe = Recipe("own", AsksForAnInteger(), "", image_size=4)
+    predictor = predictor_of(recipe, (4, 4, 1), np.uint8, ("a", "b", "c"))
+    program = load_program(prediction_program(predictor))
+    for n in (1, 5):
+        x = np.random.default_rng(n).integers(0, 256, (n, 4, 4, 1), np.uint8)
+        np.testing.assert_allclose(program.call(x), predictor.outputs(x), rtol=1e-5, atol=1e-6)
+    training = training_of(predictor, None)
+    stored = [jax.ShapeDtypeStruct((4, *shape), dtype) for shape, dtype in (((4, 4, 1), np.uint8), ((), np.int32))]
+    with pytest.raises(ValueError, match=r"for any number of examples: .*len\(x\).*x.shape\[0\]"):
+        training_program(training, *stored)

@@ -140,3 +140,19 @@ def test_weights_that_are_not_finite_are_never_an_answer(softmax):
 def test_stored_examples_of_floats_keep_their_values():
     x = np.array([[1, 2], [3, 4]])
     assert stored_examples(x, (2,), np.float32).dtype == np.float32
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.int32, bool])
+@pytest.mark.parametrize("other", [0.5, -1e-9, 2.0**40, np.nan])
+def test_inputs_are_never_rounded_to_the_numbers_of_the_training(dtype, other):
+    x = np.array([[0, 1], [1, 0]])
+    assert stored_examples(x.astype(float), (2,), dtype).tolist() == x.tolist()
+    spoiled = np.where(x, 1.0, other)
+    with pytest.raises(ValueError, match=r"inputs must be \(n, 2\) of .*, as in training, got"):
+        stored_examples(spoiled, (2,), dtype)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.uint8])
+def test_masked_inputs_are_refused(dtype):
+    with pytest.raises(ValueError, match="masked values"):
+        stored_examples(np.ma.masked_greater(np.arange(4, dtype=dtype).reshape(2, 2), 1), (2,), dtype)

@@ -12,7 +12,7 @@ import pytest
 import jaxd2l
 from jaxd2l import run_folder
 from jaxd2l.commands.check import check
-from jaxd2l.data import Dataset, Examples, hold_out
+from jaxd2l.data import DataError, Dataset, Examples, hold_out
 from jaxd2l.nn.models import Linear
 from jaxd2l.run_folder.settings import configuration
 from jaxd2l.train import Recipe, compile_program
@@ -226,3 +226,38 @@ def test_the_data_of_a_run_are_the_rows_that_it_was_trained_on(fraction, rows, t
     assert (0 if data.validation is None else len(data.validation.x)) == 40 - rows
     assert np.isin(data.train.x, whole.train.x[:40]).all()
     np.testing.assert_array_equal(data.test.x, whole.test.x)
+
+
+def test_other_data_are_judged_by_the_names_of_their_classes(tmp_path):
+    """The labels of data with fewer classes, or in another order, are other numbers."""
+    recipe = dataclasses.replace(RECIPE, epochs=1, early_stop=None)
+    jaxd2l.fit(recipe, clouds(), run_dir=tmp_path / "run")
+    kept = jaxd2l.load_run(tmp_path / "run", recipe)
+    x, y = clouds().test
+    order = np.array([2, 0, 1])
+    other = clouds()._replace(test=Examples(x, np.argsort(order)[y].astype(np.int32)), classes=("c", "a", "b"))
+    assert kept.evaluate(other) == kept.evaluate(clouds())
+    few = clouds()._replace(train=Examples(x[y > 0], y[y > 0] - 1), test=Examples(x[y > 0], y[y > 0] - 1))
+    assert kept.evaluate(few._replace(classes=("b", "c"))) == kept.evaluate(
+        clouds()._replace(test=Examples(x[y > 0], y[y > 0]))
+    )
+    with pytest.raises(DataError, match="class d is none of the 3"):
+        kept.evaluate(few._replace(classes=("b", "d")))
+    with pytest.raises(DataError, match="label -1"):
+        kept.evaluate(other._replace(test=Examples(x, y - 1)))
+
+
+@pytest.mark.parametrize("dataset", ["", "clouds", "fashion_mnist"])
+def test_data_that_were_given_from_python_are_never_taken_for_those_of_that_name(dataset, tmp_path, monkeypatch):
+    other = clouds(30)
+    monkeypatch.setattr("jaxd2l.recipes.named.load", lambda name: other)
+    recipe = dataclasses.replace(RECIPE, epochs=1, early_stop=None, dataset=dataset)
+    jaxd2l.fit(recipe, clouds(), run_dir=tmp_path / "run")
+    kept = jaxd2l.load_run(tmp_path / "run", recipe)
+    for ask in (kept.data, kept.evaluate):
+        with pytest.raises(ValueError, match="was trained on data given from Python, which only the caller has"):
+            ask()
+    if dataset == "fashion_mnist":
+        monkeypatch.setattr("jaxd2l.recipes.named.load", lambda name: clouds())
+        monkeypatch.setattr("jaxd2l.recipes.named.RECIPES", {"small": recipe})
+        assert len(kept.data().train.x) == 60

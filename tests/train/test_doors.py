@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import json
 
 import flax.linen as nn
 import jax
@@ -357,3 +358,16 @@ def test_a_program_is_of_one_recipe_in_every_field(field):
     other = dataclasses.replace(base, **{field: OTHER[field]})
     with pytest.raises(ValueError, match=f"compiled with {field} .*compile one for this recipe, or leave program out"):
         require_same_program(program, other, data)
+
+
+def test_a_recipe_takes_numbers_of_numpy_and_jax_as_pythons():
+    asked = {"learning_rate": 0.5, "weight_decay": 0.25, "batch_size": 8, "epochs": 2, "accumulate": 2}
+    asked |= {"clip_norm": 1.0, "ema": 0.75, "momentum": 0.5, "nesterov": True, "warmup": 0.5, "mixup": 0.5}
+    asked |= {"label_smoothing": 0.25, "class_weights": [1.0, 2.0, 0.0], "freeze": ["Dense_0/*"], "remat": True}
+    plain = dataclasses.replace(CLASSES, **asked).settings()
+    kinds = [np.asarray, lambda value: value if isinstance(value, list) else np.asarray(value)[()]]
+    kinds += [lambda value: value if isinstance(value, list) else jnp.asarray(value)]
+    kinds += [lambda value: tuple(map(np.asarray, value)) if isinstance(value, list) else value]
+    for kind in kinds:
+        found = dataclasses.replace(CLASSES, **{name: kind(value) for name, value in asked.items()}).settings()
+        assert json.dumps(found) == json.dumps(plain)

@@ -9,7 +9,7 @@ from typing import Any
 
 from jaxd2l.commands.asked import settings
 from jaxd2l.data import DATASETS, DataError, Dataset, channel_statistics, load
-from jaxd2l.data.own import Kept, Opened, OwnData, by_class_name, kept_data, other_settings
+from jaxd2l.data.own import Kept, Opened, OwnData, kept_data, other_settings
 from jaxd2l.recipes import Code, check_fit, fitted_to, load_data
 from jaxd2l.recipes.fitting import is_images
 from jaxd2l.recipes.kept import require_same
@@ -60,7 +60,7 @@ def opened(own: OwnData, **options: Any) -> Opened:
         return own.read(on_progress=progress, on_note=_note, **options)
 
 
-def other_data(run: KeptRun, where: str, skip_unreadable: bool) -> Dataset:
+def other_data(run: KeptRun, where: str, skip_unreadable: bool) -> tuple[Dataset, bool]:
     """Data of the user's own, as a run's network takes them.
 
     Args:
@@ -69,8 +69,9 @@ def other_data(run: KeptRun, where: str, skip_unreadable: bool) -> Dataset:
         skip_unreadable: likewise.
 
     Returns:
-        The run's own data where these are the same, wherever they lie now. Of others the test part is to be judged
-        by, which is every example where they have none of their own; labels are the run's, by the names of classes.
+        The run's own data where these are the same, wherever they lie now, and True. Of others, and False, the test
+        part is to be judged by, which is every example where they have none of their own; labels are the run's, by the
+        names of classes.
 
     Raises:
         DataError: they are not what they claim, have another form, or a class that the network does not know.
@@ -87,20 +88,28 @@ def other_data(run: KeptRun, where: str, skip_unreadable: bool) -> Dataset:
         own = dataclasses.replace(own, image_size=size, channels=channels, skip_unreadable=skip_unreadable)
     else:
         own = dataclasses.replace(own, task="classification" if run.classes else "regression")
-    options: dict[str, Any] = {"table": None if kept is None else kept.table}
+    options: dict[str, Any] = {"table": None if kept is None else kept.table, "classes": run.classes}
     notes: list[str] = []
     with decoding() as progress:
         found = own.read(hold_out=False, on_progress=progress, on_note=notes.append, **options).dataset
     if kept is not None:
         drawn = found.train.x is found.test.x and len(found.train.x) == sum(kept.examples)
-        same = own.read(on_note=lambda note: None, **options).dataset if drawn else found
-        if not kept.differences(same):
-            return same
+        same = _drawn(own, options) if drawn else found
+        if same is not None and not kept.differences(same):
+            return same, True
     for note in notes:
         _note(note)
     if found.test.x.shape[1:] != example.shape[1:]:
         raise DataError(f"{found.name}: examples are {found.test.x.shape[1:]}, the run takes {example.shape[1:]}")
-    return by_class_name(found, run.classes)
+    return found, False
+
+
+def _drawn(own: OwnData, options: Mapping[str, Any]) -> Dataset | None:
+    """The data with a test part held out as for a training; None where they are no data to train on."""
+    try:
+        return own.read(on_note=lambda note: None, **options).dataset
+    except DataError:
+        return None
 
 
 def _note(note: str) -> None:

@@ -100,8 +100,13 @@ def _numbered(
     """Labels as int32, and the name of each."""
     if len({y.dtype.kind == "U" for y in labels}) > 1:
         raise DataError(f"{name}: labels are text in one part and numbers in the other; make them alike")
-    if isinstance(classes, str) or any(not isinstance(label, str) for label in classes or ()):
+    listed = classes.tolist() if isinstance(classes, np.ndarray) else classes
+    if listed is not None and not (
+        isinstance(listed, Sequence) and not isinstance(listed, str) and all(isinstance(one, str) for one in listed)
+    ):
+        # a set has no order of its own, and a mapping says otherwise which label is whose
         raise DataError(f"{name}: classes is {classes!r:.60}, expected a list of text, one for each label")
+    classes = listed
     every = np.concatenate(labels)
     if every.dtype.kind == "U":
         names = sorted(set(every.tolist())) if classes is None else list(classes)

@@ -42,7 +42,7 @@ def assemble(
     present, dense = np.unique(labels, return_inverse=True)
     present_names = [classes[label] for label in present]
     in_test = np.repeat([False, True], [len(part.y) for part in parts]) if len(parts) == 2 else None
-    notes = check_classes(present_names, dense, in_test, name)
+    notes = check_classes(present_names, dense, in_test, name, learned=settings.hold_out)
     if absent := [classes[label] for label in np.setdiff1d(np.arange(len(classes)), present)]:
         notes.append(f"no example of class {some(absent)}")
     same = same_picture(digests)

@@ -40,7 +40,8 @@ def open_data(
         channels: 1 for grey, 3 for colour; None follows the data.
         test_fraction: share of each class that is held out where the data have no test part.
         seed: decides which pictures those are.
-        hold_out: False gives every picture to both parts where the data have no test part.
+        hold_out: False is for a network that knows the classes, which is judged by them: every picture is in both
+            parts where the data have no test part, and one class is enough.
         skip_unreadable: go on without the pictures that cannot be read.
         cache: keep decoded pictures for the next start.
         on_progress: called with the pictures decoded so far and their number.
@@ -98,7 +99,8 @@ def read(pictures: Pictures, settings: Settings) -> Dataset:
     """
     from jaxd2l.data.own.read import read_pictures  # imports Pillow
 
-    check_classes(pictures.classes, pictures.labels, pictures.in_test, pictures.name)  # before hours of decoding
+    of_all = (pictures.classes, pictures.labels, pictures.in_test, pictures.name)
+    check_classes(*of_all, learned=settings.hold_out)  # before hours of decoding
     decoded = read_pictures(pictures, settings)
     notes = list(pictures.notes)
     labels = pictures.labels[decoded.rows]

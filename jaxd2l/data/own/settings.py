@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypedDict
 
+import numpy as np
+
 from jaxd2l.data.examples import LARGEST_SEED
 
 
@@ -53,6 +55,9 @@ class Settings:
         Raises:
             ValueError: naming the setting, what it holds and what it may hold.
         """
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            object.__setattr__(self, field.name, value.item() if isinstance(value, np.generic) else value)
         size = self.image_size
         if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 1):
             raise ValueError(f"image_size is a whole number of pixels a side, at least 1, got {size!r}")

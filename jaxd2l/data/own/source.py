@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxd2l.data.error import DataError
-from jaxd2l.data.examples import Dataset
+from jaxd2l.data.examples import Dataset, Examples, check_examples
 from jaxd2l.data.own.listing.pictures import some
 from jaxd2l.data.own.open import PREFIX, open_data
 from jaxd2l.data.own.settings import warn
@@ -69,6 +69,7 @@ class OwnData:
         *,
         hold_out: bool = True,
         table: Table | None = None,
+        classes: tuple[str, ...] | None = None,
         on_progress: Callable[[int, int], None] | None = None,
         on_note: Callable[[str], None] = warn,
     ) -> Opened:
@@ -77,6 +78,7 @@ class OwnData:
         Args:
             hold_out: draw a test part where there is none; False gives every example to both parts.
             table: a transform that is applied instead of one that is fitted on these rows.
+            classes: those of a network that knows them: labels are its own, by the names.
             on_progress: see `open_data`.
             on_note: likewise.
 
@@ -92,18 +94,17 @@ class OwnData:
         if self.target is not None:
             if os.path.isdir(self.data) or self.data.startswith(PREFIX):
                 raise DataError(f"{self.data} is no table; a target is a column of one: give a CSV file")
-            found = from_table(self.data, self.target, task=self.task, fitted=table, **shared)
+            found = from_table(self.data, self.target, task=self.task, fitted=table, classes=classes or (), **shared)
             return Opened(found.dataset, found.table)
-        return Opened(
-            open_data(
-                self.data,
-                image_size=self.image_size,
-                channels=self.channels,
-                skip_unreadable=self.skip_unreadable,
-                on_progress=on_progress,
-                **shared,
-            )
+        pictures = open_data(
+            self.data,
+            image_size=self.image_size,
+            channels=self.channels,
+            skip_unreadable=self.skip_unreadable,
+            on_progress=on_progress,
+            **shared,
         )
+        return Opened(pictures if classes is None else by_class_name(pictures, classes))
 
     def record(self, opened: Opened) -> dict[str, Any]:
         """Plain values for a run's configuration: what opens the data, and what they are known by."""
@@ -165,7 +166,7 @@ def by_class_name(dataset: Dataset, classes: tuple[str, ...]) -> Dataset:
     """The same examples with the labels of a network that knows `classes`.
 
     Raises:
-        DataError: a class that it does not know.
+        DataError: a class that it does not know, or a label that has none.
     """
     if dataset.classes == classes:
         return dataset
@@ -175,8 +176,13 @@ def by_class_name(dataset: Dataset, classes: tuple[str, ...]) -> Dataset:
             f"{some(classes)}"
         )
     places = np.array([classes.index(name) for name in dataset.classes], np.int32)
-    train, test = (part._replace(y=places[part.y]) for part in (dataset.train, dataset.test))
-    return dataset._replace(train=train, test=test, classes=classes)
+
+    def renamed(part: Examples) -> Examples:
+        return part._replace(y=places[np.asarray(check_examples(part, len(places), dataset.name).y)])
+
+    validation = None if dataset.validation is None else renamed(dataset.validation)
+    train, test = renamed(dataset.train), renamed(dataset.test)
+    return dataset._replace(train=train, test=test, validation=validation, classes=classes)
 
 
 def _plain(table: Table) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """A table with a target column to a data set: classes or numbers, the transform fitted on the training rows alone."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from decimal import Decimal
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -14,7 +15,8 @@ from jaxd2l.data.own.divide import draw_test_rows
 from jaxd2l.data.own.listing.pictures import check_class_name, check_classes, counted, rank, shown, some
 from jaxd2l.data.own.settings import Settings, warn
 from jaxd2l.data.table import Table, apply_table, fit_table, read_table
-from jaxd2l.data.table.column import Cells, as_kind, kind_of, number_in, read_cells
+from jaxd2l.data.table.column import TRUTH, Cells, as_kind, kind_of, number_in, read_cells
+from jaxd2l.data.table.transform import by_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,6 +50,7 @@ def from_table(
     hold_out: bool = True,
     limit: float = float("inf"),
     fitted: Table | None = None,
+    classes: Sequence[str] = (),
     on_note: Callable[[str], None] = warn,
 ) -> TableDataset:
     """Make a data set of a table.
@@ -56,67 +59,69 @@ def from_table(
         table: a CSV (see `read_table`) or a frame.
         target: the column to predict; the others are features.
         task: None reads it off the target: text, truth values and whole numbers of at most `MOST_NUMBERED_CLASSES`
-            different values are classes, other numbers are a regression.
+            different values are classes, other numbers are a regression. A number is one class however it is
+            spelled, 1 and 1.0, and so is True and TRUE.
         test: the rows to judge by; None holds a share of the rows out, of each class for classes.
         test_fraction: that share.
         seed: decides which rows those are.
         hold_out: False gives every row to both parts where `test` is None.
         limit: see `fit_table`.
         fitted: a transform of other training rows, to be applied to these.
+        classes: those of the other training rows, whose labels these rows get; of a table with classes.
         on_note: called with each line that a user should know; by default a `DataWarning`.
 
     Raises:
         ValueError: a setting out of range.
         DataError: no such column, a missing target, text for a regression, text among numbers, nearly as many
-            classes as rows, and what `read_table`, `fit_table` and `apply_table` refuse.
+            classes as rows, a class that is none of `classes`, and what `read_table`, `fit_table` and `apply_table`
+            refuse.
         OSError: the file cannot be read.
     """
     settings = Settings(test_fraction=test_fraction, seed=seed, on_note=on_note)
     if task not in (None, "classification", "regression"):
         raise ValueError(f"task must be 'classification', 'regression' or None, got {task!r}")
-    name = "table" if _is_frame(table) else shown(Path(table).stem)  # type: ignore[arg-type]
-    frames = [_frame(part) for part in (table, *([] if test is None else [test]))]
-    targets = [_target(frame, target, name) for frame in frames]
+    name = shown(Path(table).stem) if isinstance(table, str | PathLike) else "table"
+    frames = [
+        read_table(Path(part)) if isinstance(part, str | PathLike) else part
+        for part in (table, *([] if test is None else [test]))
+    ]
+    targets = [_target(frame, str(target), name) for frame in frames]
     classify = _is_classes(targets[0], target) if task is None else task == "classification"
     if classify:
-        ys, classes = _labels(targets, f"{name}: target {target}")
+        ys, names = _labels(targets, classes, f"{name}: target {target}", on_note)
     else:
-        ys, classes = [_numbers(part, f"{name}: target {target}") for part in targets], ()
+        ys, names = [_numbers(part, f"{name}: target {target}") for part in targets], ()
     if len(frames) == 1 and hold_out:
-        frames, ys = _drawn(frames[0], ys[0], classes, settings, name)
+        frames, ys = _drawn(frames[0], ys[0], names, settings, name)
     elif classify and len(frames) == 2:
         in_test = np.repeat([False, True], [len(y) for y in ys])
-        for note in check_classes(classes, np.concatenate(ys), in_test, name):
+        for note in check_classes(names, np.concatenate(ys), in_test, name):
             on_note(f"{name}: {note}")
-    features = [frame.drop(columns=[target]) for frame in frames]
+    features = [frame.loc[:, [str(column) != str(target) for column in frame.columns]] for frame in frames]
     fit = fit_table(features[0], limit=limit) if fitted is None else fitted
     parts = []
     for frame, y, what in zip(features, ys, ("training", "test"), strict=False):
         rows = apply_table(fit, frame)
-        parts.append(check_examples(Examples(rows.x, y), len(classes) or None, f"{name} {what} part"))
+        parts.append(check_examples(Examples(rows.x, y), len(names) or None, f"{name} {what} part"))
         if rows.unseen:
             counts = some(f"{column} ({n:,} rows)" for column, n in rows.unseen.items())
             on_note(f"{name}: the {what} part has categories that no training row has, in {counts}")
     for note in fit.notes if fitted is None else ():
         on_note(f"{name}: {note}")
     parts = parts * 2 if len(parts) == 1 else parts
-    dataset = Dataset(name, parts[0], parts[1], classes, digests_of(parts, classes))
+    dataset = Dataset(name, parts[0], parts[1], names, digests_of(parts, names))
     return TableDataset(dataset, fit, target)
-
-
-def _is_frame(table: object) -> bool:
-    return hasattr(table, "columns")
-
-
-def _frame(table: "str | PathLike[str] | pd.DataFrame") -> "pd.DataFrame":
-    return table if _is_frame(table) else read_table(Path(table))  # type: ignore[arg-type,return-value]
 
 
 def _target(frame: "pd.DataFrame", target: str, name: str) -> Cells:
     """The target's cells, none of them missing."""
-    if target not in frame.columns:
-        raise DataError(f"{name}: no column {target!r} to predict; the columns are {some(map(str, frame.columns))}")
-    cells = read_cells(frame[target], target)
+    columns = by_name(frame)
+    if target not in columns:
+        found = some(column if column == column.strip() else repr(column) for column in columns)
+        raise DataError(f"{name}: no column {target!r} to predict; the columns are {found}")
+    if not len(frame):
+        raise DataError(f"{name}: the table has no row; at least two are needed, one for each part")
+    cells = read_cells(columns[target], target)
     gone = np.flatnonzero(cells.missing)
     if gone.size:
         rows = counted(gone.size, "such row")
@@ -131,22 +136,47 @@ def _is_classes(cells: Cells, target: str) -> bool:
     return len(different) <= MOST_NUMBERED_CLASSES and all(number.is_integer() for number in different)
 
 
-def _labels(targets: Sequence[Cells], what: str) -> tuple[list[np.ndarray], tuple[str, ...]]:
-    """int32 labels and the classes of all parts: sorted as numbers where all are, else as text."""
+def _labels(
+    targets: Sequence[Cells], known: Sequence[str], what: str, on_note: Callable[[str], None]
+) -> tuple[list[np.ndarray], tuple[str, ...]]:
+    """int32 labels and the classes of all parts: the known ones, or sorted as numbers where all are, else as text."""
     texts = [[str(text).strip() for text in as_kind(cells, "category", what)] for cells in targets]
-    different = set().union(*texts)
-    if len(different) > max(2, len(texts[0]) // 2):
-        n = len(texts[0])
-        raise DataError(f"{what} has {len(different):,} different values in {n:,} rows; those are no classes")
-    if len(different) < 2:
-        raise DataError(f"{what} is {min(different)} in every row; at least two classes are needed to tell apart")
-    for text in different:
+    value_of = _value_of([*known, *(text for part in texts for text in part)])
+    spellings: dict[Hashable, set[str]] = {}
+    for text in known or sorted(set().union(*texts)):
+        spellings.setdefault(value_of(text), set()).add(text)
+    names = {value: min(found, key=lambda text: (len(text), text)) for value, found in spellings.items()}
+    if known:
+        classes = tuple(known)
+        if unknown := sorted({text for part in texts for text in part if value_of(text) not in names}):
+            raise DataError(f"{what}: class {some(unknown)} is none of the {len(known)} known ones: {some(known)}")
+    else:
+        _require_classes(names, len(texts[0]), what)
+        numbers = {text: number_in(text) for text in names.values()}
+        numbered = None not in numbers.values()
+        classes = tuple(sorted(names.values(), key=lambda text: ((numbers[text] or 0.0) if numbered else 0.0, text)))
+        for found in spellings.values():
+            if len(found) > 1:
+                on_note(f"{what}: {some(sorted(found))} are one class")
+    place = {value_of(text): label for label, text in enumerate(classes)}
+    return [np.array([place[value_of(text)] for text in part], np.int32) for part in texts], classes
+
+
+def _value_of(texts: Iterable[str]) -> Callable[[str], Hashable]:
+    """What a class is told from others by: the exact number or the truth value where all are ones, else the text."""
+    different = set(texts)
+    if all(number_in(text) is not None for text in different):
+        return Decimal
+    return TRUTH.__getitem__ if different <= TRUTH.keys() else str
+
+
+def _require_classes(names: dict[Hashable, str], n: int, what: str) -> None:
+    if len(names) > max(2, n // 2):
+        raise DataError(f"{what} has {len(names):,} different values in {n:,} rows; those are no classes")
+    if len(names) < 2:
+        raise DataError(f"{what} is {min(names.values())} in every row; at least two classes are needed to tell apart")
+    for text in names.values():
         check_class_name(text, what)
-    numbers = {text: number_in(text) for text in different}
-    numbered = None not in numbers.values()
-    classes = tuple(sorted(different, key=lambda text: ((numbers[text] or 0.0) if numbered else 0.0, text)))
-    place = {text: label for label, text in enumerate(classes)}
-    return [np.array([place[text] for text in part], np.int32) for part in texts], classes
 
 
 def _numbers(cells: Cells, what: str) -> np.ndarray:

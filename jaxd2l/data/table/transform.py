@@ -18,7 +18,7 @@ from jaxd2l.data.table.estimates import Categorical, Numeric, Table
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Categorical", "Features", "Numeric", "Table", "apply_table", "fit_table", "read_table", "typed"]
+__all__ = ["Categorical", "Features", "Numeric", "Table", "apply_table", "by_name", "fit_table", "read_table", "typed"]
 
 
 class Features(NamedTuple):
@@ -52,7 +52,7 @@ def fit_table(frame: "pd.DataFrame", *, standardise: bool = True, limit: float =
     """
     if not limit > 0 or (not standardise and limit != float("inf")):
         raise ValueError(f"limit is in standard deviations, above 0, and needs standardise=True; got {limit}")
-    columns = _by_name(frame)
+    columns = by_name(frame)
     if len(frame) == 0:
         raise DataError("the table has no row; at least one is needed to estimate means and categories")
     numeric: list[Numeric] = []
@@ -90,7 +90,7 @@ def typed(frame: "pd.DataFrame") -> "pd.DataFrame":
     import pandas as pd
 
     columns = {}
-    for name, column in _by_name(frame).items():
+    for name, column in by_name(frame).items():
         cells = read_cells(column, name)
         if cells.missing.all():
             columns[name] = pd.Series([None] * len(column), dtype=object)
@@ -122,7 +122,7 @@ def apply_table(table: Table, frame: "pd.DataFrame") -> Features:
             numbers that are infinite or too far from the training rows' for float32.
         TypeError: `frame` is no pandas DataFrame.
     """
-    columns = _by_name(frame)
+    columns = by_name(frame)
     absent = [name for name in table.columns if name not in columns]
     extra = [name for name in columns if name not in set(table.columns)]
     if absent or extra:
@@ -144,8 +144,13 @@ def apply_table(table: Table, frame: "pd.DataFrame") -> Features:
     return Features(np.concatenate(parts, axis=1, dtype=np.float32, casting="unsafe"), unseen)
 
 
-def _by_name(frame: "pd.DataFrame") -> "dict[str, pd.Series]":
-    """Columns by the text of their names, which may be numbers or tuples."""
+def by_name(frame: "pd.DataFrame") -> "dict[str, pd.Series]":
+    """Columns by the text of their names, which may be numbers or tuples.
+
+    Raises:
+        DataError: two columns of one name.
+        TypeError: `frame` is no pandas DataFrame.
+    """
     import pandas as pd
 
     if not isinstance(frame, pd.DataFrame):

@@ -252,3 +252,18 @@ def test_damage_in_an_npz_is_a_data_error_or_none(tmp_path, notes):
         file.write_bytes(damaged.tobytes())
         with contextlib.suppress(DataError):
             data.open_data(file, on_note=notes.append)
+
+
+@pytest.mark.parametrize(
+    "classes", [{"a", "b"}, {"a": 1, "b": 0}, (name for name in "ab"), "ab", 2, [0, 1], np.array([0, 1])]
+)
+def test_names_of_classes_without_an_order_of_their_own_are_refused(classes):
+    with pytest.raises(DataError, match="expected a list of text, one for each label"):
+        data.from_arrays(X, Y % 2, classes=classes)
+
+
+def test_options_and_names_may_be_numpys():
+    asked = {"seed": 3, "image_size": 9, "channels": 3, "test_fraction": 0.25}
+    given = {name: np.array(value)[()] for name, value in asked.items()}
+    found = data.from_arrays(X, Y % 2, classes=np.array(["even", "odd"]), **given)
+    assert found.sha256 == data.from_arrays(X, Y % 2, classes=["even", "odd"], **asked).sha256

@@ -1,3 +1,5 @@
+from decimal import Decimal
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -111,3 +113,69 @@ def test_a_setting_out_of_range_is_named():
         data.from_table(IRIS, "kind", task="ranking")
     with pytest.raises(ValueError, match="test_fraction"):
         data.from_table(IRIS, "kind", test_fraction=1.5)
+
+
+SPELLINGS = {
+    "one each": (["0", "1"] * 6, ("0", "1")),
+    "whole": (["1", "0", "1.0", "0.0", "1e0", "-0", "+1", "00", " 1", "0 ", "1.", ".0"], ("0", "1")),
+    "never plain": (["1.0", "2.0", "1.00", "2.0"] * 3, ("1.0", "2.0")),
+    "truth": (["True", "false", "TRUE", "False"] * 3, ("False", "TRUE")),
+    "beyond float64": (["9007199254740993", "9007199254740992"] * 6, ("9007199254740992", "9007199254740993")),
+    "text": (["1", "one", "1.0", "one"] * 3, ("1", "1.0", "one")),
+}
+
+
+@pytest.mark.parametrize("case", SPELLINGS)
+def test_a_number_is_one_class_however_it_is_spelled(case):
+    texts, classes = SPELLINGS[case]
+    notes = []
+    frame = pd.DataFrame({"x": np.arange(12.0), "t": texts})
+    found = data.from_table(frame, "t", test=frame, on_note=notes.append).dataset
+    assert found.classes == classes
+    assert notes == [f"table: target t: {', '.join(group)} are one class" for group in _told(texts, classes)]
+    if classes == ("0", "1"):
+        assert found.train.y.tolist() == [int(float(text)) for text in texts]
+
+
+def _told(texts, classes):
+    """The spellings of each class that has several."""
+    if "one" in classes:
+        return []
+    value = str.lower if "TRUE" in classes else (Decimal)
+    groups = {}
+    for text in sorted({text.strip() for text in texts}):
+        groups.setdefault(value(text), set()).add(text)
+    return [sorted(group) for group in groups.values() if len(group) > 1]
+
+
+def test_rows_for_a_network_that_knows_its_classes_get_its_labels():
+    known = ("3", "0", "1")
+    frame = pd.DataFrame({"x": [1.0, 2.0], "t": ["1.0", "1"]})
+    fitted = fit_table(frame[["x"]])
+    whole = {"classes": known, "hold_out": False, "fitted": fitted}
+    found = data.from_table(frame, "t", **whole).dataset
+    assert found.classes == known
+    assert found.test.y.tolist() == [2, 2]
+    with pytest.raises(DataError, match=r"class 2, x is none of the 3 known ones: 3, 0, 1"):
+        data.from_table(frame.assign(t=["x", "2"]), "t", **whole)
+
+
+@pytest.mark.parametrize(
+    ("table", "target", "error", "message"),
+    [
+        (pd.DataFrame([[1, 0, 0]] * 4, columns=["x", "t", "t"]), "t", DataError, "column t appears twice"),
+        (pd.DataFrame({"x": [], "t": []}), "t", DataError, "no row"),
+        (pd.DataFrame({"x": [1, 2], " t": [0, 1]}), "t", DataError, "the columns are x, ' t'"),
+        ({"x": [1], "t": [2]}, "t", TypeError, "expected a pandas DataFrame, got dict"),
+        (np.zeros((3, 2)), "t", TypeError, "expected a pandas DataFrame, got ndarray"),
+    ],
+)
+def test_what_is_no_table_with_that_target_is_named(table, target, error, message):
+    with pytest.raises(error, match=message):
+        data.from_table(table, target)
+
+
+def test_a_column_is_named_by_the_text_of_its_label():
+    found = data.from_table(pd.DataFrame(np.arange(20).reshape(10, 2) % 3), "1").dataset
+    assert found.classes == ("0", "1", "2")
+    assert found.train.x.shape[1] == 1

@@ -73,7 +73,9 @@ def check_class_name(name: str, where: str) -> None:
         raise DataError(f"{where}: {what}; rename it")
 
 
-def check_classes(classes: Sequence[str], labels: np.ndarray, in_test: np.ndarray | None, where: str) -> list[str]:
+def check_classes(
+    classes: Sequence[str], labels: np.ndarray, in_test: np.ndarray | None, where: str, *, learned: bool = True
+) -> list[str]:
     """Look at which classes have examples in which part; classes without any are nobody's fault here.
 
     Args:
@@ -81,6 +83,7 @@ def check_classes(classes: Sequence[str], labels: np.ndarray, in_test: np.ndarra
         labels: (n,), in [0, len(classes)).
         in_test: bool (n,), or None where that is still to be drawn.
         where: names the data in messages.
+        learned: whether the classes are to be learned from these; a network that knows them is judged by any.
 
     Returns:
         Notes: the classes that the test part has no example of.
@@ -91,7 +94,7 @@ def check_classes(classes: Sequence[str], labels: np.ndarray, in_test: np.ndarra
     if not len(labels):
         raise DataError(f"{where}: no example; at least two classes with two each are needed")
     count = np.bincount(labels, minlength=len(classes))
-    if (count > 0).sum() < 2:
+    if learned and (count > 0).sum() < 2:
         raise DataError(f"{where}: the only class is {classes[labels[0]]}; at least two are needed to tell apart")
     if in_test is None:
         return []
@@ -99,7 +102,7 @@ def check_classes(classes: Sequence[str], labels: np.ndarray, in_test: np.ndarra
         if empty:
             raise DataError(f"{where}: no example in the {part} part; add some, or leave the parts to be drawn")
     test = np.bincount(labels[in_test], minlength=len(classes))
-    if unknown := [name for name, n, t in zip(classes, count, test, strict=True) if t and n == t]:
+    if learned and (unknown := [name for name, n, t in zip(classes, count, test, strict=True) if t and n == t]):
         raise DataError(
             f"{where}: class {some(unknown)} has examples in the test part but none in the training part; "
             "call it the same in both, or remove it"
