@@ -5,13 +5,15 @@
     run = jaxd2l.fit(recipe, data, run_dir="runs/a", resume=True) train it; without run_dir nothing is kept
     jaxd2l.load_run("runs/a").predict(images)                     open a run again, finished or interrupted
     jaxd2l.evaluate, jaxd2l.sweep, jaxd2l.kfold                   judge weights; many trainings as one program
+    jaxd2l.JaxClassifier, jaxd2l.JaxRegressor                     any of it as estimators of scikit-learn
 
 `jaxd2l.Recipe` is an experiment of your own. The rooms: `nn` (layers, `nn.models`), `data`, `train`, `cost`,
-`selection`, `run_folder`, `interop`, `report`, `prediction`, `export`, `web`, `experiments`, `claims`.
-A name is imported when first used.
+`selection`, `run_folder`, `interop`, `report`, `prediction`, `export`, `web`, `experiments`, `claims`, and
+`sklearn`, which needs the extra of that name. A name is imported when first used.
 """
 
 import importlib
+import importlib.util
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
@@ -41,7 +43,12 @@ _NAMES = {
     "jaxd2l.selection.sweep": ("sweep",),
     "jaxd2l.train": ("DivergenceError", "EpochResult", "Recipe", "Run", "evaluate"),
 }
+_ESTIMATORS = (
+    "JaxClassifier",
+    "JaxRegressor",
+)  # of the extra `sklearn`; not in `__all__`, since `*` is to work without it
 _PLACE = {name: module for module, names in _NAMES.items() for name in names}
+_PLACE |= dict.fromkeys(_ESTIMATORS, "jaxd2l.sklearn")
 
 if TYPE_CHECKING:
     from jaxd2l.data import DataError, Dataset, Examples
@@ -50,6 +57,8 @@ if TYPE_CHECKING:
     from jaxd2l.run_folder import KeptRun, fit
     from jaxd2l.selection.kfold import kfold
     from jaxd2l.selection.sweep import sweep
+    from jaxd2l.sklearn import JaxClassifier as JaxClassifier
+    from jaxd2l.sklearn import JaxRegressor as JaxRegressor
     from jaxd2l.train import DivergenceError, EpochResult, Recipe, Run, evaluate
 
 __all__ = [
@@ -74,7 +83,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in _ROOMS:
+    if name in _ROOMS or name == "sklearn":
         return importlib.import_module(f"{__name__}.{name}")
     if name not in _PLACE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
@@ -82,4 +91,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*__all__, *_ROOMS, "__version__"])
+    optional = (*_ESTIMATORS, "sklearn") if importlib.util.find_spec("sklearn") else ()
+    return sorted([*__all__, *_ROOMS, *optional, "__version__"])

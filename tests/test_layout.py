@@ -28,6 +28,7 @@ LIBRARY = {
     "prediction",
     "web",
     "export",
+    "sklearn",
 }
 ALLOWED = {
     "book": set(),
@@ -47,6 +48,7 @@ ALLOWED = {
     # what claims are about, and so run
     "claims": {"book", "data", "nn", "train", "cost", "selection", "recipes", "experiments", "run_folder"},
     "export": {"data", "nn", "train", "interop", "run_folder", "prediction"},
+    "sklearn": {"data", "nn", "train", "recipes", "prediction"},
     "cli": {"book"},  # and the command that is to run, by its name: what can be typed is known before JAX is imported
     "commands": {*LIBRARY, "experiments", "claims", "cli"},
     "__main__": {"cli"},

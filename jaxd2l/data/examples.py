@@ -139,17 +139,22 @@ def hold_out(data: Dataset, fraction: float, seed: int = 0) -> Dataset:
     if data.validation is not None:
         raise ValueError(f"{data.name} has a validation part of its own; leave the validation fraction out")
     train = check_examples(data.train, len(data.classes) or None, f"{data.name} training part")
-    y = np.asarray(train.y)
+    chosen = held_out_rows(np.asarray(train.y), fraction, seed)
+    if not chosen.any():
+        raise ValueError(f"{data.name}: no class has two training rows, one for each part; give more data")
+    kept, held = (Examples(*(np.asarray(a)[rows] for a in train)) for rows in (~chosen, chosen))
+    return data._replace(train=kept, validation=held, held_out=(float(fraction), int(seed)))
+
+
+def held_out_rows(y: np.ndarray, fraction: float, seed: int) -> np.ndarray:
+    """Which rows `hold_out` takes for targets (n, ...): bool (n,)."""
     labels = y if y.ndim == 1 and np.issubdtype(y.dtype, np.integer) else np.zeros(len(y), int)
     draw, chosen = np.random.default_rng(seed), np.zeros(len(y), bool)
     for label in np.unique(labels):
         rows = np.flatnonzero(labels == label)
         count = min(max(1, round(fraction * len(rows))), len(rows) - 1)
         chosen[draw.permutation(rows)[:count]] = True
-    if not chosen.any():
-        raise ValueError(f"{data.name}: no class has two training rows, one for each part; give more data")
-    kept, held = (Examples(*(np.asarray(a)[rows] for a in train)) for rows in (~chosen, chosen))
-    return data._replace(train=kept, validation=held, held_out=(float(fraction), int(seed)))
+    return chosen
 
 
 def balanced_class_weights(labels: np.ndarray, num_classes: int) -> tuple[float, ...]:

@@ -10,6 +10,7 @@ initialiser. A layer's field `bias_init` takes either; `Dense` and `Conv` start 
 `xavier_uniform` kernels and PyTorch's biases.
 """
 
+import dataclasses
 import functools
 import inspect
 import math
@@ -40,45 +41,53 @@ def fans(shape: Sequence[int]) -> tuple[int, int]:
     return window * shape[-2], window * shape[-1]
 
 
+@dataclasses.dataclass(frozen=True)
+class _With:
+    """An initialiser with its numbers: equal where they are, and pickled by them."""
+
+    draw: Callable[..., jax.Array]
+    numbers: tuple[float, ...]
+    __name__ = "init"  # as a network's repr shows it, which the configurations of runs are compared by
+
+    def __call__(self, key: jax.Array, shape: Sequence[int], dtype: Any = jnp.float32) -> jax.Array:
+        return self.draw(key, shape, dtype, *self.numbers)
+
+
 @functools.cache
 def normal(stddev: float) -> Initializer:
     """Draw from N(0, stddev^2); `stddev` is the standard deviation, not the variance."""
+    return _With(_normal, (stddev,))
 
-    def init(key: jax.Array, shape: Sequence[int], dtype: Any = jnp.float32) -> jax.Array:
-        return stddev * jax.random.normal(key, shape, dtype)
 
-    return init
+def _normal(key: jax.Array, shape: Sequence[int], dtype: Any, stddev: float) -> jax.Array:
+    return stddev * jax.random.normal(key, shape, dtype)
 
 
 @functools.cache
 def uniform(low: float, high: float) -> Initializer:
     """Draw from U(low, high)."""
-
-    def init(key: jax.Array, shape: Sequence[int], dtype: Any = jnp.float32) -> jax.Array:
-        return jax.random.uniform(key, shape, dtype, low, high)
-
-    return init
+    return _With(jax.random.uniform, (low, high))
 
 
 @functools.cache
 def uniform_with_gap(limit: float, gap: float) -> Initializer:
     """Draw from U(-limit, limit) and set what is smaller than `gap` in absolute value to 0 (D2L chap_computation)."""
+    return _With(_uniform_with_gap, (limit, gap))
 
-    def init(key: jax.Array, shape: Sequence[int], dtype: Any = jnp.float32) -> jax.Array:
-        drawn = jax.random.uniform(key, shape, dtype, -limit, limit)
-        return jnp.where(jnp.abs(drawn) >= gap, drawn, jnp.zeros_like(drawn))
 
-    return init
+def _uniform_with_gap(key: jax.Array, shape: Sequence[int], dtype: Any, limit: float, gap: float) -> jax.Array:
+    drawn = jax.random.uniform(key, shape, dtype, -limit, limit)
+    return jnp.where(jnp.abs(drawn) >= gap, drawn, jnp.zeros_like(drawn))
 
 
 @functools.cache
 def constant(value: float) -> Initializer:
     """Fill with `value`. Equal weights stay equal under gradient descent: use it to see that, or for biases."""
+    return _With(_full, (value,))
 
-    def init(key: jax.Array, shape: Sequence[int], dtype: Any = jnp.float32) -> jax.Array:
-        return jnp.full(shape, value, dtype)
 
-    return init
+def _full(key: jax.Array, shape: Sequence[int], dtype: Any, value: float) -> jax.Array:
+    return jnp.full(shape, value, dtype)
 
 
 def xavier_uniform(key: jax.Array, shape: Sequence[int], dtype: Any = jnp.float32) -> jax.Array:

@@ -32,6 +32,7 @@ def fit(
     on_chunk: Callable[[Progress], None] | None = None,
     on_progress: Callable[[str, int, int], None] | None = None,
     best_weights: Callable[[], Weights] | None = None,
+    with_test: bool = True,
     chunk_seconds: float = CHUNK_SECONDS,
 ) -> Run:
     """Train `recipe` on `data`.
@@ -59,6 +60,8 @@ def fit(
         on_progress: called as `(what, done, total)` with "train", "validation" or "test" and the batches done.
         best_weights: gives `(params, batch_stats)` of the best epoch at the end, averaged ones where they are averaged;
             kept in memory where None. Only asked for where there is a validation part.
+        with_test: whether the test part is looked at. Without it and without a validation part nothing judges an epoch,
+            and which was best is unknown.
         chunk_seconds: about how long a piece takes; at least one update. It does not change the bits.
 
     Returns:
@@ -76,7 +79,8 @@ def fit(
     if program is not None:
         require_same_program(program, recipe, data)
     else:
-        program = compile_program(recipe, data)
+        judges = with_test or data.validation is not None
+        program = compile_program(recipe, data, without=() if judges else ("evaluation",))
         compile_seconds = program.compile_seconds
     train, validated = on_device(data.train), data.validation is not None
     if validated and best_weights is None and start is not None and start.results:
@@ -116,7 +120,7 @@ def fit(
             watch(now)
         what = "validation" if validated else "test"
         columns: dict[str, Any] = {}
-        for kind, weights in _to_judge(now.state).items():
+        for kind, weights in _to_judge(now.state).items() if validated or with_test else ():
             columns[f"{kind}{what}_loss"], columns[f"{kind}{what}_accuracy"] = judged(weights, what, judge)
         if not all(np.isfinite(value) for name, value in columns.items() if name.endswith("loss")):
             raise _divergence(now, steps - 1, recipe, finite)  # the last update left the range of the floats
@@ -132,7 +136,7 @@ def fit(
         now = Progress(now.state, empty_tally(steps), now.epoch + 1, 0, 0.0, (*now.results, result))
         watch(now)
     tested = {}
-    if validated:
+    if validated and with_test:
         last = len(now.results)
         to_test = {("ema" if kind else "last"): (last, weights) for kind, weights in _to_judge(now.state).items()}
         to_test["best"] = (best_epoch(now.results), best if best_weights is None else best_weights())

@@ -5,7 +5,7 @@ One compile serves a single run and many runs as one program: leading axes are w
 
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -136,7 +136,7 @@ def bind(recipe: Recipe, data: Dataset) -> Program:
     )
 
 
-def compile_program(recipe: Recipe, data: Dataset, *axes: Axis) -> Program:
+def compile_program(recipe: Recipe, data: Dataset, *axes: Axis, without: Collection[str] = ()) -> Program:
     """Trace and compile everything a run needs, or many runs as one program, before anything runs.
 
     A network with batch statistics drops, after shuffling, the last batch where it is not full: padding
@@ -147,6 +147,7 @@ def compile_program(recipe: Recipe, data: Dataset, *axes: Axis) -> Program:
         data: only shapes and dtypes count.
         *axes: of many runs, outermost first; those of seeds come before those of rates alone, so that a batch is
             gathered and prepared once for all runs that share their seed.
+        without: names of functions that are left as they are, not compiled.
 
     Returns:
         The program; running it on data of other shapes is an error.
@@ -160,6 +161,7 @@ def compile_program(recipe: Recipe, data: Dataset, *axes: Axis) -> Program:
     executables: dict[str, Any] = {
         name: compiled(getattr(program, name), call, donate=_DONATED.get(name, ()), options=options.get(name))
         for name, call in calls_of(program).items()
+        if name not in without
     }
     return dataclasses.replace(program, **executables, compile_seconds=time.perf_counter() - began)
 

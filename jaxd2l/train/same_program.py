@@ -10,7 +10,7 @@ from jaxd2l.train.program import Program, stored
 from jaxd2l.train.recipe import Recipe
 
 # What is compiled in; the other fields name, count or cite.
-_COMPILED = (
+COMPILED = (
     *("model", "batch_size", "image_size", "augment", "mixup", "precision", "remat", "accumulate", "clip_norm"),
     *("optimizer", "momentum", "nesterov", "schedule", "warmup", "step_epochs", "step_factor", "loss", "hits"),
     *("statistics", "label_smoothing", "class_weights", "ema", "freeze"),
@@ -33,7 +33,7 @@ def require_same_program(program: Program, recipe: Recipe, data: Dataset) -> Non
         many = math.prod(axis.size for axis in program.axes)
         raise ValueError(f"the program is of {many} runs as one, expected one of a single run; leave program out")
     compiled = program.recipe
-    for field in _COMPILED:
+    for field in COMPILED:
         _require_equal(field, getattr(compiled, field), getattr(recipe, field))
     if recipe.course.spans_the_run:
         _require_equal("epochs", compiled.epochs, recipe.epochs)

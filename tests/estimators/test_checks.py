@@ -1,0 +1,12 @@
+"""Every check that scikit-learn has for estimators, none of them expected to fail."""
+
+import pytest
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from jaxd2l.sklearn import JaxClassifier, JaxRegressor
+
+
+@pytest.mark.slow
+@parametrize_with_checks([JaxClassifier(), JaxRegressor()])
+def test_scikit_learns_check_passes(estimator, check):
+    check(estimator)
