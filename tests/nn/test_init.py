@@ -1,3 +1,5 @@
+import pickle
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -101,3 +103,13 @@ def test_a_layer_starts_like_the_books_networks_and_takes_a_rule_or_an_initialis
         drawn = layer.clone(bias_init=given).init(jax.random.key(0), x)["params"]
         np.testing.assert_array_equal(drawn["bias"], jnp.full(3, 0.25))
         np.testing.assert_array_equal(drawn["kernel"], stored["kernel"])
+
+
+@pytest.mark.parametrize(
+    "rule", [init.normal(0.1), init.uniform(-1, 2), init.uniform_with_gap(3, 1), init.constant(2.0)]
+)
+def test_an_initialiser_with_numbers_pickles_and_equals_another_of_them(rule):
+    copy = pickle.loads(pickle.dumps(rule))
+    assert copy == rule
+    assert repr(MLP(kernel_init=copy)) == repr(MLP()), "shown as `init`, as the configurations of kept runs show it"
+    np.testing.assert_array_equal(copy(jax.random.key(0), (3, 4)), rule(jax.random.key(0), (3, 4)))

@@ -17,6 +17,7 @@ from jaxd2l.nn import BatchNorm, Dense, relu
 from jaxd2l.nn.loss import squared_error
 from jaxd2l.nn.models import Linear
 from jaxd2l.train import EpochResult, Recipe, best_epoch, compile_program, evaluate, fit
+from jaxd2l.train.compiler import compiled as compiling
 from jaxd2l.train.results import stopped_early
 
 
@@ -117,6 +118,19 @@ def test_without_a_validation_part_and_an_average_nothing_is_added():
     assert plain.tested == {}
     assert len(jax.tree.leaves(plain.state)) == len(jax.tree.leaves(plain.state[:4])), "no average in the state"
     assert not [name for name in plain.epochs[0].row() if name.startswith(("validation_", "ema_"))]
+
+
+@pytest.mark.parametrize("validated", [False, True])
+def test_a_training_that_never_looks_at_the_test_part_is_the_same_training(validated, monkeypatch):
+    data = hold_out(clouds(), 0.2) if validated else clouds()
+    compiled = []
+    monkeypatch.setattr("jaxd2l.train.program.compiled", lambda f, *a, **k: compiled.append(f) or compiling(f, *a, **k))
+    alone = fit(RECIPE, data, 1, with_test=False)
+    assert len(compiled) == (4 if validated else 3), "what nothing is judged by is not compiled"
+    both = fit(RECIPE, data, 1)
+    assert bits(alone.state) == bits(both.state)
+    assert (alone.tested, {result.test_loss for result in alone.epochs}) == ({}, {None})
+    assert validated == all(result.validation_loss is not None for result in alone.epochs)
 
 
 def test_training_sees_neither_the_validation_nor_the_test_rows():
