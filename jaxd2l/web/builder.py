@@ -6,13 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from jaxd2l.nn.kernels.reading import known_broadcast
 from jaxd2l.web.plan import Plan, Step, Value
 
 type Operand = Value | np.ndarray
-
-
-class UnknownOperationError(ValueError):
-    """A network holds an operation that a page cannot compute."""
 
 
 def row_strides(shape: Sequence[int]) -> list[int]:
@@ -25,10 +22,11 @@ class Builder:
 
     Attributes:
         scope: path of the layer that the next steps belong to.
+        who: a page, as errors name what the steps are for.
     """
 
     def __init__(self) -> None:
-        self.scope = ""
+        self.scope, self.who = "", "a page"
         self._shapes: list[tuple[int, ...]] = []
         self._constants: dict[int, np.ndarray] = {}
         self._same: dict[int, tuple[np.ndarray, Value]] = {}
@@ -85,12 +83,12 @@ class Builder:
 
     def broadcast(self, operand: Operand, shape: Sequence[int], axes: Sequence[int]) -> Operand:
         """An array along more axes: its axis i becomes `axes[i]`, repeated where it has size 1."""
+        if isinstance(operand, np.ndarray):
+            return known_broadcast(operand, shape, axes)
         expanded = [1] * len(shape)
         strides = [0] * len(shape)
         for axis, size, stride in zip(axes, operand.shape, row_strides(operand.shape), strict=True):
             expanded[axis], strides[axis] = size, stride if size > 1 else 0
-        if isinstance(operand, np.ndarray):
-            return np.broadcast_to(operand.reshape(expanded), tuple(shape))
         if tuple(expanded) == tuple(shape):
             return self.reshape(operand, shape)
         return self.view(operand, shape, strides)

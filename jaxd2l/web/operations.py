@@ -7,8 +7,9 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from jaxd2l.nn.kernels.reading import UnknownOperationError
 from jaxd2l.web import shaping
-from jaxd2l.web.builder import Builder, Operand, UnknownOperationError, Value
+from jaxd2l.web.builder import Builder, Operand, Value
 from jaxd2l.web.windows import convolve, reduce_window, window
 
 type Translation = Callable[..., Operand | list[Operand]]

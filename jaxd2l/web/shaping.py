@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from jaxd2l.web.builder import Builder, Operand, UnknownOperationError, Value, row_strides
+from jaxd2l.nn.kernels.reading import UnknownOperationError
+from jaxd2l.web.builder import Builder, Operand, Value, row_strides
 
 
 def reshape(b: Builder, equation: Any, x: Operand) -> Operand:

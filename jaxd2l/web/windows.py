@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from jaxd2l.web.builder import Builder, Operand, UnknownOperationError
+from jaxd2l.nn.kernels.reading import UnknownOperationError, window_reduction
+from jaxd2l.web.builder import Builder, Operand
 from jaxd2l.web.shaping import pad
 
 
@@ -47,12 +48,7 @@ def window(name: str) -> Callable[..., Operand]:
 
 def reduce_window(b: Builder, equation: Any, x: Operand, start: Operand) -> Operand:
     """The general form: where it adds, or takes the larger or smaller, from where that starts."""
-    combined = [inner.primitive.name for inner in equation.params["jaxpr"].eqns]
-    name = {"add": "sum", "max": "max", "min": "min"}.get(combined[0]) if len(combined) == 1 else None
-    neutral = {"sum": 0.0, "max": -math.inf, "min": math.inf}
-    if name is None or not isinstance(start, np.ndarray) or start.item() != neutral[name]:
-        raise UnknownOperationError(f"with {' and '.join(combined)}")
-    return _reduced(b, equation.params, x, name)
+    return _reduced(b, equation.params, x, window_reduction(equation, start))
 
 
 def _reduced(b: Builder, params: Any, x: Operand, name: str) -> Operand:
