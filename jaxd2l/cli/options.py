@@ -15,7 +15,7 @@ WEIGHTS = ("last", "best", "ema")
 TASKS = ("classification", "regression")
 METHODS = ("measure", "vmap", "loop")
 INVERT = ("auto", "yes", "no")
-EXPORTS = ("stablehlo", "safetensors", "torch")
+EXPORTS = ("stablehlo", "onnx", "safetensors", "torch")
 EXPORTED = ("predict", "train-step")
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 

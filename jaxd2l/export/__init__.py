@@ -2,10 +2,12 @@
 
 - `export_run`: a run's network as one of `FORMATS`, compared with the run's own predictions
 - `prediction_program`, `training_program`, `load_program`: a network or an update as StableHLO, and back
+- `onnx_model`: a network as ONNX
 - `Comparison`, `ExportMismatchError`: what the comparison found
 """
 
 from jaxd2l.export.comparison import Comparison, ExportMismatchError
+from jaxd2l.export.onnx import onnx_model
 from jaxd2l.export.program import load_program, prediction_program
 from jaxd2l.export.training import training_program
 from jaxd2l.export.write import FORMATS, Exported, export_run
@@ -17,6 +19,7 @@ __all__ = [
     "Exported",
     "export_run",
     "load_program",
+    "onnx_model",
     "prediction_program",
     "training_program",
 ]

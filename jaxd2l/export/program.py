@@ -4,7 +4,8 @@ The network is traced plainly (`jaxd2l.nn.kernels.tracing`): a convolution is on
 weights are constants of the program.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import jax
@@ -15,7 +16,7 @@ from jaxd2l.data import DataError
 from jaxd2l.nn.kernels.tracing import plain_tracing
 from jaxd2l.prediction import Predictor
 
-__all__ = ["PLATFORMS", "exported", "load_program", "prediction_program"]
+__all__ = ["PLATFORMS", "exported", "for_any_number", "load_program", "prediction_program"]
 
 PyTree = Any
 PLATFORMS = ("cpu", "cuda", "tpu")
@@ -62,9 +63,20 @@ def exported(function: Callable[..., PyTree], arguments: Sequence[PyTree]) -> by
         ValueError: flatbuffers is missing.
     """
     require_flatbuffers()
+    with for_any_number(), plain_tracing():
+        program = jax.export.export(jax.jit(function), platforms=PLATFORMS)(*arguments)
+    return bytes(program.serialize())
+
+
+@contextmanager
+def for_any_number() -> Iterator[None]:
+    """Around a trace for a batch whose size is a symbol.
+
+    Raises:
+        AnyNumberError: shapes cannot be computed for any number of examples.
+    """
     try:
-        with plain_tracing():
-            program = jax.export.export(jax.jit(function), platforms=PLATFORMS)(*arguments)
+        yield
     except Exception as error:
         inconclusive = "InconclusiveDimension" in type(error).__name__ or isinstance(error, jax.errors.JAXTypeError)
         integer = "_DimExpr" in str(error)  # len(x), range(x.shape[0]), int(x.shape[0])
@@ -74,7 +86,6 @@ def exported(function: Callable[..., PyTree], arguments: Sequence[PyTree]) -> by
         raise AnyNumberError(
             f"the program cannot be written for any number of examples: {reason.splitlines()[0]}"
         ) from error
-    return bytes(program.serialize())
 
 
 def load_program(content: bytes) -> jax.export.Exported:

@@ -11,6 +11,7 @@ from jaxd2l import run_folder
 from jaxd2l.data import Dataset, Examples
 from jaxd2l.export import comparison
 from jaxd2l.export.comparison import Comparison, compare_outputs, examples_of
+from jaxd2l.export.onnx import Session, onnx_model, require_onnx
 from jaxd2l.export.program import load_program, prediction_program, require_flatbuffers
 from jaxd2l.export.training import compare_updates, training_of, training_program
 from jaxd2l.interop import safetensors_file
@@ -18,7 +19,8 @@ from jaxd2l.interop.torch import from_torch, serialize_torch
 from jaxd2l.prediction import Predictor, TrainedRun
 from jaxd2l.train.program import bind
 
-FORMATS = ("stablehlo", "safetensors", "torch")
+FORMATS = ("stablehlo", "onnx", "safetensors", "torch")
+_PROGRAMS = ("stablehlo", "onnx")
 WHAT = ("predict", "train-step")
 _UPDATED = 16  # examples of the one update that is compared
 
@@ -78,9 +80,11 @@ def export_run(
     require_possible(to, what, prepared)
     predictor = run.predictor(weights)
     chosen = run_folder.choose_weights(run.folder, weights)
-    if to == "stablehlo":
-        made = _training_step if what == "train-step" else _prediction
-        contents, found = made(run, predictor, path, test, prepared, steps, chosen.epoch, weights)
+    if what == "train-step":
+        contents, found = _training_step(run, predictor, path, test, steps, chosen.epoch, weights)
+    elif to in _PROGRAMS:
+        facts = {"epoch": chosen.epoch, **facts_of(run, predictor, weights), **_origin(run)}
+        contents, found = _prediction(run, predictor, to, path, test, prepared, facts)
     else:
         content = _torch(run, predictor) if to == "torch" else _weights(run, predictor, chosen.epoch, weights)
         contents = {path: content}
@@ -98,31 +102,42 @@ def require_possible(to: str, what: str, prepared: bool) -> None:
     """
     if to not in FORMATS or what not in WHAT:
         raise ValueError(f"export to one of {', '.join(FORMATS)}, {' or '.join(WHAT)}; got {to!r}, {what!r}")
-    if to != "stablehlo" and (what != "predict" or prepared):
+    if to not in _PROGRAMS and (what != "predict" or prepared):
         raise ValueError(f"{to} holds weights and no program; --what and --prepared are for stablehlo")
+    if to == "onnx" and what != "predict":
+        raise ValueError("a training step is written as stablehlo; onnx holds predictions")
     if what == "train-step" and prepared:
         raise ValueError("a training step prepares its stored examples itself; --prepared is for predictions")
     if to == "stablehlo":
         require_flatbuffers()
+    if to == "onnx":
+        require_onnx()
 
 
 def _prediction(
     run: TrainedRun,
     predictor: Predictor,
+    to: str,
     path: Path,
     test: Examples | None,
     prepared: bool,
-    *_: Any,
+    facts: dict[str, Any],
 ) -> tuple[dict[Path, bytes], Exported]:
-    content = prediction_program(predictor, prepared=prepared)
-    program = load_program(content)
+    if to == "onnx":
+        content = onnx_model(predictor, prepared=prepared, facts=facts)
+        call: Any = Session(content)
+        share, inputs, outputs = comparison.tolerance(run.recipe.precision, cpu=1e-5), call.inputs, call.outputs
+    else:
+        content = prediction_program(predictor, prepared=prepared)
+        program = load_program(content)
+        call, share = jax.jit(program.call), comparison.tolerance(run.recipe.precision)
+        inputs, outputs = _described(program)
     x = examples_of(run, test).x
     prepare = jax.jit(lambda x: predictor.recipe.prepare()(x).astype(np.float32)) if prepared else np.asarray
-    call, size = jax.jit(program.call), predictor.batch_size
-    parts = [np.asarray(call(prepare(x[first : first + size]))) for first in range(0, len(x), size)]
-    share = comparison.tolerance(run.recipe.precision)
+    size = predictor.batch_size  # which leaves a smaller batch at the end
+    parts = [np.asarray(call(np.asarray(prepare(x[first : first + size])))) for first in range(0, len(x), size)]
     found = compare_outputs(predictor.outputs(x), np.concatenate(parts), share, test is None)
-    return {path: content}, _program(path, program, found)
+    return {path: content}, Exported({"program": path}, found, inputs, outputs)
 
 
 def _training_step(
@@ -130,7 +145,6 @@ def _training_step(
     predictor: Predictor,
     path: Path,
     test: Examples | None,
-    prepared: bool,
     steps: int | None,
     epoch: int | None,
     weights: str,
@@ -140,16 +154,15 @@ def _training_step(
     examples = examples_of(run, test, pieces * max(2, _UPDATED // pieces))
     content = training_program(training, *(jax.ShapeDtypeStruct(a.shape, a.dtype) for a in examples))
     program = load_program(content)
-    found = _program(path, program, compare_updates(training, program, examples, test is None))
-    found = found._replace(inputs=found.inputs[-4:], outputs=())  # state and tally have names instead
+    compared = compare_updates(training, program, examples, test is None)
+    inputs, _ = _described(program)  # state and tally have names instead
     state = run_folder.pack_weights(training.named(), epoch, facts_of(run, predictor, weights))
-    found.files["state"] = state_file(path)
-    return {state_file(path): state, path: content}, found
+    files = {"program": path, "state": state_file(path)}
+    return {state_file(path): state, path: content}, Exported(files, compared, inputs[-4:])
 
 
-def _program(path: Path, program: jax.export.Exported, found: Comparison) -> Exported:
-    inputs, outputs = (tuple(a.str_short() for a in avals) for avals in (program.in_avals, program.out_avals))
-    return Exported({"program": path}, found, inputs, outputs)
+def _described(program: jax.export.Exported) -> tuple[tuple[str, ...], ...]:
+    return tuple(tuple(a.str_short() for a in avals) for avals in (program.in_avals, program.out_avals))
 
 
 def _weights(run: TrainedRun, predictor: Predictor, epoch: int | None, weights: str) -> bytes:
@@ -190,6 +203,12 @@ def facts_of(run: TrainedRun, predictor: Predictor, weights: str) -> dict[str, A
         "image_size": run.recipe.settings()["image_size"],
         "statistics": None if statistics is None else statistics.plain(),
     }
+
+
+def _origin(run: TrainedRun) -> dict[str, Any]:
+    """Where weights come from, as plain values."""
+    data = run.config.get("data", {})
+    return {"seed": run.config.get("seed"), "data": {name: data.get(name) for name in ("name", "sha256")}}
 
 
 def steps_of(run: TrainedRun, data: Dataset | None = None) -> int | None:

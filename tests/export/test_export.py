@@ -9,15 +9,17 @@ import flax.linen as nn
 import jax
 import numpy as np
 import pytest
-from model_table import MODELS, UNOPTIMISED, quick_first
+from model_table import UNOPTIMISED, quick_first
 from safetensors import safe_open
 from safetensors.numpy import load_file
+from small_networks import predictor_of, small
 
 from jaxd2l.cli import main
 from jaxd2l.data import DataError, Examples
 from jaxd2l.export import comparison, load_program, prediction_program, training_program
+from jaxd2l.export.onnx import Session
 from jaxd2l.export.training import compare_updates, training_of
-from jaxd2l.prediction import Predictor, load_run
+from jaxd2l.prediction import load_run
 from jaxd2l.recipes import RECIPES
 from jaxd2l.train import Recipe
 
@@ -25,6 +27,7 @@ FAST = ["--limit-train", "128", "--limit-test", "40", "--epochs", "1", "--batch-
 KINDS = {
     "stablehlo": ["--to", "stablehlo"],
     "prepared": ["--to", "stablehlo", "--prepared"],
+    "onnx": ["--to", "onnx"],
     "train-step": ["--to", "stablehlo", "--what", "train-step"],
     "safetensors": ["--to", "safetensors"],
     "torch": ["--to", "torch"],
@@ -65,6 +68,12 @@ def test_what_is_written_answers_as_the_run(run, tmp_path, capsys, kind):
         x = images if kind == "stablehlo" else images.astype(np.float32) / 255
         for n in (1, 7):
             np.testing.assert_allclose(program.call(x[:n]), kept.predictor("ema").outputs(images[:n]), atol=1e-5)
+    if kind == "onnx":
+        session = Session(file.read_bytes())
+        np.testing.assert_allclose(session(images), kept.predictor("ema").outputs(images), atol=1e-5)
+        facts = json.loads(session.facts["jaxd2l"])
+        assert (facts["classes"], facts["weights"], facts["epoch"]) == (list(kept.classes), "ema", 1)
+        assert facts["data"]["sha256"] == kept.config["data"]["sha256"]
     if kind == "train-step":
         program, state = load_program(file.read_bytes()), load_file(tmp_path / "net.state.safetensors")
         after, tally = program.call(
@@ -88,8 +97,8 @@ def test_what_is_written_answers_as_the_run(run, tmp_path, capsys, kind):
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_where_it_differs_there_is_no_file(run, tmp_path, capsys, monkeypatch, kind):
-    monkeypatch.setattr(comparison, "tolerance", lambda precision: -1.0)
-    monkeypatch.setattr("jaxd2l.export.training.tolerance", lambda precision: -1.0)
+    monkeypatch.setattr(comparison, "tolerance", lambda precision, **_: -1.0)
+    monkeypatch.setattr("jaxd2l.export.training.tolerance", lambda precision, **_: -1.0)
     assert export(run, kind, tmp_path / "net") == 70
     error = capsys.readouterr().err
     assert "read back, it is not the run" in error
@@ -132,6 +141,7 @@ WRONG = {
     "an unknown format": (["--to", "onxn"], 2, "unknown --to"),
     "a program of weights": (["--to", "torch", "--what", "train-step"], 2, "for stablehlo"),
     "a prepared update": (["--to", "stablehlo", "--what", "train-step", "--prepared"], 2, "for predictions"),
+    "an update as onnx": (["--to", "onnx", "--what", "train-step"], 2, "onnx holds predictions"),
     "no run": (["--to", "torch"], 65, "config.json"),
 }
 
@@ -150,9 +160,10 @@ def test_wrong_use_is_one_line(tmp_path, capsys, wrong):
     assert not (tmp_path / "net").exists()
 
 
-def test_a_missing_library_is_named_with_the_line_that_installs_it(tmp_path, capsys, monkeypatch):
-    monkeypatch.setitem(sys.modules, "flatbuffers", None)
-    assert export(tmp_path, "stablehlo", tmp_path / "net") == 2
+@pytest.mark.parametrize(("library", "kind"), [("flatbuffers", "stablehlo"), ("onnx", "onnx"), ("onnxruntime", "onnx")])
+def test_a_missing_library_is_named_with_the_line_that_installs_it(tmp_path, capsys, monkeypatch, library, kind):
+    monkeypatch.setitem(sys.modules, library, None)
+    assert export(tmp_path, kind, tmp_path / "net") == 2
     assert "pip install 'jaxd2l[export]'" in capsys.readouterr().err
 
 
@@ -161,29 +172,15 @@ def test_what_is_no_program_is_refused():
         load_program(b"no program")
 
 
-def predictor_of(recipe, shape, dtype, classes=(), **options):
-    x = recipe.prepare()(np.zeros((1, *shape), dtype)).astype(np.float32)
-    variables = recipe.model.init(jax.random.key(0), x, train=False)
-    return Predictor(recipe, variables["params"], variables.get("batch_stats", {}), classes, shape, dtype, **options)
-
-
 @pytest.mark.parametrize("name", quick_first(RECIPES))
 def test_every_recipe_predicts_for_any_number_of_examples(name):
-    recipe, entry = RECIPES[name], MODELS[name]
-    if recipe.image_size is not None and name not in ("softmax", "mlp", "dropout_mlp", "lenet_bn"):
-        recipe = dataclasses.replace(recipe, image_size=max(entry.smallest, 32))
-    shape = (28, 28, 1) if recipe.image_size is not None else entry.input_shape
-    dtype = np.float32 if name == "linear" else np.uint8
-    classes = () if recipe.hits is None else tuple(map(str, range(4 if name == "conv3d" else 10)))
-    predictor = predictor_of(recipe, shape, dtype, classes)
-    draw = np.random.default_rng(0)
-    x = draw.integers(0, 256, (3, *shape)).astype(dtype)
+    predictor, x = small(name)
     program = load_program(prediction_program(predictor))
     found = jax.jit(program.call, compiler_options=UNOPTIMISED)(x)
     own = jax.jit(predictor.apply, compiler_options=UNOPTIMISED)(predictor.variables, x)
     compared = comparison.compare_outputs(np.asarray(own), np.asarray(found), 1e-4, random=True)
     compared.require()
-    assert program.in_avals[0].shape[1:] == shape
+    assert program.in_avals[0].shape[1:] == x.shape[1:]
 
 
 STEPS = {

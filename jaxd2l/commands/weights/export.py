@@ -12,6 +12,7 @@ from jaxd2l.commands.evaluate import which_weights
 from jaxd2l.commands.weights.export_torch import require_free
 from jaxd2l.data import DataError, Dataset
 from jaxd2l.export.comparison import Comparison
+from jaxd2l.export.onnx import OPSET
 from jaxd2l.export.program import PLATFORMS
 from jaxd2l.export.write import export_run, require_possible, state_file, steps_of
 from jaxd2l.prediction import TrainedRun, load_run
@@ -47,11 +48,13 @@ def run(args: argparse.Namespace) -> int:
         steps=steps_of(kept, data) if trains else None,
     )
     chosen = run_folder.choose_weights(args.run_dir, args.weights)
+    platforms = PLATFORMS if args.to == "stablehlo" else ()
     sizes = {what: path.stat().st_size for what, path in done.files.items()}
     for what, path in done.files.items():
         print(f"{what}: {path} ({sizes[what]:,} bytes)")
     if done.inputs:
-        print(f"for {', '.join(PLATFORMS)}" + ("" if trains else f": {done.inputs[0]} to {done.outputs[0]}"))
+        where = f"for {', '.join(platforms)}" if platforms else f"ONNX, opset {OPSET}"
+        print(where + ("" if trains else f": {done.inputs[0]} to {done.outputs[0]}"))
     print(f"weights: {which_weights(chosen, args.run_dir)}")
     print(_told(done.comparison, without, "in one update by" if trains else "on"))
     if args.json:
@@ -63,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
             "what": args.what,
             "prepared": args.prepared,
             "files": {what: {"path": str(path), "bytes": sizes[what]} for what, path in done.files.items()},
-            "platforms": list(PLATFORMS) if done.inputs else [],
+            "platforms": list(platforms),
             "inputs": list(done.inputs),
             "outputs": list(done.outputs),
             "weights": args.weights,

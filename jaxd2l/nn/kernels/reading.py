@@ -75,7 +75,10 @@ class _Walk:
         values |= zip(jaxpr.invars, arguments, strict=True)
 
         def read(variable: Any) -> Any:
-            return np.asarray(variable.val) if isinstance(variable, core.Literal) else values[variable]
+            if isinstance(variable, core.Literal):
+                kind: Any = variable.aval
+                return np.asarray(variable.val, kind.dtype)
+            return values[variable]
 
         for equation in jaxpr.eqns:
             operands = [read(variable) for variable in equation.invars]
@@ -134,8 +137,10 @@ def window_reduction(equation: Any, start: Any) -> str:
 
 
 def _sized(equation: Any) -> bool:
-    """Whether all results have known sizes."""
-    return all(isinstance(size, int) for v in equation.outvars for size in v.aval.shape)
+    """Whether all results have known sizes, and none is such a size itself."""
+    return equation.primitive.name != "dim_as_value" and all(
+        isinstance(size, int) for v in equation.outvars for size in v.aval.shape
+    )
 
 
 def _computed(equation: Any, operands: list[Any]) -> list[Any]:

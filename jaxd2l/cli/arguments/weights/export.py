@@ -21,7 +21,8 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         choices=options.EXPORTS,
         required=True,
         help="stablehlo: a program of jax.export with the weights inside, for any number of examples, on CPU, CUDA and "
-        "TPU; safetensors: the weights by this package's names; torch: by PyTorch's, as a state_dict",
+        "TPU; onnx: the same in float32 for onnxruntime and what else reads ONNX; safetensors: the weights by this "
+        "package's names; torch: by PyTorch's, as a state_dict",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="PATH", help="the file to write")
     parser.add_argument("--overwrite", action="store_true", help="replace PATH where it exists")
@@ -35,8 +36,8 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     parser.add_argument(
         "--prepared",
         action="store_true",
-        help="a prediction of stablehlo takes float32 inputs as the network sees them, not bytes as the data set "
-        "stores them: scaling, resizing and standardising stay outside",
+        help="a prediction of stablehlo or onnx takes float32 inputs as the network sees them, not bytes as the data "
+        "set stores them: scaling, resizing and standardising stay outside",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     options.add_weights_option(parser)

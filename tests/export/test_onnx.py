@@ -1,0 +1,84 @@
+"""A network as ONNX answers as the network: every operation, and every recipe for any number of examples."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from jax import lax
+from model_table import UNOPTIMISED, quick_first
+from operation_cases import CASES, PAGE_ALONE
+from small_networks import small
+
+from jaxd2l.data import DataError
+from jaxd2l.export.onnx import Session, model_of, onnx_model
+from jaxd2l.recipes import RECIPES
+
+
+def answers(content, x):
+    return onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"]).run(None, {"examples": x})
+
+
+def test_every_operation_is_jaxs_own():
+    wrong = []
+    for case, (shape, function) in CASES.items():
+        x = np.random.default_rng(3).standard_normal(shape).astype(np.float32)
+        own = jax.tree.leaves(function(jnp.asarray(x)))
+        names = [f"result {i}" for i in range(len(own))]
+        results = lambda scale, x, function=function: jax.tree.leaves(function(x))  # noqa: E731
+        found = answers(model_of(results, 1.0, jax.ShapeDtypeStruct(shape, "float32"), names), x)
+        for name, one, other in zip(names, own, found, strict=True):
+            if other.dtype != one.dtype or not np.allclose(one, other, rtol=1e-5, atol=2e-6):
+                wrong.append(f"{case}, {name}: {other.dtype} {np.abs(one * 1.0 - other).max()}")
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("name", quick_first(RECIPES))
+def test_every_recipe_answers_for_any_number_of_examples(name):
+    predictor, x = small(name)
+    session = Session(onnx_model(predictor))
+    own = jax.jit(predictor.apply, compiler_options=UNOPTIMISED)(predictor.variables, x)
+    np.testing.assert_allclose(session(x), own, rtol=0, atol=1e-5 * max(1, np.abs(own).max()))
+    np.testing.assert_allclose(session(x[:1]), session(x)[:1], rtol=0, atol=1e-5)
+
+
+def test_the_file_says_what_it_is():
+    predictor, x = small("lenet_bn")
+    content = onnx_model(predictor, facts={"classes": ["a", "b"], "epoch": 3})
+    session = Session(content)
+    assert json.loads(session.facts["jaxd2l"]) == {"classes": ["a", "b"], "epoch": 3}
+    assert (session.inputs, session.outputs) == (("uint8[batch,28,28,1]",), ("float32[batch,10]",))
+    assert content == onnx_model(predictor, facts={"classes": ["a", "b"], "epoch": 3}), "equal runs, equal bytes"
+    model = onnx.load_from_string(content)
+    assert model.producer_name == "jaxd2l"
+    operations = [node.op_type for node in model.graph.node]
+    assert operations.count("Conv") == 2
+    assert operations.count("Transpose") == 2, "channels are put first once, and last once"
+    assert {"Conv_0.weight", "Conv_0.bias", "Dense_2.weight"} <= {one.name for one in model.graph.initializer}
+    prepared = Session(onnx_model(predictor, prepared=True))
+    assert prepared.inputs == ("float32[batch,28,28,1]",)
+    np.testing.assert_allclose(prepared(x.astype(np.float32) / 255), session(x), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("words", "function", "dtype"),
+    [
+        ("computes sort, which the ONNX export cannot", lambda x: jnp.sort(x), "float32"),
+        ("computes mul in bfloat16; the ONNX export computes in float32", lambda x: x * 2, "bfloat16"),
+        ("computes atan2, which", PAGE_ALONE["a page alone"][1], "float32"),
+        ("at a place that depends on", lambda x: lax.dynamic_slice(x, (0, x[0, 0].astype(int)), (1, 1)), "float32"),
+        ("for any number of examples", lambda x: x.reshape(2, -1), "float32"),
+    ],
+)
+def test_what_is_not_written_is_refused_by_name(words, function, dtype):
+    x = jax.ShapeDtypeStruct((*jax.export.symbolic_shape("batch"), 3), dtype)
+    with pytest.raises(ValueError, match=words):
+        model_of(lambda scale, x: function(x), 1.0, x, ["y", "z"])
+
+
+def test_what_is_no_model_is_refused():
+    with pytest.raises(DataError, match="no ONNX model that onnxruntime"):
+        Session(b"no model")

@@ -1,0 +1,28 @@
+"""Untrained networks of the recipes at their smallest size, with a few stored examples."""
+
+import dataclasses
+
+import jax
+import numpy as np
+from model_table import MODELS
+
+from jaxd2l.prediction import Predictor
+from jaxd2l.recipes import RECIPES
+
+
+def predictor_of(recipe, shape, dtype, classes=(), **options):
+    x = recipe.prepare()(np.zeros((1, *shape), dtype)).astype(np.float32)
+    variables = recipe.model.init(jax.random.key(0), x, train=False)
+    return Predictor(recipe, variables["params"], variables.get("batch_stats", {}), classes, shape, dtype, **options)
+
+
+def small(name):
+    """A predictor of this recipe and three examples for it."""
+    recipe, entry = RECIPES[name], MODELS[name]
+    if recipe.image_size is not None and name not in ("softmax", "mlp", "dropout_mlp", "lenet_bn"):
+        recipe = dataclasses.replace(recipe, image_size=max(entry.smallest, 32))
+    shape = (28, 28, 1) if recipe.image_size is not None else entry.input_shape
+    dtype = np.float32 if name == "linear" else np.uint8
+    classes = () if recipe.hits is None else tuple(map(str, range(4 if name == "conv3d" else 10)))
+    x = np.random.default_rng(0).integers(0, 256, (3, *shape)).astype(dtype)
+    return predictor_of(recipe, shape, dtype, classes), x
