@@ -11,8 +11,17 @@ from jaxd2l.recipes import RECIPES
 
 
 def predictor_of(recipe, shape, dtype, classes=(), **options):
-    x = recipe.prepare()(np.zeros((1, *shape), dtype)).astype(np.float32)
-    variables = recipe.model.init(jax.random.key(0), x, train=False)
+    """A predictor of random weights: initial ones have plain statistics, and are slow to draw."""
+    draw, prepare = np.random.default_rng(1), recipe.prepare()
+    seen = lambda: prepare(np.zeros((1, *shape), dtype)).astype(np.float32)  # noqa: E731
+    like = jax.eval_shape(lambda: recipe.model.init(jax.random.key(0), seen(), train=False))
+
+    def drawn(path, leaf):
+        if jax.tree_util.keystr(path).endswith("['var']"):
+            return draw.uniform(0.5, 2, leaf.shape).astype(leaf.dtype)
+        return (draw.standard_normal(leaf.shape) / np.sqrt(np.prod(leaf.shape[:-1]))).astype(leaf.dtype)
+
+    variables = jax.tree.map_with_path(drawn, like)
     return Predictor(recipe, variables["params"], variables.get("batch_stats", {}), classes, shape, dtype, **options)
 
 

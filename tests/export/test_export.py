@@ -16,7 +16,7 @@ from small_networks import predictor_of, small
 
 from jaxd2l.cli import main
 from jaxd2l.data import DataError, Examples
-from jaxd2l.export import comparison, load_program, prediction_program, training_program
+from jaxd2l.export import comparison, load_program, onnx_model, prediction_program, training_program
 from jaxd2l.export.onnx import Session
 from jaxd2l.export.training import compare_updates, training_of
 from jaxd2l.prediction import load_run
@@ -175,12 +175,14 @@ def test_what_is_no_program_is_refused():
 @pytest.mark.parametrize("name", quick_first(RECIPES))
 def test_every_recipe_predicts_for_any_number_of_examples(name):
     predictor, x = small(name)
+    own = np.asarray(jax.jit(predictor.apply, compiler_options=UNOPTIMISED)(predictor.variables, x))
     program = load_program(prediction_program(predictor))
-    found = jax.jit(program.call, compiler_options=UNOPTIMISED)(x)
-    own = jax.jit(predictor.apply, compiler_options=UNOPTIMISED)(predictor.variables, x)
-    compared = comparison.compare_outputs(np.asarray(own), np.asarray(found), 1e-4, random=True)
-    compared.require()
     assert program.in_avals[0].shape[1:] == x.shape[1:]
+    found = np.asarray(jax.jit(program.call, compiler_options=UNOPTIMISED)(x))
+    comparison.compare_outputs(own, found, 1e-4, random=True).require()
+    session = Session(onnx_model(predictor))
+    for n in (1, 3):
+        comparison.compare_outputs(own[:n], session(x[:n]), 1e-5, random=True).require()
 
 
 STEPS = {
