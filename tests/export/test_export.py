@@ -19,7 +19,7 @@ from jaxd2l.data import DataError, Examples
 from jaxd2l.export import comparison, load_program, onnx_model, prediction_program, training_program
 from jaxd2l.export.onnx import Session
 from jaxd2l.export.training import compare_updates, training_of
-from jaxd2l.prediction import load_run
+from jaxd2l.prediction import TrainedRun, load_run
 from jaxd2l.recipes import RECIPES
 from jaxd2l.train import Recipe
 
@@ -130,7 +130,7 @@ def test_without_the_data_random_inputs_are_compared_and_it_says_so(run, tmp_pat
     def gone(*_, **__):
         raise DataError("the data are gone")
 
-    monkeypatch.setattr("jaxd2l.commands.weights.export.open_kept", gone)
+    monkeypatch.setattr(TrainedRun, "data", gone)
     assert export(run, "safetensors", tmp_path / "net", "--json") == 0
     out = capsys.readouterr().out
     assert "100 random inputs, because the data are gone" in out
@@ -232,10 +232,11 @@ class AsksForAnInteger(nn.Module):
 def test_a_network_that_asks_for_the_number_of_examples_predicts_for_any():
     recipe = Recipe("own", AsksForAnInteger(), "", image_size=4)
     predictor = predictor_of(recipe, (4, 4, 1), np.uint8, ("a", "b", "c"))
-    program = load_program(prediction_program(predictor))
+    program, session = load_program(prediction_program(predictor)), Session(onnx_model(predictor))
     for n in (1, 5):
         x = np.random.default_rng(n).integers(0, 256, (n, 4, 4, 1), np.uint8)
-        np.testing.assert_allclose(program.call(x), predictor.outputs(x), rtol=1e-5, atol=1e-6)
+        for call in (program.call, session):
+            np.testing.assert_allclose(call(x), predictor.outputs(x), rtol=1e-5, atol=1e-6)
     training = training_of(predictor, None)
     stored = [jax.ShapeDtypeStruct((4, *shape), dtype) for shape, dtype in (((4, 4, 1), np.uint8), ((), np.int32))]
     with pytest.raises(ValueError, match=r"for any number of examples: .*len\(x\).*x.shape\[0\]"):

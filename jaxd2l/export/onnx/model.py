@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -13,7 +14,7 @@ from jaxd2l import __version__
 from jaxd2l.export.onnx.graph import Graph, Node, Tensor
 from jaxd2l.export.onnx.operations import OPERATIONS
 from jaxd2l.export.onnx.session import require_onnx
-from jaxd2l.export.program import for_any_number
+from jaxd2l.export.program import AnyNumberError, for_any_number
 from jaxd2l.nn.kernels.reading import read_network
 from jaxd2l.prediction import Predictor
 
@@ -36,7 +37,7 @@ def onnx_model(
 
     Returns:
         A model of one input `examples`, (batch, ...), and one output, (batch, outputs): `logits`, or `values` of a
-        regression. Batch may be any number from 1.
+        regression. Batch may be any number from 1, as with `prediction_program`.
 
     Raises:
         ValueError: the network holds an operation that is not written, its shapes cannot be computed for any number of
@@ -55,7 +56,11 @@ def onnx_model(
 
     x = jax.ShapeDtypeStruct((*jax.export.symbolic_shape("batch"), *like.shape[1:]), like.dtype)
     name = "logits" if recipe.hits is not None else "values"
-    return model_of(answer, predictor.variables, x, [name], network=recipe.name, facts=facts)
+    write = partial(model_of, variables=predictor.variables, x=x, names=[name], network=recipe.name, facts=facts)
+    try:
+        return write(answer)
+    except AnyNumberError:
+        return write(lambda variables, x: jax.vmap(lambda one: answer(variables, one[None])[0])(x))
 
 
 def model_of(
