@@ -17,12 +17,12 @@ from jaxd2l.cli.signals import StopSignals
 from jaxd2l.commands.asked import settings
 from jaxd2l.commands.asked.class_weights import weighted
 from jaxd2l.commands.asked.data import fitted, in_range, own_data
+from jaxd2l.commands.asked.devices import chosen_devices, free_on_each, told_devices
 from jaxd2l.commands.asked.page import closing_page
 from jaxd2l.commands.asked.page import named as named_page
 from jaxd2l.commands.asked.recipe import named, tell_changed_code, with_config
 from jaxd2l.commands.asked.start import check_start, told_start
 from jaxd2l.cost.budget import advice, foreseen_shortage, ran_out, require_memory
-from jaxd2l.cost.free_memory import free_bytes
 from jaxd2l.data import Dataset
 from jaxd2l.data.own import kept_data
 from jaxd2l.nn.parameters import count
@@ -30,15 +30,7 @@ from jaxd2l.report.closing import at_chance, closing_table, kept_weights, summar
 from jaxd2l.report.console import Console
 from jaxd2l.report.watch.tensorboard import Board, events_folder
 from jaxd2l.report.write import write_run_report
-from jaxd2l.train import (
-    EpochResult,
-    Progress,
-    Recipe,
-    Run,
-    TrainState,
-    compile_program,
-    run_keys,
-)
+from jaxd2l.train import EpochResult, Progress, Recipe, Run, TrainState, compile_program, run_keys
 from jaxd2l.train.check_data import require_validation
 from jaxd2l.train.recipe import OVERRIDABLE
 
@@ -102,7 +94,8 @@ def _run(args: argparse.Namespace, signals: StopSignals, stack: ExitStack) -> in
     if found is not None and run_folder.is_finished(folder, recipe, data):
         return _report_finished(args, recipe, data, seed, folder)
 
-    start = told_start(args, found, recipe, data)
+    mesh = chosen_devices(args.devices, recipe, len(data.train.x), folder if found is not None else None)
+    start = [*told_devices(mesh, recipe), *told_start(args, found, recipe, data)]
     shown = {"rate": recipe.follows_a_schedule, "classified": recipe.hits is not None}
     console = stack.enter_context(Console(quiet=args.quiet, epochs=recipe.epochs, **shown))
     validation = "" if data.validation is None else f", {len(data.validation.x):,} validation"
@@ -112,13 +105,13 @@ def _run(args: argparse.Namespace, signals: StopSignals, stack: ExitStack) -> in
     )
     for line in start:
         console.say(line)
-    free = free_bytes()
-    if free is not None and (shortage := foreseen_shortage(recipe, data, free)):
+    free, devices = free_on_each(mesh), 1 if mesh is None else mesh.size
+    if free is not None and (shortage := foreseen_shortage(recipe, data, free, devices)):
         _warn(shortage)
-    program = compile_program(recipe, data)
+    program = compile_program(recipe, data, mesh=mesh)
     console.say(f"compiled in {program.compile_seconds:.1f} s")
     console.phase("beginning")
-    require_memory(program, data)
+    require_memory(program, data, free)
     if program.dropped:
         console.say(f"{program.dropped} examples of each epoch fill no batch of {recipe.batch_size} and are left out")
 
@@ -161,7 +154,7 @@ def _run(args: argparse.Namespace, signals: StopSignals, stack: ExitStack) -> in
         if not ran_out(error):
             raise
         raise ValueError(
-            f"memory ran out at batch size {recipe.batch_size}; {advice(recipe, data, free or 0)}"
+            f"memory ran out at batch size {recipe.batch_size}; {advice(recipe, data, free or 0, devices)}"
         ) from error
     if done.stopped_early:
         console.say(f"stopped early: no better epoch in the {recipe.early_stop} after epoch {done.best_epoch}")
@@ -176,7 +169,7 @@ def _run(args: argparse.Namespace, signals: StopSignals, stack: ExitStack) -> in
     console.phase("writing the report")
     page = _page(args, recipe, data, folder, console.say)
     if args.json:
-        _print_json(summary(data.name, done, count(done.state.params), program.compile_seconds, folder) | page)
+        _print_json(summary(data.name, done, count(done.state.params), program.compile_seconds, folder, devices) | page)
     return ExitCode.DONE
 
 

@@ -16,31 +16,36 @@ from jaxd2l.train.recipe import PRECISIONS, Recipe
 GENEROUS = 12  # kept bytes for each byte that a layer puts out: no network of this library reaches 6
 
 
-def foreseen_shortage(recipe: Recipe, data: Dataset, free: int) -> str | None:
+def foreseen_shortage(recipe: Recipe, data: Dataset, free: int, devices: int = 1) -> str | None:
     """One line if the predicted memory exceeds `free`, else None; looked into only where it could.
 
     Args:
         recipe: what is about to be trained.
         data: what on; only shapes count.
-        free: bytes that the device can still give.
+        free: bytes that the device, or each of them, can still give.
+        devices: how many share a batch.
     """
-    if _at_most(recipe, data) <= free:
+    share = recipe if devices == 1 else dataclasses.replace(recipe, batch_size=recipe.batch_size // devices)
+    if _at_most(share, data) <= free:
         return None
-    needed = cost(recipe, data).train.total
+    needed = cost(share, data).train.total
     if needed <= free:
         return None
+    each = "" if devices == 1 else f" on each of {devices} devices"
     return (
-        f"batch size {recipe.batch_size} needs about {gib(needed)}, there is {gib(free)}; {advice(recipe, data, free)}"
+        f"batch size {recipe.batch_size} needs about {gib(needed)}{each}, there is {gib(free)}; "
+        f"{advice(recipe, data, free, devices)}"
     )
 
 
-def advice(recipe: Recipe, data: Dataset, free: int) -> str:
-    """The largest batch that fits into `free` bytes, as it is and with rematerialisation."""
-    fits = largest_batch(recipe, free, data)
-    remat = None if recipe.remat else largest_batch(dataclasses.replace(recipe, remat=True), free, data)
-    parts = [] if fits is None else [f"--batch-size {fits} fits"]
+def advice(recipe: Recipe, data: Dataset, free: int, devices: int = 1) -> str:
+    """The largest batch that fits into `free` bytes of each device, as it is and with rematerialisation."""
+    share = recipe if devices == 1 else dataclasses.replace(recipe, batch_size=recipe.batch_size // devices)
+    fits = largest_batch(share, free, data)
+    remat = None if recipe.remat else largest_batch(dataclasses.replace(share, remat=True), free, data)
+    parts = [] if fits is None else [f"--batch-size {fits * devices} fits"]
     if remat is not None and remat > (fits or 0):
-        parts.append(f"--remat --batch-size {remat} does")
+        parts.append(f"--remat --batch-size {remat * devices} does")
     return ", ".join(parts) if parts else "no batch fits: use smaller images or another network"
 
 

@@ -59,7 +59,14 @@ def epoch_rows(key: jax.Array, n: int, batch_size: int, *, keep_last: bool = Tru
     return _in_batches(jax.random.permutation(key, n), batch_size, steps)
 
 
-def ordered_rows(n: int, batch_size: int) -> Rows:
-    """Every row once, in file order, the last batch padded: for evaluation."""
-    batch_size = min(batch_size, n)
-    return _in_batches(jnp.arange(n), batch_size, num_steps(n, batch_size))
+def ordered_rows(n: int, batch_size: int, multiple: int = 1) -> Rows:
+    """Every row once, in file order, the last batch padded: for evaluation.
+
+    Args:
+        n: number of examples.
+        batch_size: rows a batch; more than n are n.
+        multiple: a batch has so many rows or some times as many, for the devices that share it.
+    """
+    steps = num_steps(n, min(batch_size, n))
+    shared = -(-min(batch_size, n) // multiple) * multiple
+    return _in_batches(jnp.arange(n), shared, min(steps, -(-n // shared)))

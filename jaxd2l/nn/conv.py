@@ -16,6 +16,7 @@ from jax import lax
 from jaxd2l.nn.init import BiasRule, Initializer, torch_bias, xavier_uniform
 from jaxd2l.nn.kernels import plan as conv_plan
 from jaxd2l.nn.kernels.precision import widened
+from jaxd2l.nn.kernels.shards import on_own_rows
 from jaxd2l.nn.kernels.tracing import barrier, by_platform, is_plain
 from jaxd2l.nn.kernels.window import Padding, Sizes, output_size, pads, sizes
 from jaxd2l.nn.parameters import kernel_and_bias
@@ -121,14 +122,18 @@ def _convolve(
         feature_group_count=groups,
     )
     wide = functools.partial(_convolve_volume, strides=strides, borders=borders) if planned else plain
-    if jnp.promote_types(dtype, jnp.float32) == dtype:
-        return wide(x, kernel)
-    return by_platform(
-        x,
-        kernel,
-        cpu=lambda x, kernel: wide(widened(x), widened(kernel)),
-        default=lambda x, kernel: widened(plain(x, kernel)),  # the vendors' kernels sum in float32 themselves
-    )
+
+    def product(x: jax.Array, kernel: jax.Array) -> jax.Array:
+        if jnp.promote_types(dtype, jnp.float32) == dtype:
+            return wide(x, kernel)
+        return by_platform(
+            x,
+            kernel,
+            cpu=lambda x, kernel: wide(widened(x), widened(kernel)),
+            default=lambda x, kernel: widened(plain(x, kernel)),  # the vendors' kernels sum in float32 themselves
+        )
+
+    return product(x, kernel) if planned else on_own_rows(product, x.shape[0])(x, kernel)
 
 
 def _rounded(y: jax.Array, *arguments: jax.Array) -> jax.Array:

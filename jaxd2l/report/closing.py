@@ -76,8 +76,10 @@ def at_chance(data: Dataset, last: EpochResult) -> str | None:
     )
 
 
-def summary(dataset: str, done: Run, parameters: int, compile_seconds: float, folder: Path) -> dict[str, Any]:
-    """What a run came to, as plain values by name."""
+def summary(
+    dataset: str, done: Run, parameters: int, compile_seconds: float, folder: Path, devices: int = 1
+) -> dict[str, Any]:
+    """What a run came to, as plain values by name; `devices` of those that shared its batches, where there are more."""
     last = done.epochs[-1]
     tested = done.tested.get("last", last)
     found = {
@@ -98,6 +100,8 @@ def summary(dataset: str, done: Run, parameters: int, compile_seconds: float, fo
         "device": run_folder.device_name(),
         "run_dir": str(folder),
     }
+    if devices > 1:
+        found["devices"] = devices
     row = last.row()
     found |= {name: row[name] for name in row if name.startswith(("validation_", "ema_"))}
     if done.tested:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+from jax.sharding import Mesh
 
 from jaxd2l.data import Dataset
 from jaxd2l.run_folder import processor
@@ -23,7 +24,7 @@ from jaxd2l.run_folder.files import ENVIRONMENT, write_json
 from jaxd2l.train.device import default_device
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy")
-_COMPARED = (*_PACKAGES, "device", "devices", "processor", "instructions")
+_COMPARED = (*_PACKAGES, "device", "devices", "devices_used", "processor", "instructions")
 _SECTIONS = ("settings", "variables")
 
 # JAX's settings that change no number: what is logged, checked, cached, dumped or shared, how it is spelled, and what
@@ -48,13 +49,18 @@ def device_name() -> str:
     return f"{device.platform} ({kind}{number})"
 
 
-def environment(data: Dataset) -> dict[str, Any]:
-    """Versions, device, commit and data of this process: what a number needs to be compared."""
+def environment(data: Dataset, mesh: Mesh | None = None) -> dict[str, Any]:
+    """Versions, device, commit and data of this process: what a number needs to be compared.
+
+    Args:
+        data: of the run.
+        mesh: the devices that share its batches; the default one alone when None.
+    """
     return {
         "jaxd2l": importlib.metadata.version("jaxd2l"),
         "commit": _commit(),
         "python": platform.python_version(),
-        **conditions(),
+        **conditions(1 if mesh is None else mesh.size),
         "platform": platform.platform(),
         "dataset": data.name,
         "sha256": dict(data.sha256),
@@ -62,12 +68,17 @@ def environment(data: Dataset) -> dict[str, Any]:
     }
 
 
-def conditions() -> dict[str, Any]:
-    """What decides the bits of a run beside its configuration, data and this library."""
+def conditions(devices_used: int = 1) -> dict[str, Any]:
+    """What decides the bits of a run beside its configuration, data and this library.
+
+    Args:
+        devices_used: how many share its batches, of the `devices` that JAX sees.
+    """
     return {
         **_versions(_PACKAGES),
         "device": device_name(),
         "devices": jax.device_count(),
+        "devices_used": devices_used,
         "processor": processor.model_name(),
         "instructions": processor.vector_instructions(),
         "settings": {n: _plain(v) for n, v in sorted(jax.config.values.items()) if not _NEUTRAL.search(n)},

@@ -1,13 +1,14 @@
 """Train a recipe and keep the run in a folder, or go on with the run that the folder holds."""
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 
 from jaxd2l import train
 from jaxd2l.data import Dataset
@@ -55,6 +56,7 @@ def fit(
     on_epoch: Callable[[EpochResult, TrainState], None] | None = None,
     on_chunk: Callable[[Progress], None] | None = None,
     program: Program | None = None,
+    mesh: Mesh | Iterable[Any] | None = None,
     chunk_seconds: float = CHUNK_SECONDS,
     **options: Any,
 ) -> Run:
@@ -90,6 +92,7 @@ def fit(
         on_epoch: as in `jaxd2l.train.fit`, after the epoch is on disk.
         on_chunk: as in `jaxd2l.train.fit`, after what is to be kept of the piece is.
         program: as in `jaxd2l.train.fit`.
+        mesh: as in `jaxd2l.train.fit`. A run goes on on other devices than it began with; its last bits differ then.
         chunk_seconds: as in `jaxd2l.train.fit`.
         **options: of `jaxd2l.train.fit`; with `run_dir` the best weights are those of the folder.
 
@@ -108,10 +111,10 @@ def fit(
             raise ValueError("resume and overwrite are about the run in a folder; name it: run_dir=...")
         if init_from is not None:
             begin_with = fit_to_network(read_source(init_from, init_weights), recipe, data)
-            program = program or train.compile_program(recipe, check_run(recipe, data))
+            program = program or train.compile_program(recipe, check_run(recipe, data), mesh=mesh)
             options["weights"] = begin_with.weights(_initial(program, recipe, seed))
         options |= {"on_epoch": on_epoch, "on_chunk": on_chunk}
-        return train.fit(recipe, data, seed, program=program, chunk_seconds=chunk_seconds, **options)
+        return train.fit(recipe, data, seed, program=program, mesh=mesh, chunk_seconds=chunk_seconds, **options)
     if resume and overwrite:
         raise ValueError("resume keeps the run that overwrite would replace; give one of them")
     folder = Path(run_dir)
@@ -139,7 +142,7 @@ def fit(
                 return load_run(folder, recipe).as_run()
         else:
             check_free(folder, overwrite or resume)
-        program = program or train.compile_program(recipe, data)
+        program = program or train.compile_program(recipe, data, mesh=mesh)
         if not going_on:
             folder.mkdir(parents=True, exist_ok=True)
             stack.enter_context(FolderLock(folder))
@@ -167,7 +170,7 @@ def fit(
                 source = kept_source(config[INIT_FROM], folder) if given is None else read_source(given)
                 begun_with = fit_to_network(source, recipe, data)
             options["weights"] = begun_with.weights(_initial(program, recipe, seed))
-        note_start(folder, environment(data), warn)
+        note_start(folder, environment(data, program.mesh), warn)
         if on_start is not None:
             on_start(start)
 
@@ -187,6 +190,7 @@ def fit(
                 data,
                 seed,
                 program=program,
+                mesh=mesh,
                 start=start,
                 on_epoch=kept,
                 on_chunk=watched,

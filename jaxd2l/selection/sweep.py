@@ -18,8 +18,9 @@ from jaxd2l.selection.grid import Point
 from jaxd2l.selection.vmapped import compile_members, seconds_a_step, sizes, train_members
 from jaxd2l.train.check_data import check_run
 from jaxd2l.train.loop import DivergenceError, fit
+from jaxd2l.train.mesh import on_device
 from jaxd2l.train.optimizer import HyperparametersInState
-from jaxd2l.train.program import Program, compile_program, on_device
+from jaxd2l.train.program import Program, compile_program
 from jaxd2l.train.recipe import Recipe
 from jaxd2l.train.state import run_keys
 

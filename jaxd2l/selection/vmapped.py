@@ -14,7 +14,8 @@ from jaxd2l.data import Dataset, Examples
 from jaxd2l.selection.curves import Curves, curves_from
 from jaxd2l.selection.grid import Point
 from jaxd2l.train.evaluation import compile_evaluation
-from jaxd2l.train.program import Axis, Program, compile_program, initial_state, on_device
+from jaxd2l.train.mesh import on_device
+from jaxd2l.train.program import Axis, Program, compile_program, initial_state
 from jaxd2l.train.recipe import Recipe
 from jaxd2l.train.state import Keys, TrainState, keys_of, run_keys
 from jaxd2l.train.step import Tally

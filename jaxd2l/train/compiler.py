@@ -8,8 +8,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.sharding import Mesh
 
+from jaxd2l.nn.kernels.shards import batch_over
 from jaxd2l.train.device import default_platform
+from jaxd2l.train.mesh.placement import shardings
 
 __all__ = ["compiled", "compiler_options"]
 
@@ -28,6 +31,7 @@ def compiled(
     *,
     donate: tuple[int, ...] = (),
     options: dict[str, Any] | None = None,
+    mesh: Mesh | None = None,
 ) -> jax.stages.Compiled:
     """Compile a function for the shapes of its arguments.
 
@@ -37,13 +41,18 @@ def compiled(
 
     Args:
         function: pure; not yet jitted.
-        arguments: arrays or their shapes and types.
+        arguments: arrays or their shapes and types, with their shardings where there is a mesh.
         donate: which arguments' buffers the results may take.
         options: of XLA, for a program without a convolution.
+        mesh: the devices that it is for, over which the rows of batches are divided, and by whose `shardings` the
+            results lie; the default device alone where None.
     """
-    lowered = jax.jit(function, donate_argnums=donate).lower(*arguments)
+    out = {} if mesh is None else {"out_shardings": shardings(jax.eval_shape(function, *arguments), mesh)}
+    with batch_over(mesh):
+        lowered = jax.jit(function, donate_argnums=donate, **out).lower(*arguments)
+    platform = default_platform() if mesh is None else mesh.devices.flat[0].platform
     convolves = "stablehlo.convolution" in lowered.as_text()
-    return _compile(lowered, compiler_options(default_platform()) if convolves else options)
+    return _compile(lowered, compiler_options(platform) if convolves else options)
 
 
 @functools.cache

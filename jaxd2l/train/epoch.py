@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxd2l.data import Rows
+from jaxd2l.nn.kernels.shards import whole
 from jaxd2l.train.state import TrainState
 from jaxd2l.train.step import Batch, Step, Tally
 
@@ -22,7 +23,7 @@ Bound = jax.Array | int
 def _gather(x: jax.Array, y: jax.Array, rows: Rows, i: jax.Array) -> Batch:
     index = rows.indices[i]
     take = lambda a: a.at[index].get(mode="promise_in_bounds")  # noqa: E731 - the rows were made from the data's size
-    return Batch(take(x), take(y), rows.weight[i])
+    return Batch(take(x), take(y), whole(rows.weight[i]))  # so that every device counts the examples by itself
 
 
 def empty_tally(steps: int, dtype: Any = jnp.float32) -> Tally:

@@ -6,12 +6,14 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 
 from jaxd2l.data import Dataset, Examples, Rows, ordered_rows
 from jaxd2l.train.check_data import check_dataset
 from jaxd2l.train.compiler import compiled
 from jaxd2l.train.epoch import empty_tally, make_evaluation
-from jaxd2l.train.program import mean, on_device
+from jaxd2l.train.mesh import on_device, placed, sharded_shapes
+from jaxd2l.train.program import mean
 from jaxd2l.train.recipe import Recipe
 from jaxd2l.train.step import make_judge
 
@@ -40,18 +42,26 @@ class Evaluation:
     """Examples on the device with the executable that judges weights on them, a piece at a time."""
 
     def __init__(
-        self, executable: Any, rows: Rows, examples: Examples, *, classified: bool, seconds: float = CHUNK_SECONDS
+        self,
+        executable: Any,
+        rows: Rows,
+        examples: Examples,
+        *,
+        classified: bool,
+        seconds: float = CHUNK_SECONDS,
+        mesh: Mesh | None = None,
     ) -> None:
-        """Bind `executable(params, batch_stats, record, x, y, rows, first, last)` to its rows."""
-        self._executable, self._rows, self._examples = executable, rows, on_device(examples)
-        self._classified, self._pace = classified, Pace(seconds)
+        """Bind `executable(params, batch_stats, record, x, y, rows, first, last)` of the mesh to its rows."""
+        self._executable, self._rows, self._examples = executable, placed(rows, mesh), on_device(examples, mesh)
+        self._classified, self._pace, self._mesh = classified, Pace(seconds), mesh
 
     def __call__(
         self, params: PyTree, batch_stats: PyTree, on_piece: Callable[[int, int], None] = lambda done, steps: None
     ) -> tuple[float, float | None]:
         """Mean loss and accuracy; `on_piece` is called with the batches done and all of them after each piece."""
         steps, done = self._rows.indices.shape[0], 0
-        record: Any = empty_tally(steps)
+        record: Any = placed(empty_tally(steps), self._mesh)
+        params, batch_stats = placed((params, batch_stats), self._mesh)
         while done < steps:
             last = self._pace.last_step(done, steps)
             began = time.perf_counter()
@@ -74,13 +84,15 @@ def compile_evaluation(
     *,
     batch_size: int | None = None,
     seconds: float = CHUNK_SECONDS,
+    mesh: Mesh | None = None,
 ) -> Evaluation:
     """Compile the judgement of weights like the given ones on `examples`, which are checked already."""
-    rows, examples = ordered_rows(len(examples.x), batch_size or recipe.batch_size), on_device(examples)
-    steps = rows.indices.shape[0]
-    call = (params, batch_stats, empty_tally(steps), *examples, rows, np.int32(0), np.int32(steps))
-    executable = compiled(make_evaluation(make_judge(recipe.model, recipe.objective())), call, donate=(2,))
-    return Evaluation(executable, rows, examples, classified=recipe.hits is not None, seconds=seconds)
+    rows = ordered_rows(len(examples.x), batch_size or recipe.batch_size, 1 if mesh is None else mesh.size)
+    rows, examples, steps = placed(rows, mesh), on_device(examples, mesh), rows.indices.shape[0]
+    call: Any = (params, batch_stats, empty_tally(steps), *examples, rows, np.int32(0), np.int32(steps))
+    call = call if mesh is None else sharded_shapes(call, mesh)
+    executable = compiled(make_evaluation(make_judge(recipe.model, recipe.objective())), call, donate=(2,), mesh=mesh)
+    return Evaluation(executable, rows, examples, classified=recipe.hits is not None, seconds=seconds, mesh=mesh)
 
 
 def evaluate(

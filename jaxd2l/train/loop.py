@@ -1,19 +1,20 @@
 """Training: the host's loop over epochs around the compiled one."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 
 from jaxd2l.data import Dataset
 from jaxd2l.train.check_data import check_run
-from jaxd2l.train.epoch import empty_tally
 from jaxd2l.train.evaluation import CHUNK_SECONDS, Evaluation, Pace, compile_evaluation
+from jaxd2l.train.mesh import on_device, placed
 from jaxd2l.train.optimizer.schedule import rate_in_force
-from jaxd2l.train.program import Program, Weights, compile_program, initial_state, mean, on_device
+from jaxd2l.train.program import Program, Weights, compile_program, initial_state, mean
 from jaxd2l.train.recipe import Recipe
 from jaxd2l.train.results import DivergenceError, EpochResult, Judged, Progress, Run, best_epoch, stopped_early
 from jaxd2l.train.same_program import require_same_program
@@ -26,6 +27,7 @@ def fit(
     seed: int = 0,
     *,
     program: Program | None = None,
+    mesh: Mesh | Iterable[Any] | None = None,
     weights: Weights | None = None,
     start: Progress | None = None,
     on_epoch: Callable[[EpochResult, TrainState], None] | None = None,
@@ -50,6 +52,9 @@ def fit(
         seed: an integer in [0, 2**32).
         program: from `compile_program` with the same recipe up to learning rate, weight decay and epochs,
             and data of the same shapes, which is looked at; compiled here when None. Give it to train many seeds.
+        mesh: devices over which the rows of each batch are divided: `jax.make_mesh((8,), ("data",))`, or some devices
+            of one kind. The default device when None, or those of `program`. The numbers agree to rounding whatever
+            the devices are, the bits do not.
         weights: `(params, batch_stats)` to begin with, like the network's; drawn from the seed where None.
         start: go on from here, of the same recipe, data and seed; from the beginning when None. More epochs than it
             began with make it longer, unless its schedule is laid out for them. Its arrays are donated.
@@ -77,21 +82,27 @@ def fit(
     data = check_run(recipe, data)
     compile_seconds = 0.0
     if program is not None:
-        require_same_program(program, recipe, data)
+        require_same_program(program, recipe, data, mesh)
     else:
         judges = with_test or data.validation is not None
-        program = compile_program(recipe, data, without=() if judges else ("evaluation",))
+        program = compile_program(recipe, data, mesh=mesh, without=() if judges else ("evaluation",))
         compile_seconds = program.compile_seconds
-    train, validated = on_device(data.train), data.validation is not None
+    train, validated = on_device(data.train, program.mesh), data.validation is not None
     if validated and best_weights is None and start is not None and start.results:
         raise ValueError("the weights of the best epoch before `start` are not known; give best_weights")
     steps, classified = program.train_steps, recipe.hits is not None
     initial = initial_state(program, seed, recipe.learning_rate, recipe.weight_decay, weights)
     now = start or beginning(program, jax.tree.map(jnp.copy, initial))
+    now = now._replace(state=placed(now.state, program.mesh), record=placed(now.record, program.mesh))
     report = on_progress or (lambda what, done, total: None)
     watch = on_chunk or (lambda progress: None)
     judge = Evaluation(
-        program.evaluation, program.evaluation_rows, data.judged, classified=classified, seconds=chunk_seconds
+        program.evaluation,
+        program.evaluation_rows,
+        data.judged,
+        classified=classified,
+        seconds=chunk_seconds,
+        mesh=program.mesh,
     )
     pace, best = Pace(chunk_seconds), initial.deciding
 
@@ -133,14 +144,14 @@ def fit(
             on_epoch(result, now.state)
         if validated and best_weights is None and best_epoch((*now.results, result)) == now.epoch:
             best = jax.tree.map(np.array, now.state.deciding)
-        now = Progress(now.state, empty_tally(steps), now.epoch + 1, 0, 0.0, (*now.results, result))
+        now = Progress(now.state, program.record(steps), now.epoch + 1, 0, 0.0, (*now.results, result))
         watch(now)
     tested = {}
     if validated and with_test:
         last = len(now.results)
         to_test = {("ema" if kind else "last"): (last, weights) for kind, weights in _to_judge(now.state).items()}
         to_test["best"] = (best_epoch(now.results), best if best_weights is None else best_weights())
-        judge = compile_evaluation(recipe, *to_test["last"][1], data.test, seconds=chunk_seconds)
+        judge = compile_evaluation(recipe, *to_test["last"][1], data.test, seconds=chunk_seconds, mesh=program.mesh)
         for name, (epoch, weights) in to_test.items():
             loss, accuracy = judged(weights, "test", judge)
             tested[name] = Judged(epoch, loss if np.isfinite(loss) else None, accuracy)
@@ -149,7 +160,7 @@ def fit(
 
 def beginning(program: Program, state: TrainState) -> Progress:
     """A run before its first update."""
-    return Progress(state, empty_tally(program.train_steps), 1, 0, 0.0, ())
+    return Progress(state, program.record(program.train_steps), 1, 0, 0.0, ())
 
 
 def _refuse_nonfinite(now: Progress, recipe: Recipe, finite: TrainState) -> None:

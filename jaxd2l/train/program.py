@@ -5,19 +5,21 @@ One compile serves a single run and many runs as one program: leading axes are w
 
 import dataclasses
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 
 from jaxd2l.data import Dataset, Examples, Rows, epoch_rows, num_steps, ordered_rows
 from jaxd2l.data.plain import stored_dtype
 from jaxd2l.nn.parameters import described, differences, flat
 from jaxd2l.train.compiler import compiled
 from jaxd2l.train.epoch import empty_tally, make_epoch, make_evaluation
+from jaxd2l.train.mesh import data_mesh, in_order_of_pieces, placed, require_divisible, sharded_shapes
 from jaxd2l.train.optimizer import HyperparametersInState
 from jaxd2l.train.recipe import Recipe
 from jaxd2l.train.state import TrainState, begin, init_state, run_keys
@@ -65,6 +67,7 @@ class Program:
         dropped: training examples left out of each epoch because they fill no batch.
         train, test: shapes and types of the data, as on the device; `test` of the part that epochs are judged by.
         axes: the leading axes, outermost first; none for a single run.
+        mesh: the devices over which the rows of each batch are divided, see `train.mesh`; None for the default one.
         compile_seconds: what tracing and compiling took.
     """
 
@@ -79,17 +82,14 @@ class Program:
     train: Examples
     test: Examples
     axes: tuple[Axis, ...] = ()
+    mesh: Mesh | None = None
     compile_seconds: float = 0.0
 
     def record(self, steps: int) -> Tally:
         """An empty record of `steps` batches for every run."""
         sizes = [axis.size for axis in self.axes]
-        return jax.tree.map(lambda a: jnp.zeros((*sizes, *a.shape), a.dtype), empty_tally(steps))
-
-
-def on_device(examples: Examples) -> Examples:
-    """The same rows, resident on the default device; no copy where they already are."""
-    return Examples(*(jax.device_put(a) for a in examples))
+        record = jax.tree.map(lambda a: jnp.zeros((*sizes, *a.shape), a.dtype), empty_tally(steps))
+        return placed(record, self.mesh)
 
 
 def stored(recipe: Recipe, part: Examples) -> Examples:
@@ -98,14 +98,18 @@ def stored(recipe: Recipe, part: Examples) -> Examples:
     return Examples(*(jax.ShapeDtypeStruct(a.shape, dtype) for a, dtype in zip(part, types, strict=True)))  # type: ignore[arg-type]
 
 
-def bind(recipe: Recipe, data: Dataset) -> Program:
+def bind(recipe: Recipe, data: Dataset, mesh: Mesh | Iterable[Any] | None = None) -> Program:
     """Bind a recipe and the shapes of its data to the pure functions of a single run, compiling nothing.
 
     Raises:
-        ValueError: the batch is larger than the data, or the network refuses the images' shape.
+        ValueError: see `compile_program`.
     """
     n, batch_size = len(data.train.x), recipe.batch_size
+    mesh = data_mesh(mesh)
+    shards = 1 if mesh is None else mesh.size
     num_steps(n, batch_size)  # refuses a batch that does not fit before anything is traced
+    if shards > 1:
+        require_divisible(shards, n, batch_size, recipe.accumulate)
     optimizer, objective = recipe.make_optimizer(), recipe.objective()
     kept: dict[str, Any] = {"averaged": recipe.ema is not None, "freeze": recipe.freeze}
     one = jax.ShapeDtypeStruct((1, *data.train.x.shape[1:]), stored_dtype(data.train.x.dtype))
@@ -122,21 +126,29 @@ def bind(recipe: Recipe, data: Dataset) -> Program:
     keep_last = not jax.tree.leaves(jax.eval_shape(init, run_keys(0).init, number, number).batch_stats)
     steps = num_steps(n, batch_size, keep_last=keep_last)
     rows_of = partial(epoch_rows, n=n, batch_size=batch_size, keep_last=keep_last)
+    order = partial(in_order_of_pieces, shards=shards, accumulate=recipe.accumulate)
     return Program(
         recipe=recipe,
         init=init,
-        shuffle=lambda key, epoch: rows_of(jax.random.fold_in(key, epoch)),
+        shuffle=lambda key, epoch: order(rows_of(jax.random.fold_in(key, epoch))),
         epoch=make_epoch(recipe.make_step(recipe.scheduled_optimizer(steps))),
         evaluation=make_evaluation(make_judge(recipe.model, objective)),
         train_steps=steps,
-        evaluation_rows=ordered_rows(len(data.judged.x), batch_size),
+        evaluation_rows=ordered_rows(len(data.judged.x), batch_size, shards),
         dropped=0 if keep_last else n - steps * batch_size,
         train=stored(recipe, data.train),
         test=stored(recipe, data.judged),
+        mesh=mesh,
     )
 
 
-def compile_program(recipe: Recipe, data: Dataset, *axes: Axis, without: Collection[str] = ()) -> Program:
+def compile_program(
+    recipe: Recipe,
+    data: Dataset,
+    *axes: Axis,
+    mesh: Mesh | Iterable[Any] | None = None,
+    without: Collection[str] = (),
+) -> Program:
     """Trace and compile everything a run needs, or many runs as one program, before anything runs.
 
     A network with batch statistics drops, after shuffling, the last batch where it is not full: padding
@@ -147,19 +159,23 @@ def compile_program(recipe: Recipe, data: Dataset, *axes: Axis, without: Collect
         data: only shapes and dtypes count.
         *axes: of many runs, outermost first; those of seeds come before those of rates alone, so that a batch is
             gathered and prepared once for all runs that share their seed.
+        mesh: devices over which the rows of each batch are divided, see `train.mesh`; the default one when None.
         without: names of functions that are left as they are, not compiled.
 
     Returns:
         The program; running it on data of other shapes is an error.
 
     Raises:
-        ValueError: the batch is larger than the data, or the network refuses the images' shape.
+        ValueError: the batch is larger than the data, or cannot be divided over the devices, or the network refuses
+            the images' shape.
     """
     began = time.perf_counter()
-    program = _over(bind(recipe, data), axes)
+    program = _over(bind(recipe, data, mesh), axes)
     options = {} if axes else _OPTIONS
     executables: dict[str, Any] = {
-        name: compiled(getattr(program, name), call, donate=_DONATED.get(name, ()), options=options.get(name))
+        name: compiled(
+            getattr(program, name), call, donate=_DONATED.get(name, ()), options=options.get(name), mesh=program.mesh
+        )
         for name, call in calls_of(program).items()
         if name not in without
     }
@@ -181,7 +197,7 @@ def _over(program: Program, axes: Sequence[Axis]) -> Program:
 
 
 def calls_of(program: Program) -> dict[str, tuple[Any, ...]]:
-    """Shapes and types of the arguments of each function of a program, by its name."""
+    """Shapes and types of the arguments of each function of a program, by its name; where they lie, on a mesh."""
     seeds = tuple(axis.size for axis in program.axes if axis.seeds)
     rates = tuple(axis.size for axis in program.axes if axis.rates)
     key = jax.ShapeDtypeStruct(seeds, run_keys(0).init.dtype)
@@ -189,12 +205,13 @@ def calls_of(program: Program) -> dict[str, tuple[Any, ...]]:
     state, rows = jax.eval_shape(program.init, key, number, number), jax.eval_shape(program.shuffle, key, integer)
     test_rows = jax.eval_shape(lambda: program.evaluation_rows)
     record, judged = (jax.eval_shape(partial(program.record, n)) for n in (program.train_steps, len(test_rows.weight)))
-    return {
+    calls: dict[str, tuple[Any, ...]] = {
         "init": (key, number, number),
         "shuffle": (key, integer),
         "epoch": (state, record, *program.train, rows, key, integer, integer),
         "evaluation": (state.params, state.batch_stats, judged, *program.test, test_rows, integer, integer),
     }
+    return calls if program.mesh is None else sharded_shapes(calls, program.mesh)
 
 
 def initial_state(
@@ -223,7 +240,7 @@ def initial_state(
     begun = begin(recipe.make_optimizer(), *weights, averaged=recipe.ema is not None, freeze=recipe.freeze)
     if hasattr(drawn.opt_state, "hyperparams"):
         begun = begun._replace(opt_state=begun.opt_state._replace(hyperparams=drawn.opt_state.hyperparams))
-    return jax.tree.map(lambda a, like: jnp.array(a, like.dtype), begun, drawn)
+    return placed(jax.tree.map(lambda a, like: jnp.array(a, like.dtype), begun, drawn), program.mesh)
 
 
 def mean(record: Tally, classified: bool) -> tuple[float, float | None]:

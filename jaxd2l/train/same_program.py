@@ -2,9 +2,13 @@
 
 import functools
 import math
+from collections.abc import Iterable
 from typing import Any
 
+from jax.sharding import Mesh
+
 from jaxd2l.data import Dataset
+from jaxd2l.train.mesh import data_mesh
 from jaxd2l.train.optimizer import HyperparametersInState
 from jaxd2l.train.program import Program, stored
 from jaxd2l.train.recipe import Recipe
@@ -17,7 +21,9 @@ COMPILED = (
 )
 
 
-def require_same_program(program: Program, recipe: Recipe, data: Dataset) -> None:
+def require_same_program(
+    program: Program, recipe: Recipe, data: Dataset, mesh: Mesh | Iterable[Any] | None = None
+) -> None:
     """Refuse a program of another recipe, or of data of other shapes.
 
     Args:
@@ -25,6 +31,7 @@ def require_same_program(program: Program, recipe: Recipe, data: Dataset) -> Non
         recipe: what is to be trained: the program's but for its epochs, unless its schedule is laid out for them, and
             but for learning rate and weight decay where the optimizer holds them in its state.
         data: what it is to be trained on.
+        mesh: the devices that are asked for; the program's where None.
 
     Raises:
         ValueError: naming the first difference.
@@ -32,6 +39,12 @@ def require_same_program(program: Program, recipe: Recipe, data: Dataset) -> Non
     if program.axes:
         many = math.prod(axis.size for axis in program.axes)
         raise ValueError(f"the program is of {many} runs as one, expected one of a single run; leave program out")
+    if mesh is not None and data_mesh(mesh) != program.mesh:
+        there, asked = (1 if devices is None else devices.size for devices in (program.mesh, data_mesh(mesh)))
+        raise ValueError(
+            f"the program was compiled for {there} device{'s' if there > 1 else ''}, but the mesh asks for "
+            f"{'others' if there == asked else asked}; compile one for these devices, or leave one of the two out"
+        )
     compiled = program.recipe
     for field in COMPILED:
         _require_equal(field, getattr(compiled, field), getattr(recipe, field))

@@ -13,6 +13,7 @@ import optax
 
 from jaxd2l.data import Augment, Mixing, Prepare, as_stored, random_mixing
 from jaxd2l.nn.parameters import divided, joined
+from jaxd2l.train.mesh.placement import pieces
 from jaxd2l.train.remat import rematerialised
 from jaxd2l.train.state import Average, TrainState
 
@@ -192,8 +193,8 @@ def make_step(
         size = batch.x.shape[0]
         if size % accumulate:
             raise ValueError(f"accumulate must divide the {size} examples of a batch, got {accumulate}")
-        pieces = jax.tree.map(lambda a: a.reshape(accumulate, size // accumulate, *a.shape[1:]), batch)
-        piece_of = lambda i: jax.tree.map(lambda a: a[i], pieces)  # noqa: E731
+        cut = pieces(batch, accumulate)
+        piece_of = lambda i: jax.tree.map(lambda a: a[i], cut)  # noqa: E731
         total = jnp.sum(batch.weight)
 
         def body(i: jax.Array, carry: tuple[PyTree, tuple[Tally, PyTree]]) -> tuple[PyTree, tuple[Tally, PyTree]]:

@@ -15,7 +15,8 @@ from jaxd2l.selection.curves import curves_of
 from jaxd2l.selection.grid import Point
 from jaxd2l.selection.sweep import Method, points_of, sweep
 from jaxd2l.train import Recipe, compile_program, fit
-from jaxd2l.train.program import Axis, bind, on_device
+from jaxd2l.train.mesh import on_device
+from jaxd2l.train.program import Axis, bind
 
 
 def images(seed, n, side=8):

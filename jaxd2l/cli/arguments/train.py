@@ -6,6 +6,7 @@ from typing import Any
 
 from jaxd2l.book import EXPERIMENTS
 from jaxd2l.cli import options
+from jaxd2l.cli.devices import add_devices_option
 
 WHEN_STOPPED = "before the first update"
 
@@ -80,6 +81,11 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     output.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     output.add_argument("--quiet", action="store_true", help="print nothing but errors and --json's line")
     options.add_device_option(parser)
+    add_devices_option(
+        parser,
+        "divide each batch over so many devices of this kind, each of which holds all parameters (default: as many as "
+        "there are and the batch can be divided over; with --resume, as many as the run began with)",
+    )
     parser.add_argument(
         "--deterministic",
         action="store_true",

@@ -11,6 +11,7 @@ import jax
 
 from jaxd2l.nn.kernels.bilinear import bilinear
 from jaxd2l.nn.kernels.precision import widened, widened_again
+from jaxd2l.nn.kernels.shards import gradients_on_own_rows, on_own_rows
 from jaxd2l.nn.kernels.tracing import by_platform
 from jaxd2l.nn.kernels.ways import Geometry, Pair, Shape, Ways, patched, plain, pointwise, routine
 
@@ -98,4 +99,6 @@ def convolve(x: jax.Array, kernel: jax.Array, at: Geometry) -> jax.Array:
             default=lambda x, dy: elsewhere.filter_gradient(x, dy.astype(dtype)),
         )
 
-    return bilinear(product, input_gradient, filter_gradient)(x, kernel)
+    rows = x.shape[0]
+    transposes = gradients_on_own_rows(input_gradient, filter_gradient, rows)
+    return bilinear(on_own_rows(product, rows), *transposes)(x, kernel)

@@ -1,0 +1,76 @@
+"""`--devices`: over which devices a run's batches are divided, chosen and told before it begins."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from jax.sharding import Mesh
+
+from jaxd2l.cost.free_memory import free_bytes
+from jaxd2l.run_folder import ENVIRONMENT
+from jaxd2l.train import Recipe
+from jaxd2l.train.mesh import data_mesh, local_devices, most_devices, nearest_batches, require_divisible
+
+
+def first_devices(asked: int | str) -> list[Any]:
+    """The first `asked` devices of the kind that is used, or all of them.
+
+    Raises:
+        ValueError: there are fewer.
+    """
+    found = local_devices()
+    if isinstance(asked, int) and asked > len(found):
+        kind = found[0].platform
+        simulated = f"; JAX_NUM_CPU_DEVICES={asked} simulates as many" if kind == "cpu" else ""
+        there = f"is 1 {kind} device" if len(found) == 1 else f"are {len(found)} {kind} devices"
+        raise ValueError(f"--devices {asked}: there {there} here{simulated}")
+    return found[:asked] if isinstance(asked, int) else found
+
+
+def chosen_devices(asked: int | str | None, recipe: Recipe, examples: int, began: Path | None = None) -> Mesh | None:
+    """The devices of a run: those asked for; or as many as its batches can be divided over, and where it goes on, as
+    many as it began with.
+
+    Args:
+        asked: by --devices; None where it is left out.
+        recipe: what is trained.
+        examples: of the training part.
+        began: the folder of the run that goes on.
+
+    Raises:
+        ValueError: there are fewer devices than asked for, or the batch cannot be divided over them.
+    """
+    devices = first_devices("all" if asked is None else asked)
+    if asked is None:
+        before = len(devices) if began is None else min(_devices_before(began), len(devices))
+        return data_mesh(devices[: most_devices(before, recipe.batch_size, recipe.accumulate)])
+    require_divisible(len(devices), examples, recipe.batch_size, recipe.accumulate)
+    return data_mesh(devices)
+
+
+def _devices_before(folder: Path) -> int:
+    """How many devices a run began with: 1 in a record of an earlier version, or one that cannot be read."""
+    try:
+        used = json.loads((folder / ENVIRONMENT).read_bytes())["devices_used"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return 1
+    return used if isinstance(used, int) and used > 0 else 1
+
+
+def told_devices(mesh: Mesh | None, recipe: Recipe) -> list[str]:
+    """What to say of the devices: nothing where there is only one."""
+    used, there, batch = 1 if mesh is None else mesh.size, len(local_devices()), recipe.batch_size
+    if there == 1:
+        return []
+    if used == there:
+        return [f"batch {batch} on {there} devices, {batch // used} rows on each"]
+    rows = f"batch {batch} on {used} of the {there} devices here, {batch // used} rows on each"
+    near = nearest_batches(there, batch, recipe.accumulate)
+    return [rows if batch in near else f"{rows}; one of {' or '.join(map(str, near))} can be divided over all"]
+
+
+def free_on_each(mesh: Mesh | None) -> int | None:
+    """Bytes that each device can still give; simulated ones share those of the machine."""
+    free = free_bytes()
+    shared = mesh is not None and mesh.devices.flat[0].platform == "cpu"
+    return free // mesh.size if free is not None and mesh is not None and shared else free

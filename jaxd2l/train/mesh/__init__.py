@@ -1,0 +1,31 @@
+"""One run on many devices: the rows of each batch are divided over them, and each device holds all parameters.
+
+- `data_mesh`, `local_devices`: the devices of a run
+- `require_divisible`, `nearest_batches`, `most_devices`: whether a batch can be divided over them
+- `placed`, `shardings`, `sharded_shapes`, `on_device`, `in_order_of_pieces`,
+  `pieces`: where arrays lie, and which rows are where
+
+- `collectives`: what the devices of a compiled program exchange
+
+There is one code path. Without a mesh, which is the default device alone, nothing of this leaves a trace in a program.
+"""
+
+from jaxd2l.train.mesh.devices import data_mesh, local_devices, most_devices, nearest_batches, require_divisible
+from jaxd2l.train.mesh.exchanges import Collective, collectives
+from jaxd2l.train.mesh.placement import in_order_of_pieces, on_device, pieces, placed, sharded_shapes, shardings
+
+__all__ = [
+    "Collective",
+    "collectives",
+    "data_mesh",
+    "in_order_of_pieces",
+    "local_devices",
+    "most_devices",
+    "nearest_batches",
+    "on_device",
+    "pieces",
+    "placed",
+    "require_divisible",
+    "sharded_shapes",
+    "shardings",
+]

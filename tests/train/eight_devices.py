@@ -1,0 +1,191 @@
+"""Run by `test_mesh.py` as a process with 8 simulated devices: prints facts about programs and runs there, as JSON.
+
+A test process has one device; how many there are is settled before JAX is first used.
+"""
+
+import contextlib
+import dataclasses
+import io
+import json
+import os
+import sys
+import tempfile
+from functools import partial
+from pathlib import Path
+
+os.environ["JAX_NUM_CPU_DEVICES"] = "8"
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxd2l import cli, run_folder
+from jaxd2l.data import Dataset, Examples, augmentation, epoch_rows
+from jaxd2l.nn import BatchNorm, Conv, Dense, Dropout, flatten, max_pool, relu
+from jaxd2l.nn.kernels.shards import batch_over
+from jaxd2l.nn.models import DenseNet, ResNet
+from jaxd2l.nn.models.resnet import RESNEXT_BLOCK
+from jaxd2l.recipes import find
+from jaxd2l.train import Objective, Recipe, empty_tally, fit, init_state, make_epoch, make_step, run_keys
+from jaxd2l.train.mesh import (
+    collectives,
+    data_mesh,
+    in_order_of_pieces,
+    placed,
+    sharded_shapes,
+    shardings,
+)
+from jaxd2l.train.optimizer import sgd
+from jaxd2l.train.program import bind, calls_of
+
+# what is asked is how the program is divided, not how fast it is
+QUICKLY = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
+
+
+SHALLOW = {
+    "resnet18": ResNet(stages=(1, 1), width=8),
+    "resnext50": ResNet(RESNEXT_BLOCK, stages=(1, 1), width=16),
+    "densenet": DenseNet(blocks=(1, 1), growth=8),
+}
+
+
+def exchanges(name, image_size=None):
+    """What devices exchange in a step of a recipe, as compiled for CPU and as exported for CUDA."""
+    recipe = dataclasses.replace(find(name), batch_size=16, model=SHALLOW.get(name, find(name).model))
+    if image_size is not None:
+        recipe = dataclasses.replace(recipe, image_size=image_size)
+    shape = (8, 8, 8, 1) if name == "conv3d" else (28, 28, 1)
+    part = Examples(np.zeros((48, *shape), np.uint8), np.zeros(48, np.int32))
+    data = Dataset(recipe.dataset, part, part, tuple("0123456789"))
+    mesh = data_mesh(jax.devices())
+    program = bind(recipe, data, mesh)
+    calls = calls_of(program)
+    state = calls["epoch"][0]
+    facts = {
+        "norms": sum("var" in str(path[-1]) for path, _ in jax.tree.leaves_with_path(state.batch_stats)),
+        "statistics": sum(a.size for a in jax.tree.leaves(state.batch_stats)),
+        "parameters": sum(a.size for a in jax.tree.leaves(state.params)),
+    }
+    out = shardings(jax.eval_shape(program.epoch, *calls["epoch"]), mesh)
+    with batch_over(mesh):
+        epoch = jax.jit(program.epoch, donate_argnums=(0, 1), out_shardings=out)
+        here = epoch.lower(*calls["epoch"]).compile(QUICKLY)
+        unchecked = [jax.export.DisabledSafetyCheck.platform()]  # XLA divides a program in the same way for all
+        exported = jax.export.export(epoch, platforms=["cuda"], disabled_checks=unchecked)(*calls["epoch"])
+    cuda = jax.jit(exported.call).lower(*calls["epoch"]).compile(QUICKLY)
+    return facts | {"cpu": collectives(here.as_text()), "cuda": collectives(cuda.as_text())}
+
+
+class EverythingThatMixesRows(nn.Module):
+    """Convolutions by a routine, by patches and in groups, batch statistics and dropout."""
+
+    @nn.compact
+    def __call__(self, x, *, train: bool):
+        x = relu(BatchNorm()(Conv(24, 3, padding=1)(x), train=train))
+        x = relu(Conv(24, 3, padding=1)(x))
+        x = relu(Conv(24, 3, padding=1, groups=2)(x))
+        x = max_pool(relu(BatchNorm()(Conv(32, 3, stride=2)(x), train=train)), 2)
+        x = Dropout(0.3)(relu(Dense(7)(flatten(x))), train=train)
+        return Dense(3)(x)
+
+
+def agreement(**settings):
+    """The largest difference, in float64, of all that an epoch makes on 8 devices and on 1."""
+    with jax.enable_x64(True):
+        rng = np.random.default_rng(0)
+        x, y = rng.uniform(size=(100, 12, 12, 2)), rng.integers(0, 3, 100).astype(np.int32)
+        accumulate, size = settings.get("accumulate", 1), 32
+        objective = Objective(
+            find("lenet").loss, find("lenet").hits, dtype=jnp.float64, augment=augmentation("flip,crop"),
+            mixup=settings.pop("mixup", 0.0),
+        )  # fmt: skip
+        model, optimizer, keys = EverythingThatMixesRows(), sgd(jnp.float64(0.1), jnp.float64(0.01)), run_keys(0)
+        state = init_state(model, optimizer, keys.init, jnp.asarray(x[:1]))
+        epoch = make_epoch(make_step(model, optimizer, objective, **settings))
+        rows = epoch_rows(keys.shuffle, len(x), size, keep_last=False)
+        ends = []
+        for mesh in (None, data_mesh(jax.devices())):
+            ordered = rows if mesh is None else in_order_of_pieces(rows, mesh.size, accumulate)
+            call = (state, empty_tally(3, jnp.float64), x, y, ordered, keys.noise, np.int32(0), np.int32(3))
+            shapes = call if mesh is None else sharded_shapes(jax.eval_shape(lambda *a: a, *call), mesh)
+            with batch_over(mesh):
+                program = jax.jit(epoch).lower(*shapes).compile(QUICKLY)
+            ends.append(program(*placed(call, mesh)))
+        apart = jax.tree.map(lambda a, b: float(np.max(np.abs(np.asarray(a) - np.asarray(b)), initial=0)), *ends)
+        return max(jax.tree.leaves(apart))
+
+
+def clouds(n=52):
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 3, n).astype(np.int32)
+    x = (rng.normal(size=(n, 12, 12, 1)) + y[:, None, None, None]).astype(np.float32)
+    return Dataset("clouds", Examples(x, y), Examples(x[:19], y[:19]), ("a", "b", "c"))
+
+
+RECIPE = Recipe("small", EverythingThatMixesRows(), "clouds", learning_rate=0.05, epochs=2, batch_size=16)
+
+
+def goes_on(folder):
+    """A run that begins on 8 devices, goes on on 1 and ends on 8, beside the one that was never stopped."""
+    whole, losses, warnings = fit(RECIPE, clouds(), mesh=jax.devices()), [], []
+    pieces, stopped = iter(range(100)), None
+    for devices in (8, 1, 8):
+        stop = (lambda: None) if losses and devices == 8 else (lambda: InterruptedError if next(pieces) % 2 else None)
+        try:
+            run = run_folder.fit(
+                RECIPE, clouds(), run_dir=folder, resume=True, mesh=jax.devices()[:devices], stop=stop,
+                warn=warnings.append, chunk_seconds=0.0,
+            )  # fmt: skip
+        except InterruptedError as error:
+            stopped = str(error)
+            losses.append(stopped)
+    apart = [abs(a.train_loss - b.train_loss) for a, b in zip(run.epochs, whole.epochs, strict=True)]
+    environment = json.loads((Path(folder) / "environment.json").read_bytes())
+    return {
+        "stops": losses,
+        "warnings": warnings,
+        "apart": max(apart),
+        "used": environment["devices_used"],
+        "differing": [start.get("differing", []) for start in environment["resumed"]],
+        "placed": len(run.state.step.sharding.device_set) if run.state.step is not None else 0,
+    }
+
+
+def commands():
+    """Exit code and output of `jaxd2l train`, and whether it made a folder: by default, and as asked."""
+    told = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for name, options in {"default": [], "all": ["--devices", "all"], "nine": ["--devices", "9"]}.items():
+            out, err, run = io.StringIO(), io.StringIO(), Path(folder) / name
+            small = ["--limit-train", "60", "--limit-test", "30", "--epochs", "1", "--batch-size", "20", "--no-report"]
+            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+                code = cli.main(["train", "softmax", *small, "--out", str(run), *options])
+            told[name] = [code, out.getvalue(), err.getvalue(), run.exists()]
+    return told
+
+
+def refusals():
+    """What each mesh that cannot be is answered with."""
+    devices, told = jax.devices(), {}
+    tries = {
+        "indivisible": lambda: fit(dataclasses.replace(RECIPE, batch_size=20), clouds(), mesh=devices),
+        "pieces": lambda: fit(dataclasses.replace(RECIPE, accumulate=4), clouds(), mesh=devices),
+        "two axes": lambda: fit(RECIPE, clouds(), mesh=jax.make_mesh((4, 2), ("data", "model"))),
+        "none": lambda: fit(RECIPE, clouds(), mesh=[]),
+        "twice": lambda: fit(RECIPE, clouds(), mesh=[devices[0], devices[0]]),
+    }
+    for name, refused in tries.items():
+        try:
+            refused()
+        except ValueError as error:
+            told[name] = str(error)
+    return told
+
+
+if __name__ == "__main__":
+    asked = json.loads(sys.argv[1])
+    facts = {}
+    for name, (function, positional, named) in asked.items():
+        facts[name] = partial(globals()[function], *positional, **named)()
+    print(json.dumps(facts))

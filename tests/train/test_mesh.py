@@ -1,0 +1,130 @@
+"""One run on many devices: what they exchange, that the numbers agree, and what is refused."""
+
+import functools
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from jaxd2l.train.mesh import collectives, data_mesh, local_devices, most_devices, nearest_batches, require_divisible
+
+
+@functools.cache
+def _on_eight(asked):
+    """What `eight_devices.py` tells in a process of its own, where there are 8 devices."""
+    program = [sys.executable, str(Path(__file__).parent / "eight_devices.py"), asked]
+    done = subprocess.run(program, capture_output=True, text=True, check=False, env={**os.environ, "NPROC": "2"})
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def _told(function, *positional, **named):
+    return _on_eight(json.dumps({"it": (function, positional, named)}))["it"]
+
+
+QUICK = {
+    "lenet": ("exchanges", ["lenet"], {}),
+    "refused": ("refusals", [], {}),
+    "apart": ("agreement", [], {}),
+    "commands": ("commands", [], {}),
+}
+IMAGES = {"lenet": None, "lenet_bn": None, "conv3d": None, "alexnet": 65, "vgg11": 32, "nin": 67}
+SHALLOW = {"resnet18": 8, "resnext50": 8, "densenet": 16}
+
+
+@pytest.mark.parametrize(
+    "recipe", ["lenet", *(pytest.param(n, marks=pytest.mark.slow) for n in (*IMAGES, *SHALLOW) if n != "lenet")]
+)
+def test_devices_exchange_the_gradient_once_and_never_the_batch(recipe):
+    """Of the compiled step on CPU, and of the step as exported for CUDA once XLA has divided it.
+
+    Batch normalisation reduces a few numbers a channel for mean, variance and their two gradients beside it.
+    """
+    size = (IMAGES | SHALLOW)[recipe]
+    facts = _on_eight(json.dumps(QUICK))["lenet"] if recipe == "lenet" else _told("exchanges", recipe, size)
+    for platform in ("cpu", "cuda"):
+        found = facts[platform]
+        assert {kind for kind, *_ in found} == {"all-reduce"}, platform
+        assert 1 <= len(found) <= 1 + 4 * facts["norms"], platform
+        whole = 4 * facts["parameters"]
+        assert whole <= sum(size for _, size, _ in found) <= 1.05 * whole + 8 * 4 * facts["statistics"] + 4096, platform
+
+
+@pytest.mark.parametrize(
+    ("settings"),
+    [{}, *(pytest.param(s, marks=pytest.mark.slow) for s in ({"accumulate": 2}, {"mixup": 0.3}, {"remat": True}))],
+    ids=str,
+)
+def test_eight_devices_train_as_one_does(settings):
+    """In float64 over an epoch with batch statistics, dropout and augmentation: but for the order of sums."""
+    assert (_told("agreement", **settings) if settings else _on_eight(json.dumps(QUICK))["apart"]) < 1e-12
+
+
+@pytest.mark.slow
+def test_a_run_goes_on_on_other_devices(tmp_path):
+    facts = _told("goes_on", str(tmp_path / "run"))
+    assert len(facts["stops"]) == 2
+    assert facts["apart"] < 1e-5
+    assert facts["used"] == facts["placed"] == 8
+    assert facts["differing"] == [["devices_used: 8, now 1"], []]
+    assert len(facts["warnings"]) == 1
+    assert "devices_used: 8, now 1" in facts["warnings"][0]
+
+
+def test_what_cannot_be_divided_is_refused_before_anything_is_compiled():
+    told = _on_eight(json.dumps(QUICK))["refused"]
+    assert told["indivisible"] == (
+        "a batch of 20 cannot be divided over 8 devices; the nearest batch sizes that can are 16 and 24, "
+        "and it can be over 5 devices"
+    )
+    assert "a batch of 16 in 4 pieces" in told["pieces"]
+    assert "the nearest batch size that can is 32, and it can be over 4 devices" in told["pieces"]
+    assert "got the axes data, model" in told["two axes"]
+    assert "got none" in told["none"]
+    assert "different devices" in told["twice"]
+
+
+def test_the_command_takes_as_many_devices_as_the_batch_can_be_divided_over():
+    told = _on_eight(json.dumps(QUICK))["commands"]
+    code, out, _, made = told["default"]
+    assert (code, made) == (0, True)
+    assert "batch 20 on 5 of the 8 devices here, 4 rows on each; one of 16 or 24 can be divided over all" in out
+    assert [told[name][0] for name in ("all", "nine")] == [2, 2]
+    assert not any(told[name][3] for name in ("all", "nine"))
+    assert "a batch of 20 cannot be divided over 8 devices" in told["all"][2]
+    assert "--devices 9: there are 8 cpu devices here; JAX_NUM_CPU_DEVICES=9 simulates" in told["nine"][2]
+
+
+def test_the_default_device_alone_is_no_mesh():
+    assert data_mesh(None) is None
+    assert data_mesh(local_devices()[:1]) is None
+
+
+@pytest.mark.parametrize("batch_size", range(1, 40))
+@pytest.mark.parametrize("accumulate", [1, 3])
+def test_the_batches_that_are_named_can_be_divided(batch_size, accumulate):
+    unit = 4 * accumulate
+    near = nearest_batches(4, batch_size, accumulate)
+    assert all(size % unit == 0 and abs(size - batch_size) < unit for size in near)
+    assert (near == [batch_size]) == (batch_size % unit == 0)
+    used = most_devices(4, batch_size, accumulate)
+    assert used == 1 or batch_size % (used * accumulate) == 0
+    if near == [batch_size]:
+        require_divisible(4, 100, batch_size, accumulate)
+        assert used == 4
+    else:
+        with pytest.raises(ValueError, match=f"batch of {batch_size} .*{near[-1]}"):
+            require_divisible(4, 100, batch_size, accumulate)
+
+
+def test_exchanges_are_read_off_a_program():
+    text = """
+  %all-reduce.1 = (f32[5,5,1,6]{3,2,1,0}, bf16[16]{0}, /*index=2*/f32[]) all-reduce(%a, %b, %c), channel_id=1
+  %all-gather.1 = u8[14400,1]{1,0} all-gather(%d), channel_id=9
+  ROOT %ag = (s32[2]{0}, s32[16]{0}) all-gather-start(%e)
+  %add = f32[3]{0} add(%all-reduce.1, %f)
+"""
+    assert collectives(text) == [("all-reduce", 636, 150), ("all-gather", 14400, 14400), ("all-gather", 72, 16)]
