@@ -75,7 +75,7 @@ def _runs_of(recipe: Recipe, data: Dataset, facts: dict[str, Any], args: argpars
     One after another, never as one program: how long a run takes is one of the figures.
     """
     asked = settings.of_members(recipe, data, facts)
-    folder = args.out / recipe.name
+    folder = args.out / run_folder.folder_named(recipe.name)
     paths = {seed: folder / f"seed{seed}.json" for seed in range(args.seeds)}
     for seed in paths:
         run_keys(seed)

@@ -81,7 +81,7 @@ def _sweep(
     points = points_of(args.learning_rates or [recipe.learning_rate], args.weight_decays or [recipe.weight_decay])
     recipe = weighted(recipe, args.class_weights_from, data)
     asked = settings.of_members(recipe, data, facts)
-    folder = args.out / recipe.name
+    folder = args.out / run_folder.folder_named(recipe.name)
     paths = {(point, seed): folder / _name(point, seed) for point in points for seed in range(args.seeds)}
     finished = kept.read_kept(paths, lambda member: _at(asked, member[0]), _curves, _FOREIGN)
     settings.warn_of_other_conditions(paths[member] for member in finished)

@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _run(args: argparse.Namespace, signals: StopSignals, stack: ExitStack) -> int:
-    with_config(args)
+    weighed = with_config(args)
     base, code = named(args.recipe)
     found: dict[str, Any] | None = None
     if args.resume and run_folder.begun(args.out):
@@ -87,7 +87,7 @@ def _run(args: argparse.Namespace, signals: StopSignals, stack: ExitStack) -> in
         _make_deterministic()
     settings.choose_device(args.device)
     recipe, data, facts = fitted(base, own, values, values["limit_train"], values["limit_test"], kept, code)
-    recipe = weighted(recipe, args.class_weights_from, data)
+    recipe = weighted(recipe, args.class_weights_from, data, weighed)
     tell_changed_code(before)
     config = _configured(args, found, recipe, values)
     require_validation(recipe, data)

@@ -6,6 +6,7 @@ from typing import Any
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxd2l.data import ChannelStatistics, Dataset
@@ -127,6 +128,8 @@ def check_fit(recipe: Recipe, data: Dataset) -> None:
     where = f"recipe {recipe.name} on {data.name}, inputs (n, {', '.join(map(str, data.train.x.shape[1:]))})"
     try:
         output = require_fitting_outputs(recipe.model, recipe.loss, *like, data.name, recipe.hits, recipe.image_size)
+        if not type(recipe.model).__module__.startswith("jaxd2l.nn."):
+            _require_both_modes(recipe, like[0])
     except ValueError as error:
         raise ValueError(f"{where}: {_first_line(error)}{resized}") from error
     except Exception as error:  # a network of one's own fails in every way
@@ -136,6 +139,25 @@ def check_fit(recipe: Recipe, data: Dataset) -> None:
             f"{where}: the network puts out {output.shape[1]} values, but there are {classes} classes; give it that "
             f"many, or a field num_classes that says how many"
         )
+
+
+def _require_both_modes(recipe: Recipe, stored: Any) -> None:
+    """Trace the network as a step and a judgement call it: with the key of dropout, and running statistics alone.
+
+    Raises:
+        Exception: whatever the network raises; ValueError where it has nothing to train.
+    """
+
+    def called(stored: jax.Array) -> None:
+        key, x = jax.random.key(0), recipe.prepare()(stored).astype(jnp.float32)
+        variables = recipe.model.init(key, x, train=False)
+        if not variables.get("params"):
+            raise ValueError("the network has no parameters to train")
+        kept = {name: variables.get(name, {}) for name in ("params", "batch_stats")}
+        recipe.model.apply(kept, x, train=False)
+        recipe.model.apply(kept, x, train=True, rngs={"dropout": key}, mutable=["batch_stats"])
+
+    jax.eval_shape(called, jax.ShapeDtypeStruct((2, *stored.shape[1:]), stored.dtype))
 
 
 def _first_line(error: BaseException) -> str:

@@ -66,6 +66,7 @@ from jaxd2l.run_folder.metrics import (
     whole_rows,
     write_metrics,
 )
+from jaxd2l.run_folder.portable_names import folder_named
 from jaxd2l.run_folder.provenance import conditions, device_name, differences, environment, note_start
 from jaxd2l.run_folder.settings import configuration, plain_settings, recipe_of, refuse_other_run, refuse_other_settings
 from jaxd2l.run_folder.training import fit, is_finished
@@ -114,6 +115,7 @@ __all__ = [
     "finished_epochs",
     "fit",
     "fit_weights",
+    "folder_named",
     "holder",
     "is_finished",
     "load_run",

@@ -1,5 +1,6 @@
 """The files of a run folder, each written whole or not at all."""
 
+import contextlib
 import json
 import os
 import re
@@ -42,7 +43,8 @@ def write_atomically(path: Path, data: bytes) -> None:
     except OSError as error:
         raise with_name(error, path) from error
     finally:
-        patiently(temporary.unlink, missing_ok=True)
+        with contextlib.suppress(OSError):  # never instead of the reason: a read-only system refuses this too
+            patiently(temporary.unlink, missing_ok=True)
 
 
 def patiently[**P, R](action: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:

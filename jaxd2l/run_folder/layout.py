@@ -26,15 +26,19 @@ from jaxd2l.run_folder.files import (
 )
 from jaxd2l.run_folder.lock import LOCK, FolderInUseError, holder
 from jaxd2l.run_folder.metrics import whole_rows
-from jaxd2l.run_folder.portable_names import require_writable_name
+from jaxd2l.run_folder.portable_names import folder_named, require_writable_name
 
 _ENTRIES = (*FILES, *REPORT_FILES, CHECKPOINTS, DAMAGED, LOCK)
 
 
 def default_path(recipe: str, seed: int) -> Path:
-    """`runs/<recipe>/<UTC time>-seed<k>`, below the current folder."""
+    """`runs/<recipe>/<UTC time>-seed<k>`, below the current folder.
+
+    Raises:
+        ValueError: see `folder_named`.
+    """
     now = datetime.datetime.now(datetime.UTC).strftime("%Y%m%d-%H%M%S-%f")[:-3]
-    return Path("runs") / recipe / f"{now}-seed{seed}"
+    return Path("runs") / folder_named(recipe) / f"{now}-seed{seed}"
 
 
 def check_free(path: Path, overwrite: bool) -> None:

@@ -24,6 +24,17 @@ def unportable(name: str) -> str | None:
     return None
 
 
+def folder_named(name: str) -> str:
+    """The name of a recipe as that of a folder in another.
+
+    Raises:
+        ValueError: it would lie elsewhere.
+    """
+    if name == ".." or PurePath(name).parts != (name,) or "\0" in name:
+        raise ValueError(f"the name of recipe {name!r} is that of a folder too: give it one without a slash")
+    return name
+
+
 def require_writable_name(path: PurePath, windows: bool = os.name == "nt") -> None:
     """Refuse a path that Windows would write somewhere else, on Windows; every other system takes any name.
 

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
-from jaxd2l.commands.asked.class_weights import read_class_weights
-from jaxd2l.data import DataError, balanced_class_weights
+from jaxd2l.commands.asked.class_weights import read_class_weights, weighted
+from jaxd2l.data import DataError, Dataset, Examples, balanced_class_weights
+from jaxd2l.nn.models import MLP
+from jaxd2l.train import Recipe
 
 CLASSES = ("cat", "dog", "newt")
 
@@ -55,3 +57,19 @@ def test_every_flaw_of_a_file_is_one_line(name, content, message, tmp_path):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(DataError, match=message):
         read_class_weights(tmp_path / name, CLASSES)
+
+
+def weights_on(classes, recipe=None, of=()):
+    part = Examples(np.zeros((2, 3), np.float32), np.zeros(2, np.int32))
+    recipe = Recipe("own", MLP(), "", class_weights=(1, 2, 3)) if recipe is None else recipe
+    return weighted(recipe, None, Dataset("here", part, part, classes), of).class_weights
+
+
+def test_class_weights_of_a_run_follow_the_names_of_the_classes():
+    assert weights_on(CLASSES) == weights_on(CLASSES, of=CLASSES) == (1, 2, 3)
+    assert weights_on(("newt", "cat"), of=CLASSES) == (3, 1)
+    assert weights_on(("newt", "cat"), Recipe("own", MLP(), ""), CLASSES) is None
+    with pytest.raises(ValueError, match="are of cat, dog, newt, and here has cow, owl; give weights"):
+        weights_on(("cat", "cow", "owl"), of=CLASSES)
+    with pytest.raises(ValueError, match="recipe own has 3 class weights, but here 2 classes; give each one"):
+        weights_on(("newt", "cat"))

@@ -79,7 +79,7 @@ def test_a_run_that_goes_on_ends_bit_for_bit_as_an_unbroken_one(place, tmp_path)
 
 
 def test_data_that_moved_are_the_same_and_data_that_changed_are_named(place, tmp_path, capsys):
-    digits, run = tmp_path / "digits", tmp_path / "run"
+    digits, run = tmp_path / "under another name", tmp_path / "run"
     shutil.copytree(place / "digits", digits)
     shutil.copytree(place / "run", run)
     same = answer(capsys, "evaluate", run, "--data", digits)

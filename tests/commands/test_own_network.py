@@ -34,8 +34,33 @@ class Fails(nn.Module):
     def __call__(self, x, *, train):
         return jnp.zeros((3, 4)) @ x
 
+class Noisy(nn.Module):
+    num_classes: int
+    @nn.compact
+    def __call__(self, x, *, train):
+        x = x.reshape(len(x), -1)
+        noise = self.make_rng("noise") if train else None
+        return nn.Dense(self.num_classes)(x)
+
+class Counts(Noisy):
+    @nn.compact
+    def __call__(self, x, *, train):
+        self.variable("counts", "n", lambda: jnp.zeros(()))
+        return nn.Dense(self.num_classes)(x.reshape(len(x), -1))
+
+class AlwaysDrops(Noisy):
+    @nn.compact
+    def __call__(self, x):
+        return nn.Dropout(0.5, deterministic=False)(nn.Dense(self.num_classes)(x.reshape(len(x), -1)))
+
+class Still(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+        return x.reshape(len(x), -1)[:, :3]
+
 two, three = Wide(2), Wide(beside.THREE)
 RECIPE = Recipe("tuned", three, "fashion_mnist", learning_rate=0.02, batch_size=6, epochs=2)
+OUTSIDE = Recipe("..", three, "fashion_mnist")
 class Other:
     pass
 """
@@ -149,6 +174,10 @@ def test_a_file_that_changed_is_said_where_it_fits_and_refused_where_it_does_not
         ("mynet.py:Wide", 2, "needs arguments: width"),
         ("mynet.py:two", 2, "2 values, but there are 3 classes"),
         ("mynet.py:Fails", 2, "fails with TypeError"),
+        ("mynet.py:Noisy", 2, 'fails with InvalidRngError: None needs PRNG for "noise"'),
+        ("mynet.py:Counts", 2, "fails with ScopeCollectionNotFound"),
+        ("mynet.py:AlwaysDrops", 2, 'needs PRNG for "dropout"'),
+        ("mynet.py:Still", 2, "no parameters to train"),
         ("no.such.package:Net", 2, "No module named 'no'"),
         ("broken.py:Net", 2, "SyntaxError, line 2"),
         ("raises.py:Net", 2, "ZeroDivisionError, line 3"),
@@ -181,6 +210,19 @@ def test_wrong_use_of_a_configuration_is_one_line(place, tmp_path, capsys, argum
     found = said(capsys, "train", *arguments, "--quiet", "--out", tmp_path / "run")
     assert found[0] == code, found
     assert words in found[1]
+
+
+def test_no_recipe_writes_outside_of_the_folder_for_its_results(place, tmp_path, capsys):
+    (tmp_path / "in").mkdir()
+    common = ("--data", str(place / "digits"), "--epochs", "1", "--quiet", "--no-report")
+    for command in (("train",), ("sweep", "--seeds", "1", "--out", "in"), ("reproduce", "--seeds", "1", "--out", "in")):
+        name, *out = command
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(tmp_path)
+            found = said(capsys, name, f"{place}/mynet.py:OUTSIDE", *common, *out)
+        assert found[0] == 2, found
+        assert "recipe '..' is that of a folder too" in found[1]
+        assert [path.name for path in tmp_path.rglob("*")] == ["in"]
 
 
 def test_networks_of_one_convention_or_another_train_and_predict_apart(place):

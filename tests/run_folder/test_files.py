@@ -102,3 +102,10 @@ def test_no_two_files_of_the_repository_differ_by_case_alone_and_all_names_are_p
     names = [str(path.relative_to(root)) for path in kept if "__pycache__" not in path.parts]
     assert len({name.casefold() for name in names}) == len(names)
     assert not [path for path in kept if unportable(path.name)]
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/tmp", "a/", "./a", "../a", "a\0b"])
+def test_a_recipe_whose_folder_would_lie_elsewhere_is_refused(name):
+    with pytest.raises(ValueError, match="is that of a folder too"):
+        default_path(name, 0)
+    assert default_path("a b..", 0).parts[:2] == ("runs", "a b..")

@@ -1,5 +1,6 @@
 """A run that begins with given weights: which are taken over, which are refused, and that it goes on without them."""
 
+import argparse
 import dataclasses
 import json
 import shutil
@@ -11,6 +12,7 @@ import pytest
 
 import jaxd2l
 from jaxd2l import train
+from jaxd2l.commands.asked.start import told_start
 from jaxd2l.data import DataError, Dataset, Examples
 from jaxd2l.nn import BatchNorm, Conv, Dense, flatten, relu
 from jaxd2l.nn.parameters import flat
@@ -196,3 +198,12 @@ def test_what_is_no_source_is_refused_in_one_line(source, tmp_path):
     ):
         with pytest.raises(error, match=said):
             read_source(path, weights)
+
+
+def test_a_last_layer_that_is_taken_over_for_other_classes_is_told(source):
+    asked = argparse.Namespace(init_from=source, weights=None)
+    data = _data(7)
+    assert len(told_start(asked, None, _recipe(7), data)) == 1
+    assert told_start(asked, None, _recipe(7), data._replace(classes=tuple("gfedcba")))[1:] == [
+        "note: the last layer is taken over from classes a, b, c, d, e and 2 more for g, f, e, d, c and 2 more"
+    ]

@@ -9,24 +9,50 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from jaxd2l.data import DataError, Dataset, balanced_class_weights
+from jaxd2l.data.own.listing.pictures import some
 from jaxd2l.train import Recipe
 
 
-def weighted(recipe: Recipe, asked: str | None, data: Dataset) -> Recipe:
+def weighted(recipe: Recipe, asked: str | None, data: Dataset, classes: Sequence[str] = ()) -> Recipe:
     """The recipe with the class weights that `--class-weights` asks for: balanced by the training rows, or a file's.
 
+    Args:
+        recipe: may have class weights already.
+        asked: what was typed; None keeps those of the recipe.
+        data: to be trained on.
+        classes: what the weights of the recipe are of, where they come from a run; () for the labels themselves.
+
     Raises:
-        ValueError: the recipe knows no classes.
+        ValueError: the recipe knows no classes, or its class weights are of others.
         DataError: a class has no training row, or the file does not give each class a weight.
         OSError: the file cannot be read.
     """
     if asked is None:
-        return recipe
+        return _weighted_alike(recipe, data, classes)
     if not recipe.takes_labels:
         raise ValueError(f"--class-weights is about classes, and recipe {recipe.name} predicts values; leave it out")
     if asked == "balanced":
         return dataclasses.replace(recipe, class_weights=balanced_class_weights(data.train.y, len(data.classes)))
     return dataclasses.replace(recipe, class_weights=read_class_weights(Path(asked), data.classes))
+
+
+def _weighted_alike(recipe: Recipe, data: Dataset, classes: Sequence[str]) -> Recipe:
+    """The recipe with its class weights in the order of the data's classes."""
+    weights = recipe.class_weights
+    if weights is None or not data.classes or (tuple(classes) or data.classes) == data.classes:
+        if weights is not None and data.classes and len(weights) != len(data.classes):
+            raise ValueError(
+                f"recipe {recipe.name} has {len(weights)} class weights, but {data.name} {len(data.classes)} classes; "
+                "give each one: --class-weights"
+            )
+        return recipe
+    by_class = dict(zip(classes, weights, strict=True))
+    if unknown := [name for name in data.classes if name not in by_class]:
+        raise ValueError(
+            f"the class weights of that run are of {some(classes)}, and {data.name} has {some(unknown)}; give weights "
+            "of its classes: --class-weights"
+        )
+    return dataclasses.replace(recipe, class_weights=tuple(by_class[name] for name in data.classes))
 
 
 def read_class_weights(path: Path, classes: Sequence[str]) -> tuple[float, ...]:

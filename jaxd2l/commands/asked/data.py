@@ -171,6 +171,7 @@ def fitted(
     found = opened(own)
     if kept is not None:
         require_same(kept, own, found.dataset)
+        found = found._replace(dataset=found.dataset._replace(name=kept.name or found.dataset.name))
     data = settings.divided(settings.limited(found.dataset, limit_train, limit_test), values)
     statistics = channel_statistics(data.train) if is_images(data.train.x) else None
     recipe = fitted_to(base, data, statistics)

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 from jaxd2l.data import DataError
 from jaxd2l.data.own import kept_data
+from jaxd2l.data.own.open import PREFIX
 from jaxd2l.recipes import Code, code_of, find, is_code, kept_code
 from jaxd2l.run_folder import plain_settings
 from jaxd2l.run_folder.initial import read_source
@@ -46,8 +48,11 @@ def tell_changed_code(config: Mapping[str, Any]) -> None:
         print(f"note: {code.name} has changed since the run began", file=sys.stderr, flush=True)
 
 
-def with_config(args: argparse.Namespace) -> None:
+def with_config(args: argparse.Namespace) -> tuple[str, ...]:
     """Fill in what `args` leaves out by the configuration of a run; what was typed wins.
+
+    Returns:
+        The classes of that run, of which its class weights are; () where none is named.
 
     Raises:
         DataError: the file is no configuration of a run.
@@ -55,7 +60,7 @@ def with_config(args: argparse.Namespace) -> None:
         OSError: it cannot be read.
     """
     if args.config is None:
-        return
+        return ()
     if args.resume:
         raise ValueError("--resume goes on with a run by its own settings, --config begins one anew; give one of them")
     config = _read(args.config)
@@ -71,12 +76,23 @@ def with_config(args: argparse.Namespace) -> None:
     if args.init_from is None and isinstance(record := config.get("init_from"), Mapping):
         _with_its_start(args, record)
     if kept is not None and args.dataset is None:
+        other = _of_another_kind(args)
         for name, value in vars(kept.own).items():
-            given[name] = value if given[name] is None else given[name]
-        return
-    if args.data is None:
+            given[name] = value if given[name] is None and name not in other else given[name]
+    elif args.data is None:
         args.dataset = args.dataset or config.get("dataset")
         args.image_size = args.image_size or config.get("image_size")
+    described = config.get("data")
+    return tuple(described.get("classes", ())) if isinstance(described, Mapping) else ()
+
+
+def _of_another_kind(args: argparse.Namespace) -> tuple[str, ...]:
+    """Settings of a run's data that mean nothing for those that were typed: of a table for pictures, or of pictures."""
+    if args.target is not None:
+        return ("image_size", "channels", "skip_unreadable")
+    typed = args.data or ""
+    pictures = typed.startswith(PREFIX) or typed.endswith(".npz") or os.path.isdir(os.path.expanduser(typed))
+    return ("target", "task") if typed and pictures else ()
 
 
 def _with_its_start(args: argparse.Namespace, record: Mapping[str, Any]) -> None:

@@ -2,14 +2,18 @@
 
 import argparse
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from jaxd2l.data import Dataset
+from jaxd2l.data.own.listing.pictures import some
 from jaxd2l.nn.parameters import count, divided, flat
+from jaxd2l.run_folder import read_config
 from jaxd2l.run_folder.initial import fit_to_network, read_source, refuse_other_source
+from jaxd2l.run_folder.initial.source import Source
 from jaxd2l.train import Recipe
 
 
@@ -47,9 +51,19 @@ def told_start(args: argparse.Namespace, found: Mapping[str, Any] | None, recipe
         fit = fit_to_network(source, recipe, data)
         of = "" if source.weights is None else f" ({source.weights} weights)"
         lines += [f"beginning with {args.init_from}{of}", *([fit.note] if fit.note else [])]
+        if data.classes and not fit.anew and (classes := _classes_of(source)) not in ((), data.classes):
+            lines.append(f"note: the last layer is taken over from classes {some(classes)} for {some(data.classes)}")
         if still := [name for name in fit.anew if name.removeprefix("params.") in flat(frozen, ".")]:
             names = ", ".join(name.removeprefix("params.").replace(".", "/") for name in still)
             lines.append(f"warning: drawn anew and frozen, so never trained: {names}")
     if recipe.freeze:
         lines.append(f"frozen: {count(frozen):,} of {count(params):,} parameters")
     return lines
+
+
+def _classes_of(source: Source) -> tuple[str, ...]:
+    """The classes of the run that weights come from, () where that is not known."""
+    if source.path is None or source.weights is None:
+        return ()
+    described = read_config(Path(source.path)).get("data")
+    return tuple(map(str, described.get("classes", ()))) if isinstance(described, Mapping) else ()

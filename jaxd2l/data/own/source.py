@@ -118,12 +118,13 @@ class OwnData:
 
 
 class Kept(NamedTuple):
-    """What a run's configuration says of the data: see `OwnData.record`."""
+    """What a run's configuration says of the data: see `OwnData.record`; `name` is "" where it does not name them."""
 
     own: OwnData
     table: Table | None
     examples: tuple[int, ...]
     sha256: dict[str, str]
+    name: str = ""
 
     def differences(self, dataset: Dataset) -> list[str]:
         """What of the data is not as it was when the run began, in words; empty where nothing is."""
@@ -151,7 +152,9 @@ def kept_data(config: Mapping[str, Any]) -> Kept | None:
         if not isinstance(own.data, str) or not isinstance(own.target, str | None):
             raise TypeError("data and target are text")
         table = _table(record["table"]) if "table" in record else None
-        return Kept(own, table, tuple(map(int, record["examples"])), dict(record["sha256"]))
+        described = config.get("data")
+        name = described.get("name") if isinstance(described, Mapping) else None
+        return Kept(own, table, tuple(map(int, record["examples"])), dict(record["sha256"]), str(name or ""))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DataError(f"own_data is not what a training writes ({error!r})") from error
 
