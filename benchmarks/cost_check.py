@@ -2,8 +2,8 @@
 
     python benchmarks/cost_check.py mlp lenet alexnet --batch-size 16
 
-Nothing runs and nothing is allocated, but a large network takes minutes to compile. `docs/cost.md` says where the two
-differ, and why.
+Nothing runs and nothing is allocated, but a large network takes minutes to compile. `docs/understand/cost.md` says
+where the two differ, and why.
 """
 
 import argparse

@@ -1,14 +1,38 @@
-"""Sphinx with MyST: `uv run --group docs sphinx-build -W docs docs/_build`."""
+"""Sphinx with MyST: `uv run --group docs sphinx-build -W --keep-going -q docs docs/_build`; every cell is run."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
 project = "jaxd2l"
 author = "the jaxd2l authors"
 copyright = "2026, the jaxd2l authors"
-extensions = ["myst_nb"]
-myst_enable_extensions = ["dollarmath", "colon_fence"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
+extensions += ["api_pages", "command_pages", "mathml"]  # our own, in _ext
+exclude_patterns = ["_build", "_ext", "jupyter_execute", ".jupyter_cache"]  # what a build leaves behind
+
+myst_enable_extensions = ["dollarmath", "colon_fence", "deflist"]
 myst_heading_anchors = 3
-nb_execution_mode = "cache"
+nb_execution_mode = "force"
 nb_execution_raise_on_error = True
 nb_execution_timeout = 600
+nb_merge_streams = True
+
+autodoc_member_order = "bysource"
+default_role = "py:obj"  # docstrings put names into single backticks
+napoleon_numpy_docstring = False
+napoleon_use_ivar = True
+python_maximum_signature_line_length = 88
+viewcode_line_numbers = True
+
 html_theme = "furo"
 html_title = "jaxd2l"
-exclude_patterns = ["_build", "jupyter_execute", ".jupyter_cache"]  # what a build leaves behind
+html_static_path = ["_static"]
+html_css_files = ["pages.css"]
+html_copy_source = False
+html_math_renderer = "mathml"
+html_theme_options = {
+    "light_css_variables": {"color-brand-primary": "#1f5fad", "color-brand-content": "#1f5fad"},
+    "dark_css_variables": {"color-brand-primary": "#77b0f5", "color-brand-content": "#77b0f5"},
+}

@@ -1,6 +1,6 @@
 """Peak memory of a traced program, by following which arrays are alive (liveness analysis), without compiling it.
 
-The rules below model what XLA does on CPU; `docs/cost.md` compares the two for every network.
+The rules below model what XLA does on CPU; `docs/understand/cost.md` compares the two for every network.
 
 - A library routine (matrix product, convolution, reduction, concatenation, loop) reads and writes memory.
 - What is elementwise or only moves elements is computed on the fly by whoever reads it and takes no memory, unless

@@ -45,13 +45,25 @@ Mark = Words | Line | Bar | Dot
 
 
 class Drawing(NamedTuple):
-    """Marks on a ground of width x height pixels, back to front; `description` says in words what they show."""
+    """Marks on a ground of width x height pixels, back to front; `description` says in words what they show.
+
+    Alone in a notebook's cell it shows itself.
+    """
 
     width: float
     height: float
     title: str
     description: str
     marks: tuple[Mark, ...]
+
+    def _repr_svg_(self) -> str:
+        from jaxd2l.report.chart.svg import svg  # which draws what is defined here
+
+        return svg(self, standalone=True)
+
+    def __repr__(self) -> str:
+        """Its words, where the marks would fill pages."""
+        return f"<chart: {self.description}>"
 
 
 def shortened(text: str, characters: int) -> str:

@@ -42,12 +42,12 @@ def lines(
     levels: Sequence[Level] = (),
     share: bool = False,
 ) -> Drawing:
-    """Draw curves over whole numbers.
+    """Draw curves over whole numbers, such as epochs, or over any others.
 
     Args:
         title: above the plot.
         series: curves; those without a finite value stand in the legend alone.
-        x_label: what x counts.
+        x_label: what x counts or measures.
         y_label: what y is.
         levels: published figures; each source has its own dashes, in the legend.
         share: y is a share in [0, 1].
@@ -60,11 +60,17 @@ def lines(
     y = scale_of(values, _TOP + _PLOT, _TOP, log=log, zero=not log and not share)
     if share:
         y = y._replace(low=max(0.0, y.low), high=min(1.0, max(y.high, 1e-3)))
-    steps = [int(v) for s in series for v in s.x]
+    steps = [v for s in series for v in s.x]
     first, last = min(steps, default=1), max(steps, default=1)
+    whole = all(float(v).is_integer() for v in steps)
     x = Scale(first - (0.5 if first == last else 0), last + (0.5 if first == last else 0), _LEFT, WIDTH - _RIGHT)
     marks = _axes(
-        title, x, y, whole_ticks(first, last), x_label, ", ".join(filter(None, (y_label, "logarithmic" if log else "")))
+        title,
+        x,
+        y,
+        whole_ticks(int(first), int(last)) if whole else linear_ticks(first, last),
+        x_label,
+        ", ".join(filter(None, (y_label, "logarithmic" if log else ""))),
     )
     sources = list(dict.fromkeys(level.source for level in levels))
     for level in levels:

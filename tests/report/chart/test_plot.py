@@ -146,3 +146,17 @@ def test_scales_hold_their_values_and_nothing_else_breaks_them():
 def test_numbers_in_the_svg_are_plain():
     text = svg(plot.points("t", [1e5, 2e5], [0.1, -0.1], x_label="x", y_label="y"))
     assert not re.search(r'"(nan|inf|-?\d+(\.\d+)?e)', text)
+
+
+def test_a_curve_over_any_numbers_has_ticks_between_whole_ones():
+    drawing = plot.lines("t", [Series("s", (-0.5, 0.0, 0.5), [1.0, 2.0, 3.0], 0)])
+    ticks = [mark.text for mark in drawing.marks if isinstance(mark, Words) and mark.anchor == "middle"]
+    assert {"-0.4", "0", "0.4"} <= set(ticks)
+    dots = [mark.at[0] for mark in drawing.marks if isinstance(mark, Dot)][:3]
+    assert dots[1] - dots[0] == pytest.approx(dots[2] - dots[1])
+
+
+def test_a_chart_shows_itself_in_a_notebook():
+    drawing = plot.lines("Loss", [Series("train", (1, 2), [2.0, 1.0], 0)])
+    assert drawing._repr_svg_() == svg(drawing, standalone=True)
+    assert repr(drawing) == "<chart: Loss. train: 2 to 1.>"

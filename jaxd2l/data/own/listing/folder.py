@@ -25,7 +25,7 @@ _TRAIN, _TEST, _VALIDATION = ("train", "training"), ("test", "testing"), ("val",
 
 
 def list_folder(folder: Path) -> Pictures:
-    """List the pictures of a folder; see docs/own_data.md for the layouts.
+    """List the pictures of a folder; see docs/use/own_data.md for the layouts.
 
     Args:
         folder: holds class folders, or `train/` and `test/` (or `val/`) that hold them.
@@ -162,7 +162,7 @@ def _parts(folder: Path, folders: list[str], pictures: int) -> tuple[list[tuple[
         if named and not rest:  # never two classes called train and test
             missing = "no train/ beside it" if train is None else f"no class folder in {train}/"
             raise DataError(
-                f"{shown(str(folder))}: {some(f'{name}/' for name in named)} but {missing}; see docs/own_data.md"
+                f"{shown(str(folder))}: {some(f'{name}/' for name in named)} but {missing}; see docs/use/own_data.md"
             )
         return [(False, folder)], notes
     assert train is not None
@@ -193,4 +193,4 @@ def _no_class(folder: Path, pictures: int) -> DataError:
     if pictures:
         advice = "put those of each class into a folder of its own, or list them in a CSV of file,label"
         return DataError(f"{where}: {counted(pictures, 'picture')} but no class folder; {advice}")
-    return DataError(f"{where}: no class folder with pictures ({KINDS}); see docs/own_data.md for the layouts")
+    return DataError(f"{where}: no class folder with pictures ({KINDS}); see docs/use/own_data.md for the layouts")

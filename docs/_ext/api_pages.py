@@ -1,0 +1,144 @@
+"""The API out of the docstrings: a page for every room of the library, written when a build begins.
+
+A page has what the room itself offers, under the name that one imports, and then every module with what only it has:
+nothing public is left out. Docstrings are plain text in Google's style, so what reStructuredText would take for markup
+is escaped.
+"""
+
+import importlib
+import inspect
+import pkgutil
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from sphinx.application import Sphinx
+
+import jaxd2l
+
+FOLDER = "reference/api"
+_CODE = re.compile(r"(`+[^`]*`+)")
+_MARKUP = re.compile(r"[*|\\]|(?<=\w)_(?=\W|$)")
+_FLAX = re.compile(r", parent: .*?(?=\) -> |$)", re.DOTALL)  # what every Flax module takes besides its fields
+_FUNCTION = re.compile(r"<(?:function|class) '?([\w.<>]+?)'?(?: at 0x[0-9a-f]+)?>")
+
+
+def public(module: ModuleType) -> dict[str, Any]:
+    """What a module offers: the names in its `__all__`, else the functions and classes that it defines."""
+    names = getattr(module, "__all__", None) or [
+        name
+        for name, value in vars(module).items()
+        if not name.startswith("_")
+        and (inspect.isfunction(value) or inspect.isclass(value))
+        and value.__module__ == module.__name__
+    ]
+    return {name: getattr(module, name) for name in names}
+
+
+def modules(room: str) -> Iterator[ModuleType]:
+    """The modules of a room, at any depth, but for the room itself."""
+    package = importlib.import_module(f"jaxd2l.{room}")
+    for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+        yield importlib.import_module(found.name)
+
+
+def page(room: str) -> str:
+    """The page of a room, as reStructuredText."""
+    package = importlib.import_module(f"jaxd2l.{room}")
+    lines = [f".. _api-{room}:", "", *_title(f"jaxd2l.{room}", "="), f".. automodule:: jaxd2l.{room}", ""]
+    offered = public(package) if hasattr(package, "__all__") else {}
+    shown: list[Any] = []
+    for name, value in offered.items():
+        shown.append(value)
+        if not inspect.ismodule(value):
+            lines += _entry(f"jaxd2l.{room}.{name}", value)
+    for module in modules(room):
+        rest = {name: value for name, value in public(module).items() if not any(value is one for one in shown)}
+        shown += rest.values()
+        lines += [*_title(module.__name__, "-"), f".. automodule:: {module.__name__}", ""]
+        for name, value in rest.items():
+            lines += _entry(f"{module.__name__}.{name}", value)
+    return "\n".join(lines) + "\n"
+
+
+def index() -> str:
+    """The front page: what `import jaxd2l` gives, and the rooms."""
+    front = [
+        f"- `jaxd2l.{name} <{place}.{name}>`, of :ref:`{room} <api-{room}>`"
+        for name, place in sorted(jaxd2l._PLACE.items())
+        for room in [place.split(".")[1]]
+    ]
+    rooms = [f"   {room}" for room in jaxd2l._ROOMS]
+    text = [*_title("API", "="), ".. automodule:: jaxd2l", "   :no-members:", "", *_title("Names", "-"), *front, ""]
+    return "\n".join([*text, ".. toctree::", "   :hidden:", "", *rooms, ""])
+
+
+def _title(text: str, line: str) -> list[str]:
+    return [text, line * len(text), ""]
+
+
+def _entry(name: str, value: Any) -> list[str]:
+    if inspect.isclass(value):
+        return [f".. autoclass:: {name}", "   :members:", ""]
+    return [f".. {'autofunction' if inspect.isfunction(value) else 'autodata'}:: {name}", ""]
+
+
+def escaped(lines: list[str]) -> list[str]:
+    """A docstring whose stars, bars and underscores are text, and whose indented blocks are kept as they are."""
+    kept: list[str] = []
+    inside = False  # an indented block that stands free, such as a table of shapes
+    for i, line in enumerate(lines):
+        indented = line.startswith("    ")
+        if not inside and indented and (i == 0 or not lines[i - 1].strip()) and not _in_section(lines, i):
+            kept += ["::", ""]
+            inside = True
+        inside = inside and (indented or not line.strip())
+        kept.append(line if inside else _as_text(line))
+    return kept
+
+
+def _as_text(line: str) -> str:
+    parts = _CODE.split(line)
+    return "".join(part if i % 2 else _MARKUP.sub(r"\\\g<0>", part) for i, part in enumerate(parts))
+
+
+def _in_section(lines: list[str], i: int) -> bool:
+    """Whether a line belongs to `Args:` or the like."""
+    above = next((line for line in reversed(lines[:i]) if line.strip() and not line.startswith(" ")), "")
+    return above.rstrip() in ("Args:", "Returns:", "Raises:", "Attributes:", "Yields:")
+
+
+def _docstring(app: Sphinx, what: str, name: str, value: Any, options: Any, lines: list[str]) -> None:
+    lines[:] = [] if isinstance(value, dict) else escaped(lines)  # a table's docstring is that of all dictionaries
+
+
+def _signature(app: Sphinx, what: str, name: str, value: Any, options: Any, signature: str, returned: str) -> Any:
+    if signature:
+        return _FUNCTION.sub(r"\1", _FLAX.sub("", signature)), returned
+    return None
+
+
+def _skip(app: Sphinx, what: str, name: str, value: Any, skip: bool, options: Any) -> bool | None:
+    alias = type(value).__name__ == "_tuplegetter"  # a field of a NamedTuple, which the class's docstring describes
+    return True if alias else None
+
+
+def _write(app: Sphinx) -> None:
+    folder = Path(app.srcdir) / FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    pages = {"index": index(), **{room: page(room) for room in jaxd2l._ROOMS}}
+    for name, text in pages.items():
+        path = folder / f"{name}.rst"
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Write the pages before any is read, and read docstrings as the text that they are."""
+    app.connect("builder-inited", _write)
+    app.connect("autodoc-process-docstring", _docstring, priority=400)  # before Google's sections are understood
+    app.connect("autodoc-process-signature", _signature)
+    app.connect("autodoc-skip-member", _skip)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
