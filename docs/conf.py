@@ -21,6 +21,7 @@ nb_merge_streams = True
 
 autodoc_member_order = "bysource"
 default_role = "py:obj"  # docstrings put names into single backticks
+smartquotes = False  # -- begins an option
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
 python_maximum_signature_line_length = 88

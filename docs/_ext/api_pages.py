@@ -21,7 +21,8 @@ import jaxd2l
 FOLDER = "reference/api"
 _CODE = re.compile(r"(`+[^`]*`+)")
 _MARKUP = re.compile(r"[*|\\]|(?<=\w)_(?=\W|$)")
-_FLAX = re.compile(r", parent: .*?(?=\) -> |$)", re.DOTALL)  # what every Flax module takes besides its fields
+_FLAX = re.compile(r"(?:, )?parent: .*?(?=\)$)", re.DOTALL)  # what every Flax module takes besides its fields
+_SEVERAL = re.compile(r" {4}(\w+(?:, \w+)+): (.*)")
 _FUNCTION = re.compile(r"<(?:function|class) '?([\w.<>]+?)'?(?: at 0x[0-9a-f]+)?>")
 
 
@@ -37,10 +38,16 @@ def public(module: ModuleType) -> dict[str, Any]:
     return {name: getattr(module, name) for name in names}
 
 
+def rooms() -> list[str]:
+    """Every part of the library; what can be typed has a page of its own."""
+    typed = {"cli", "commands", "__main__"}
+    return sorted({found.name for found in pkgutil.iter_modules(jaxd2l.__path__)} - typed)
+
+
 def modules(room: str) -> Iterator[ModuleType]:
     """The modules of a room, at any depth, but for the room itself."""
     package = importlib.import_module(f"jaxd2l.{room}")
-    for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+    for found in pkgutil.walk_packages(getattr(package, "__path__", ()), f"{package.__name__}."):
         yield importlib.import_module(found.name)
 
 
@@ -48,7 +55,7 @@ def page(room: str) -> str:
     """The page of a room, as reStructuredText."""
     package = importlib.import_module(f"jaxd2l.{room}")
     lines = [f".. _api-{room}:", "", *_title(f"jaxd2l.{room}", "="), f".. automodule:: jaxd2l.{room}", ""]
-    offered = public(package) if hasattr(package, "__all__") else {}
+    offered = public(package) if hasattr(package, "__all__") or not hasattr(package, "__path__") else {}
     shown: list[Any] = []
     for name, value in offered.items():
         shown.append(value)
@@ -70,9 +77,9 @@ def index() -> str:
         for name, place in sorted(jaxd2l._PLACE.items())
         for room in [place.split(".")[1]]
     ]
-    rooms = [f"   {room}" for room in jaxd2l._ROOMS]
+    pages = [f"   {room}" for room in rooms()]
     text = [*_title("API", "="), ".. automodule:: jaxd2l", "   :no-members:", "", *_title("Names", "-"), *front, ""]
-    return "\n".join([*text, ".. toctree::", "   :hidden:", "", *rooms, ""])
+    return "\n".join([*text, ".. toctree::", "   :hidden:", "", *pages, ""])
 
 
 def _title(text: str, line: str) -> list[str]:
@@ -95,6 +102,11 @@ def escaped(lines: list[str]) -> list[str]:
             kept += ["::", ""]
             inside = True
         inside = inside and (indented or not line.strip())
+        several = None if inside else _SEVERAL.match(line)
+        if several:  # a description that is shared stands with the last of its names
+            *first, _ = names = several[1].split(", ")
+            kept += [f"    {name}: see {names[-1]}" for name in first]
+            line = f"    {names[-1]}: {several[2]}"
         kept.append(line if inside else _as_text(line))
     return kept
 
@@ -121,14 +133,16 @@ def _signature(app: Sphinx, what: str, name: str, value: Any, options: Any, sign
 
 
 def _skip(app: Sphinx, what: str, name: str, value: Any, skip: bool, options: Any) -> bool | None:
-    alias = type(value).__name__ == "_tuplegetter"  # a field of a NamedTuple, which the class's docstring describes
-    return True if alias else None
+    """Leave out what other libraries made, and fields, which the class's docstring describes."""
+    default = what == "class" and inspect.isfunction(value) and "." not in value.__qualname__
+    foreign = inspect.isroutine(value) and not str(getattr(value, "__module__", "jaxd2l")).startswith("jaxd2l")
+    return True if default or foreign or type(value).__name__ == "_tuplegetter" else None
 
 
 def _write(app: Sphinx) -> None:
     folder = Path(app.srcdir) / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
-    pages = {"index": index(), **{room: page(room) for room in jaxd2l._ROOMS}}
+    pages = {"index": index(), **{room: page(room) for room in rooms()}}
     for name, text in pages.items():
         path = folder / f"{name}.rst"
         if not path.exists() or path.read_text(encoding="utf-8") != text:

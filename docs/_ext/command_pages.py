@@ -34,7 +34,7 @@ def _section(name: str, parser: argparse.ArgumentParser, brief: str) -> nodes.se
     for group in parser._action_groups:
         actions = [a for a in group._group_actions if a.help != argparse.SUPPRESS]
         if actions:
-            section += nodes.rubric(text=group.title)
+            section += nodes.rubric(text=f"{group.title[0].upper()}{group.title[1:]}")
             section += _arguments(actions, formatter)
     if parser.epilog:
         section += nodes.paragraph(text=parser.epilog)
