@@ -1,4 +1,4 @@
-"""The eigenvalue of largest size of the loss's Hessian while LeNet trains, beside 2 / rate: which rate diverges, and when.
+"""The eigenvalue of largest size of the loss's Hessian while LeNet trains, beside 2 / rate: when a rate diverges.
 
     python benchmarks/sharpness.py
 
