@@ -86,7 +86,7 @@ def reopened(kept: Kept, *, on_progress: Callable[[int, int], None] | None = Non
     """
     try:
         # what a user should know was said when the run began
-        data = kept.own.read(on_progress=on_progress, on_note=lambda note: None).dataset
+        data = kept.own.read(table=kept.table, on_progress=on_progress, on_note=lambda note: None).dataset
     except FileNotFoundError as error:
         raise DataError(f"the data of the run are gone: {error}; say where they are with --data") from error
     require_same(kept, kept.own, data)

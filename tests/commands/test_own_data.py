@@ -9,6 +9,7 @@ from picture_files import CHINA, DIGIT_LABELS, DIGITS, digit_folder, save
 import jaxd2l
 from jaxd2l.cli import main
 from jaxd2l.data import channel_statistics, open_data
+from jaxd2l.data.own import OwnData
 
 pytestmark = pytest.mark.slow
 TRAIN = ("train", "softmax", "--no-report", "--epochs", "2", "--batch-size", "8", "--quiet")
@@ -276,3 +277,29 @@ def test_a_network_is_judged_by_one_class_and_by_fewer_pictures_than_its_run_too
     assert answer(capsys, "evaluate", run)["examples"] == 5
     digit_folder(other, classes=3, each=2, first=40)
     assert answer(capsys, "evaluate", run, "--data", other)["examples"] == 8
+
+
+def test_a_table_is_transformed_by_the_rows_that_train_and_a_run_goes_on_by_its_own_transform(tmp_path, capsys):
+    rows = [f"{i}.5,{'rare' if i == 30 else 'common' if i % 3 else 'other'},{'ab'[i % 2]}" for i in range(40)]
+    (tmp_path / "t.csv").write_text("\n".join(["n,c,y", *rows]) + "\n", encoding="utf-8")
+    own = ("--data", str(tmp_path / "t.csv"), "--target", "y", "--limit-train", "25", "--out", str(tmp_path / "run"))
+    assert main([*TRAIN, *own, "--validation-fraction", "0.4"]) == 0
+    run = jaxd2l.load_run(tmp_path / "run")
+    kept = run.data()
+    (number,) = run.config["own_data"]["table"]["numeric"]
+    trained = number["mean"] + kept.train.x[:, 0] * number["scale"]
+    assert (len(kept.train.x), number["mean"]) == (15, pytest.approx(trained.mean()))
+    np.testing.assert_allclose(kept.train.x[:, 0].std(), 1, rtol=1e-5)
+    config = json.loads((tmp_path / "run" / "config.json").read_text(encoding="utf-8"))
+    earlier = data_of_an_earlier_version(tmp_path / "t.csv")
+    config["own_data"] |= {"table": earlier["table"], "sha256": earlier["sha256"]}
+    del config["data"]["sha256"]
+    (tmp_path / "run" / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    assert len(jaxd2l.load_run(tmp_path / "run").data().train.x) == 15
+    assert answer(capsys, "evaluate", tmp_path / "run")["examples"] == 8
+
+
+def data_of_an_earlier_version(table):
+    """Its transform was fitted on all training rows."""
+    own = OwnData(str(table), target="y")
+    return own.record(own.read())

@@ -7,8 +7,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
+
 from jaxd2l.commands.asked import settings
 from jaxd2l.data import DATASETS, DataError, Dataset, channel_statistics, load
+from jaxd2l.data.examples import held_out_rows
 from jaxd2l.data.own import Kept, Opened, OwnData, kept_data, other_settings
 from jaxd2l.recipes import Code, check_fit, fitted_to, load_data
 from jaxd2l.recipes.fitting import is_images
@@ -168,7 +171,11 @@ def fitted(
         recipe = overridden(fitted_to(base, data), values)
         check_fit(recipe, data)
         return recipe, settings.divided(settings.checked(data, recipe), values), facts
-    found = opened(own)
+    found = opened(
+        own,
+        table=None if kept is None else kept.table,
+        learned_from=lambda y: _learned_from(y, limit_train, values),
+    )
     if kept is not None:
         require_same(kept, own, found.dataset)
         found = found._replace(dataset=found.dataset._replace(name=kept.name or found.dataset.name))
@@ -184,6 +191,15 @@ def fitted(
     recipe = overridden(recipe, without_data(values))
     check_fit(recipe, data)
     return recipe, settings.checked(data, recipe), {**facts, "own_data": own.record(found)}
+
+
+def _learned_from(y: np.ndarray, limit_train: int | None, values: Mapping[str, Any]) -> np.ndarray:
+    """The rows that remain for training, by their targets: the first ones, less what is held out for validation."""
+    n, fraction = min(limit_train or len(y), len(y)), values.get("validation_fraction")
+    learned = np.arange(len(y)) < n
+    if fraction is not None and 0 < fraction < 1 and n > 0:  # what else was typed is refused where the rows are taken
+        learned[:n] = ~held_out_rows(y[:n], fraction, values.get("split_seed") or 0)
+    return learned if learned.any() else np.ones(len(y), bool)
 
 
 def named_data(base: Recipe, values: Mapping[str, Any]) -> str:

@@ -70,6 +70,7 @@ class OwnData:
         hold_out: bool = True,
         table: Table | None = None,
         classes: tuple[str, ...] | None = None,
+        learned_from: Callable[[np.ndarray], np.ndarray] | None = None,
         on_progress: Callable[[int, int], None] | None = None,
         on_note: Callable[[str], None] = warn,
     ) -> Opened:
@@ -79,6 +80,7 @@ class OwnData:
             hold_out: draw a test part where there is none; False gives every example to both parts.
             table: a transform that is applied instead of one that is fitted on these rows.
             classes: those of a network that knows them: labels are its own, by the names.
+            learned_from: see `from_table`.
             on_progress: see `open_data`.
             on_note: likewise.
 
@@ -94,7 +96,15 @@ class OwnData:
         if self.target is not None:
             if os.path.isdir(self.data) or self.data.startswith(PREFIX):
                 raise DataError(f"{self.data} is no table; a target is a column of one: give a CSV file")
-            found = from_table(self.data, self.target, task=self.task, fitted=table, classes=classes or (), **shared)
+            found = from_table(
+                self.data,
+                self.target,
+                task=self.task,
+                fitted=table,
+                classes=classes or (),
+                learned_from=learned_from,
+                **shared,
+            )
             return Opened(found.dataset, found.table)
         pictures = open_data(
             self.data,

@@ -51,6 +51,7 @@ def from_table(
     limit: float = float("inf"),
     fitted: Table | None = None,
     classes: Sequence[str] = (),
+    learned_from: Callable[[np.ndarray], np.ndarray] | None = None,
     on_note: Callable[[str], None] = warn,
 ) -> TableDataset:
     """Make a data set of a table.
@@ -68,6 +69,8 @@ def from_table(
         limit: see `fit_table`.
         fitted: a transform of other training rows, to be applied to these.
         classes: those of the other training rows, whose labels these rows get; of a table with classes.
+        learned_from: from the targets of the training rows to those that the transform is fitted on, bool (n,): such
+            as `lambda y: ~held_out_rows(y, 0.1, 0)` where `hold_out` then takes a validation part. None takes all.
         on_note: called with each line that a user should know; by default a `DataWarning`.
 
     Raises:
@@ -98,14 +101,16 @@ def from_table(
         for note in check_classes(names, np.concatenate(ys), in_test, name):
             on_note(f"{name}: {note}")
     features = [frame.loc[:, [str(column) != str(target) for column in frame.columns]] for frame in frames]
-    fit = fit_table(features[0], limit=limit) if fitted is None else fitted
+    learned = np.ones(len(ys[0]), bool) if learned_from is None else learned_from(ys[0])
+    fit = fit_table(features[0][learned], limit=limit) if fitted is None else fitted
     parts = []
     for frame, y, what in zip(features, ys, ("training", "test"), strict=False):
         rows = apply_table(fit, frame)
         parts.append(check_examples(Examples(rows.x, y), len(names) or None, f"{name} {what} part"))
         if rows.unseen:
             counts = some(f"{column} ({n:,} rows)" for column, n in rows.unseen.items())
-            on_note(f"{name}: the {what} part has categories that no training row has, in {counts}")
+            having = f"the {what} part has" if what == "test" or learned.all() else "rows that are not trained on have"
+            on_note(f"{name}: {having} categories that no training row has, in {counts}")
     for note in fit.notes if fitted is None else ():
         on_note(f"{name}: {note}")
     parts = parts * 2 if len(parts) == 1 else parts

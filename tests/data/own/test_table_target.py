@@ -7,6 +7,7 @@ from sklearn.datasets import load_iris
 
 from jaxd2l import data
 from jaxd2l.data import DataError
+from jaxd2l.data.examples import held_out_rows
 from jaxd2l.data.table import apply_table, fit_table
 
 BUNCH = load_iris(as_frame=True)
@@ -179,3 +180,21 @@ def test_a_column_is_named_by_the_text_of_its_label():
     found = data.from_table(pd.DataFrame(np.arange(20).reshape(10, 2) % 3), "1").dataset
     assert found.classes == ("0", "1", "2")
     assert found.train.x.shape[1] == 1
+
+
+@pytest.mark.parametrize("target", ["kind", WIDTH])
+def test_nothing_of_the_validation_rows_reaches_the_transform(target):
+    def learned_from(y):
+        return ~held_out_rows(y, 0.3, 5)
+
+    frame = IRIS.assign(row=np.arange(150.0), place=[f"p{i % 40}" for i in range(150)])
+    notes = []
+    first = data.from_table(frame, target, learned_from=learned_from, on_note=notes.append)
+    kept = data.hold_out(first.dataset, 0.3, 5)
+    rows = apply_table(first.table, frame.drop(columns=target)).x
+    learned = np.array([(rows[i] == kept.train.x).all(1).any() for i in range(150)])
+    assert learned.sum() == len(kept.train.x)
+    assert first.table == fit_table(frame[learned].drop(columns=target))
+    spoiled = frame.copy()
+    spoiled.loc[~learned, ["row", "sepal length (cm)"]] = 1e6
+    assert data.from_table(spoiled, target, learned_from=learned_from, on_note=notes.append).table == first.table
