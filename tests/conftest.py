@@ -21,6 +21,7 @@ PROGRAMS_BYTES = 2**30  # more than a few dozen states of the sources leave behi
 os.environ["JAX_COMPILATION_CACHE_DIR"] = str(PROGRAMS)
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "1e9"
 
+import chromium  # noqa: E402
 import hypothesis  # noqa: E402
 import jax  # noqa: E402
 import pytest  # noqa: E402
@@ -87,3 +88,22 @@ def compiled_anew():
     yield
     jax.config.update("jax_enable_compilation_cache", True)
     compilation_cache.reset_cache()
+
+
+@pytest.fixture
+def browser():
+    """Headless Chromium, see `scripts/chromium.py`."""
+    program = chromium.installed()
+    if program is None:
+        pytest.skip(f"none of {', '.join(chromium.NAMES)} is installed: no page is opened in a browser")
+    browser = chromium.Browser(program)
+    try:
+        yield browser
+    finally:
+        browser.close()
+
+
+@pytest.fixture
+def tab(browser):
+    """A tab of it."""
+    return chromium.Tab(browser)

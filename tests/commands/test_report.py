@@ -1,6 +1,7 @@
 import json
 import shutil
 
+import look_at_report
 import pytest
 from page_law import Page, broken
 
@@ -306,3 +307,12 @@ def test_a_run_with_a_validation_part_shows_both_parts_and_what_the_average_did(
     text = path.read_text(encoding="utf-8")
     assert broken(text) == []
     assert "on validation" in Page(text).text
+
+
+@pytest.mark.parametrize("name", ["lenet_conv_relu", "linear"])
+def test_a_browser_finds_nothing_wrong_with_the_page_at_any_width_in_any_light(name, copy, browser, tmp_path):
+    page = write_run_report(copy(name))
+    assert look_at_report.look(browser, page, tmp_path) == []
+    pictures = {path.suffix: path for path in tmp_path.glob(f"{name}-report*")}
+    assert len(list(tmp_path.glob("*.png"))) == 4
+    assert all(path.stat().st_size > 10_000 for path in pictures.values())

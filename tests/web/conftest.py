@@ -14,19 +14,3 @@ def node():
     if shutil.which("node") is None:
         pytest.skip("node is not installed: the scripts of the page are checked in Chromium alone")
     return engines.in_node
-
-
-@pytest.fixture
-def tab():
-    """A tab of headless Chromium."""
-    module = engines.chromium()
-    program = module.installed()
-    if program is None:
-        pytest.skip(
-            f"none of {', '.join(module.NAMES)} is installed: the scripts of the page are checked in Node alone"
-        )
-    browser = module.Browser(program)
-    try:
-        yield module.Tab(browser)
-    finally:
-        browser.close()

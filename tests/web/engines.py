@@ -1,28 +1,16 @@
-"""What runs the scripts of a page in a test: headless Chromium with the page itself, or Node with its scripts."""
+"""The scripts of a page in Node, and what stands on the page."""
 
-import importlib.util
 import json
 import re
 import shutil
 import subprocess
 from importlib import resources
-from pathlib import Path
-
-ROOT = Path(__file__).parents[2]
 
 
 def script(*names):
     """Scripts of the package as one text."""
     assets = resources.files("jaxd2l.web").joinpath("assets")
     return "\n".join(assets.joinpath(name).read_text(encoding="utf-8") for name in names)
-
-
-def chromium():
-    """`scripts/chromium.py` as a module."""
-    spec = importlib.util.spec_from_file_location("chromium", ROOT / "scripts" / "chromium.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def in_node(names, body, given):
