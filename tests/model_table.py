@@ -74,6 +74,13 @@ MODELS = {
 # for the loop of a developer: one of each kind that is traced and compiled in a moment
 QUICK = {"linear", "softmax", "mlp", "dropout_mlp", "lenet", "conv3d"}
 
+# without those that only repeat blocks or change an activation of another: what is of layers is seen in these
+ONE_OF_EACH = [
+    name
+    for name in MODELS
+    if name not in {"lenet_relu", "lenet_conv_relu", "vgg13", "vgg16", "vgg19", "resnet34", "resnet50"}
+]
+
 
 def quick_first(names, quick=QUICK):
     """The names as parameters of a test, all but the quick ones marked slow."""
