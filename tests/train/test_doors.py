@@ -20,7 +20,8 @@ from jaxd2l.selection.folds import assign_folds, fold_rows, same_in_every_fold
 from jaxd2l.selection.grid import Point, grid
 from jaxd2l.selection.kfold import kfold
 from jaxd2l.selection.sweep import Method, sweep
-from jaxd2l.train import Recipe, compile_program, evaluate, fit
+from jaxd2l.train import Recipe, compile_program, evaluate, evaluation, fit
+from jaxd2l.train.same_program import COMPILED, require_same_program
 
 N = 11
 REGRESSION = Recipe(
@@ -109,6 +110,22 @@ def in_every_form(kind, *arrays):
 def plain_inputs(dtype):
     """The plain form of inputs of a type, in NumPy's numbers: bytes are read as shares of 255, all else as it is."""
     return np.uint8 if np.dtype(dtype) == np.uint8 else np.float32
+
+
+@pytest.fixture(scope="module", autouse=True)
+def judged_by_one_program():
+    """Examples of equal shapes and types are judged by a program that is compiled once for each network."""
+    programs, compiled = {}, evaluation.compiled
+
+    def once(function, arguments, **options):
+        shapes = str(jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), arguments))
+        if shapes not in programs:
+            programs[shapes] = compiled(function, arguments, **options)
+        return programs[shapes]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evaluation, "compiled", once)
+        yield
 
 
 def train_and_judge(name, x, y):
@@ -347,9 +364,7 @@ NOT_COMPILED_IN = {
 @pytest.mark.slow
 @pytest.mark.parametrize("field", OTHER)
 def test_a_program_is_of_one_recipe_in_every_field(field):
-    from jaxd2l.train.same_program import _COMPILED, require_same_program
-
-    assert set(OTHER) == set(_COMPILED) == {f.name for f in dataclasses.fields(Recipe)} - NOT_COMPILED_IN
+    assert set(OTHER) == set(COMPILED) == {f.name for f in dataclasses.fields(Recipe)} - NOT_COMPILED_IN
     x, y = values(IMAGES)
     part = Examples(x.astype(np.uint8), y.astype(np.int32))
     data = Dataset("own", part, part)
