@@ -1,10 +1,14 @@
 """The pages, read and not built: every claim is shown on one, and what they name is there."""
 
 import ast
+import dataclasses
 import importlib
 import re
 from pathlib import Path
 
+import pytest
+
+import jaxd2l
 from jaxd2l.claims import ROWS
 
 ROOT = Path(__file__).parent.parent
@@ -89,3 +93,15 @@ def test_the_cells_of_every_page_are_python():
             except SyntaxError as error:
                 wrong.append(f"{page.relative_to(ROOT)}: {error}")
     assert not wrong
+
+
+@pytest.mark.slow
+def test_the_python_of_the_readme_runs_and_its_ten_lines_are_those_of_the_front_page(tmp_path, monkeypatch):
+    shown = re.findall(r"^```python\n(.*?)^```$", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL | re.M)
+    assert len(shown) == 2
+    assert shown[0] == _cells(DOCS / "index.md")[0]
+    small = dataclasses.replace(jaxd2l.find("softmax"), epochs=1)
+    monkeypatch.setattr(jaxd2l, "find", {"lenet_relu": small}.get)
+    monkeypatch.chdir(tmp_path)
+    for code in shown:
+        exec(compile(code, "README.md", "exec"), {})
