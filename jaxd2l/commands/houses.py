@@ -12,6 +12,7 @@ from typing import Any
 from jaxd2l.book import AMES_CITATION
 from jaxd2l.cli.exit_code import ExitCode
 from jaxd2l.commands.asked import settings
+from jaxd2l.commands.asked.devices import first_devices, told_members
 from jaxd2l.commands.asked.page import closing_page
 from jaxd2l.commands.asked.page import named as named_page
 from jaxd2l.data import DataError
@@ -25,6 +26,7 @@ from jaxd2l.report.write import write_houses_report
 from jaxd2l.run_folder import REPORT, device_name
 from jaxd2l.selection.folds import assign_folds
 from jaxd2l.train import run_keys
+from jaxd2l.train.mesh import data_mesh
 
 
 def run(args: argparse.Namespace) -> int:
@@ -49,9 +51,10 @@ def run(args: argparse.Namespace) -> int:
     train, test = load_ames() if args.train is None else _files(args.train, args.test)
     fold = assign_folds(len(train.ids), args.folds, args.seed)
     source = AMES_CITATION if args.train is None else str(args.train)
+    mesh = data_mesh(first_devices(args.devices or "all"))
     say(f"{source}: {len(train.ids):,} training and {len(test.ids):,} test rows, {args.folds} folds, {device_name()}")
     remarks = _remarks(train, test, (args.train, args.test))
-    for line in remarks:
+    for line in [*told_members(mesh), *remarks]:
         say(line)
 
     began = time.perf_counter()
@@ -61,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
         for number, family in enumerate(families):
             console.phase(f"{family.name} ({number + 1} of {len(families)})")
             try:
-                outcome = cross_validate(family, train, test, fold)
+                outcome = cross_validate(family, train, test, fold, mesh)
             except ArithmeticError as error:  # one family's trainings; the others may do
                 console.say(f"{family.name} is left out: {error}")
                 continue

@@ -10,12 +10,14 @@ import time
 from typing import Any
 
 import numpy as np
+from jax.sharding import Mesh
 
 from jaxd2l import run_folder
 from jaxd2l.cli.exit_code import ExitCode
 from jaxd2l.commands.asked import settings
 from jaxd2l.commands.asked.class_weights import weighted
 from jaxd2l.commands.asked.data import fitted, own_data
+from jaxd2l.commands.asked.devices import first_devices, told_members
 from jaxd2l.commands.asked.page import closing_page
 from jaxd2l.commands.asked.page import named as named_page
 from jaxd2l.commands.asked.recipe import named
@@ -26,8 +28,10 @@ from jaxd2l.report.sweep import Summary, choice_line, chosen, divergence_map, ma
 from jaxd2l.report.write import SWEEP, write_results_report
 from jaxd2l.selection.curves import Curves
 from jaxd2l.selection.grid import Point
-from jaxd2l.selection.sweep import Method, Sweep, points_of, sweep, varied
+from jaxd2l.selection.points import varied
+from jaxd2l.selection.sweep import Method, Sweep, points_of, sweep
 from jaxd2l.train import Recipe
+from jaxd2l.train.mesh import data_mesh
 
 _FOREIGN = "no member of a sweep ({error}); remove it to train it again"
 _CURVES = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
@@ -53,11 +57,12 @@ def run(args: argparse.Namespace) -> int:
     settings.require_different_names(recipes)
     if len({recipe.hits is None for recipe in recipes}) > 1:
         raise ValueError("one sweep compares accuracies or losses: give classifiers or regressions, not both")
+    mesh = data_mesh(first_devices(args.devices or "all"))
     began = time.perf_counter()
     sweeps, summaries = {}, []
     with Console(quiet=args.quiet, epochs=1) as console:
         for recipe, data, facts in experiments:
-            sweeps[recipe.name], classes = _sweep(recipe, data, facts, args, console)
+            sweeps[recipe.name], classes = _sweep(recipe, data, facts, args, console, mesh)
             summaries += summarise(recipe.name, sweeps[recipe.name], classes)
     table, fate = markdown(summaries), divergence_map(summaries)
     result = _result(summaries, sweeps, time.perf_counter() - began)
@@ -75,7 +80,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _sweep(
-    recipe: Recipe, data: Dataset, facts: dict[str, Any], args: argparse.Namespace, console: Console
+    recipe: Recipe,
+    data: Dataset,
+    facts: dict[str, Any],
+    args: argparse.Namespace,
+    console: Console,
+    mesh: Mesh | None,
 ) -> tuple[Sweep, int | None]:
     """Sweep one recipe, keeping each member as it is done; and the number of its classes."""
     points = points_of(args.learning_rates or [recipe.learning_rate], args.weight_decays or [recipe.weight_decay])
@@ -87,6 +97,8 @@ def _sweep(
     settings.warn_of_other_conditions(paths[member] for member in finished)
     made_under = run_folder.conditions()
     console.say(f"{recipe.name}: {len(paths)} members, {len(finished)} of them are there, {run_folder.device_name()}")
+    for line in told_members(mesh):
+        console.say(line)
     missing = len(paths) - len(finished)
     console.phase(f"{recipe.name}: {missing} members", 0, missing)
     trained = itertools.count(1)
@@ -117,6 +129,7 @@ def _sweep(
         finished=finished,
         on_curves=keep,
         on_choice=lambda choice: console.say(f"{recipe.name}: {choice.reason}"),
+        mesh=mesh,
     )
     return result, len(data.classes) if recipe.hits is not None else None
 

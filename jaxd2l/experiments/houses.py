@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import flax.linen as nn
 import jax
 import numpy as np
+from jax.sharding import Mesh
 
 from jaxd2l.data import DataError
 from jaxd2l.data.houses import Houses
@@ -195,8 +196,8 @@ def padded_rows(tables: tuple[Table, ...], features: "pd.DataFrame") -> np.ndarr
     return np.stack([np.pad(x, ((0, 0), (0, width - x.shape[1]))) for x in rows])
 
 
-def cross_validate(family: Family, train: Houses, test: Houses, fold: np.ndarray) -> Outcome:
-    """Train the family's grid on every fold, choose, and predict the test rows.
+def cross_validate(family: Family, train: Houses, test: Houses, fold: np.ndarray, mesh: Mesh | None = None) -> Outcome:
+    """Train the family's grid on every fold, on the devices of `mesh`, choose, and predict the test rows.
 
     Raises:
         ArithmeticError: every point diverged.
@@ -212,6 +213,7 @@ def cross_validate(family: Family, train: Houses, test: Houses, fold: np.ndarray
         batch_size=min(family.batch_size, *(int((fold != j).sum()) for j in range(len(prepared.tables)))),
         seeds=family.seeds,
         schedule=family.schedule,
+        mesh=mesh,
     )
     scores = result.scores(
         lambda output, rows: log_rmse(prepared.dollars(output[:, 0], fold[rows]), prepared.price[rows])

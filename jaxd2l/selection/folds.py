@@ -129,3 +129,13 @@ def _padded(lists: Sequence[np.ndarray]) -> Rows:
     indices = np.stack([np.pad(rows, (0, m - len(rows))) for rows in lists])
     weight = np.stack([np.pad(np.ones(len(rows)), (0, m - len(rows))) for rows in lists])
     return Rows(jnp.asarray(indices, jnp.int32), jnp.asarray(weight, jnp.float32))
+
+
+def by_row(prediction: np.ndarray, fold: np.ndarray) -> np.ndarray:
+    """(g, s, k, m, outputs) predictions of padded validation lists to (g, s, n, outputs) in the order of the rows."""
+    g, s, k, _, outputs = prediction.shape
+    result = np.empty((g, s, len(fold), outputs), prediction.dtype)
+    for j in range(k):
+        rows = np.flatnonzero(fold == j)
+        result[:, :, rows] = prediction[:, :, j, : len(rows)]
+    return result

@@ -16,12 +16,14 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax import lax
+from jax.sharding import Mesh
 
 from jaxd2l.data import Examples, as_stored, check_examples, num_steps
 from jaxd2l.nn.loss import cross_entropy, squared_error
 from jaxd2l.nn.numbers import numbers
-from jaxd2l.selection.folds import FoldRows, Folds, fold_rows, shuffled
+from jaxd2l.selection.folds import FoldRows, Folds, by_row, fold_rows, shuffled
 from jaxd2l.selection.grid import Point, Schedule, constant
+from jaxd2l.selection.spread import spread_call
 from jaxd2l.train.check_data import require_fitting_outputs
 from jaxd2l.train.compiler import compiled
 from jaxd2l.train.epoch import empty_tally, make_epoch
@@ -104,6 +106,7 @@ def kfold(
     loss: PerExample = squared_error,
     schedule: str | Schedule = constant,
     warmup: float = 0.0,
+    mesh: Mesh | None = None,
 ) -> CrossValidation:
     """Train every point with every seed on every fold.
 
@@ -118,6 +121,7 @@ def kfold(
         loss: per example.
         schedule: of `SCHEDULES` by name, or the share of the learning rate in each epoch from (epoch from 1, epochs).
         warmup: epochs in which the rate rises before a schedule by name.
+        mesh: devices that the trainings are spread over, of `train.mesh.data_mesh`; the default one when None.
 
     Returns:
         Every curve, prediction and parameter.
@@ -150,8 +154,8 @@ def kfold(
             check_examples(Examples(labels, labels), output.shape[1], f"kfold, as fold {fold} has them")
     began = time.perf_counter()
     train = make_training(network, transform, loss, schedule, epochs, batch_size)
-    arguments = (data, *stacked(points, seeds))
-    program = compiled(over_members(train), arguments)
+    function, arguments = spread_call(over_members(train), (data, *stacked(points, seeds)), (0, 2, 1), mesh)
+    program = compiled(function, arguments)
     compile_seconds = time.perf_counter() - began
 
     began = time.perf_counter()
@@ -165,7 +169,7 @@ def kfold(
         fold=folds.fold,
         train_loss=by_point(train_loss),
         validation_loss=by_point(validation_loss),
-        out_of_fold=_by_row(by_point(prediction), folds.fold),
+        out_of_fold=by_row(by_point(prediction), folds.fold),
         params=jax.tree.map(by_point, params),
         compile_seconds=compile_seconds,
         seconds=seconds,
@@ -238,13 +242,3 @@ def _only_with_examples(step: Step) -> Step:
         return kept, tally
 
     return guarded
-
-
-def _by_row(prediction: np.ndarray, fold: np.ndarray) -> np.ndarray:
-    """(g, s, k, m, outputs) predictions of padded validation lists to (g, s, n, outputs) in the order of the rows."""
-    g, s, k, _, outputs = prediction.shape
-    result = np.empty((g, s, len(fold), outputs), prediction.dtype)
-    for j in range(k):
-        rows = np.flatnonzero(fold == j)
-        result[:, :, rows] = prediction[:, :, j, : len(rows)]
-    return result

@@ -4,19 +4,22 @@ Either way a member is the single run with its seed: the same initial parameters
 draws, up to the rounding of sums in another order.
 """
 
-import dataclasses
 import enum
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+from jax.sharding import Mesh
 
 from jaxd2l.cost.budget import bytes_of_a_run
 from jaxd2l.cost.free_memory import free_bytes
 from jaxd2l.data import Dataset
 from jaxd2l.selection.curves import Curves, curves_of
 from jaxd2l.selection.grid import Point
+from jaxd2l.selection.points import at, require_points
 from jaxd2l.selection.vmapped import compile_members, seconds_a_step, sizes, train_members
 from jaxd2l.train.check_data import check_run
+from jaxd2l.train.device import default_platform
 from jaxd2l.train.loop import DivergenceError, fit
 from jaxd2l.train.mesh import on_device
 from jaxd2l.train.optimizer import HyperparametersInState
@@ -76,6 +79,7 @@ def sweep(
     finished: Mapping[tuple[Point, int], Curves] | None = None,
     on_curves: Callable[[Point, int, Curves], None] | None = None,
     on_choice: Callable[[Choice], None] | None = None,
+    mesh: Mesh | None = None,
 ) -> Sweep:
     """Train `recipe` with every seed at every point.
 
@@ -90,6 +94,8 @@ def sweep(
         finished: members of an earlier call, which are not trained again.
         on_curves: called with each member as it is done.
         on_choice: called once, before training.
+        mesh: devices that the members are spread over, of `train.mesh.data_mesh`; the default one when None. An
+            optimizer that is compiled for each point stays on that one.
 
     Returns:
         The curves of every member. A member that diverges does not end the sweep.
@@ -101,7 +107,7 @@ def sweep(
     """
     if not points or not seeds:
         raise ValueError(f"a sweep needs rates and seeds, got {len(points)} and {len(seeds)}")
-    _require_points(recipe, points)
+    require_points(recipe, points)
     for seed in seeds:
         run_keys(seed)
     if recipe.early_stop is not None:
@@ -117,50 +123,21 @@ def sweep(
     if missing:
         data = check_run(recipe, data)
         data = data._replace(train=on_device(data.train), test=on_device(data.test))
-        recipe = _at(recipe, points[0])
+        recipe = at(recipe, points[0])
         if not isinstance(recipe.make_optimizer(), HyperparametersInState):
             _compiled_apart(recipe, data, points, missing, results, method, done, on_choice)
             return {(point, seed): results[point, seed] for point in points for seed in seeds}
         program = compile_program(recipe, data)
-        choice, members = _choose(program, data, len(missing), len(points), method)
+        choice, members = _choose(program, data, len(missing), len(points), method, mesh)
         if on_choice is not None:
             on_choice(choice)
-        if choice.method is Method.LOOP:
+        if choice.method is Method.LOOP and members is None:
             for seed, point in itertools.product(missing, points):
                 if (point, seed) not in results:
                     done(point, seed, _single(recipe, data, point, seed, program))
         else:
-            _in_pieces(recipe, data, points, missing, choice, members, done)
+            _in_pieces(recipe, data, points, missing, choice, members, done, mesh)
     return {(point, seed): results[point, seed] for point in points for seed in seeds}
-
-
-def varied(point: Point) -> dict[str, Any]:
-    """What a sweep varies of a point: fields of a recipe."""
-    return {"learning_rate": point.learning_rate, "weight_decay": point.weight_decay}
-
-
-def _at(recipe: Recipe, point: Point) -> Recipe:
-    return dataclasses.replace(recipe, **varied(point))
-
-
-def _require_points(recipe: Recipe, points: Sequence[Point]) -> None:
-    """Refuse rates that are no numbers, and points that would have no effect on the optimizer or the network."""
-    if callable(recipe.learning_rate) or any(callable(point.learning_rate) for point in points):
-        raise ValueError(
-            "a sweep varies numbers, not schedules; name one, schedule='cosine', or put it into the optimizer: "
-            "lambda rate, decay: optax.adamw(optax.cosine_decay_schedule(rate, steps), weight_decay=decay)"
-        )
-    for point in points:
-        _at(recipe, point)
-        if point.dropout:
-            raise ValueError(
-                f"a sweep's network has its own dropout, so a point has none, got {point}; kfold varies it"
-            )
-    if not callable(recipe.optimizer) and len(set(points)) > 1:
-        raise ValueError(
-            f"a finished optimizer follows none of the {len(set(points))} rates; give optimizer as "
-            "f(learning_rate, weight_decay)"
-        )
 
 
 def _compiled_apart(
@@ -179,36 +156,50 @@ def _compiled_apart(
     if on_choice is not None:
         on_choice(Choice(Method.LOOP, 1, 1, "a loop, compiled for each point: the optimizer's rates are no arrays"))
     for point in points:
-        program = compile_program(_at(recipe, point), data)
+        program = compile_program(at(recipe, point), data)
         for seed in seeds:
             if (point, seed) not in results:
                 done(point, seed, _single(recipe, data, point, seed, program))
 
 
-def _choose(program: Program, data: Dataset, seeds: int, points: int, method: Method) -> tuple[Choice, Program | None]:
-    """Fit the members into memory, and time both ways where that is asked for."""
+def _choose(
+    program: Program, data: Dataset, seeds: int, points: int, method: Method, mesh: Mesh | None
+) -> tuple[Choice, Program | None]:
+    """Fit the members into memory, and time both ways where that is asked for; a loop is of one for each device."""
     each, free = bytes_of_a_run(program), free_bytes() or 0
+    if mesh is not None and default_platform() != "cpu":
+        free *= mesh.size
     fitting = max(1, int(SHARE_OF_MEMORY * free // max(each, 1)))
     pieces = (max(1, min(seeds, fitting // points)), min(points, fitting))
     room = f"{each / 1e6:,.0f} MB a member, {free / 1e9:,.1f} GB free"
     loop = Choice(Method.LOOP, 1, 1, f"a loop over one executable ({room})")
+    if mesh is not None and max(seeds, points) > 1:
+        at_once = (min(seeds, mesh.size), 1) if seeds >= points else (1, min(points, mesh.size))
+        loop = Choice(Method.LOOP, *at_once, f"a loop over {max(at_once)} members at a time, one a device ({room})")
     count = pieces[0] * pieces[1]
     if method is Method.LOOP or (method is Method.MEASURE and count == 1):
-        return loop, None
-    members = compile_members(program.recipe, data, *pieces)
+        return loop, _alone(program, data, loop, mesh)
+    members = compile_members(program.recipe, data, *pieces, mesh)
     vmapped = Choice(Method.VMAP, *pieces, f"{count} members at a time in one program ({room})")
     if method is Method.VMAP:
         return vmapped, members
     single, many = seconds_a_step(program, members, data.train)
     timed = f"{1e3 * single:.3g} ms an update alone, {1e3 * many:.3g} ms as one of {count}; "
-    chosen, kept = (vmapped, members) if many < single else (loop, None)
+    faster = many < single / (loop.seeds * loop.points)
+    chosen, kept = (vmapped, members) if faster else (loop, _alone(program, data, loop, mesh))
     return chosen._replace(reason=timed + chosen.reason), kept
+
+
+def _alone(program: Program, data: Dataset, loop: Choice, mesh: Mesh | None) -> Program | None:
+    """The program of a loop that takes several members at a time; None for one at a time."""
+    many = loop.seeds * loop.points > 1
+    return compile_members(program.recipe, data, loop.seeds, loop.points, mesh) if many else None
 
 
 def _single(recipe: Recipe, data: Dataset, point: Point, seed: int, program: Program) -> Curves:
     validated = data.validation is not None
     try:
-        done = fit(_at(recipe, point), data, seed, program=program)
+        done = fit(at(recipe, point), data, seed, program=program)
         tested = done.tested.get("last" if recipe.ema is None else "ema")
         return curves_of(done.epochs, recipe.epochs, None, validated=validated, tested=tested)
     except DivergenceError as error:
@@ -223,6 +214,7 @@ def _in_pieces(
     choice: Choice,
     members: Program | None,
     done: Callable[[Point, int, Curves], None],
+    mesh: Mesh | None,
 ) -> None:
     """Run blocks of seeds x points, each a vmapped program; the last blocks may be smaller, and compile again."""
     for first_seed in range(0, len(seeds), choice.seeds):
@@ -230,6 +222,6 @@ def _in_pieces(
         for first_point in range(0, len(points), choice.points):
             some_points = points[first_point : first_point + choice.points]
             if members is None or sizes(members) != (len(some_seeds), len(some_points)):
-                members = compile_members(recipe, data, len(some_seeds), len(some_points))
+                members = compile_members(recipe, data, len(some_seeds), len(some_points), mesh)
             for s, g, curves in train_members(recipe, data, some_points, some_seeds, members):
                 done(some_points[g], some_seeds[s], curves)

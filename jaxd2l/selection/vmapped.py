@@ -9,10 +9,12 @@ from collections.abc import Callable, Sequence
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 
 from jaxd2l.data import Dataset, Examples
 from jaxd2l.selection.curves import Curves, curves_from
 from jaxd2l.selection.grid import Point
+from jaxd2l.selection.spread import compile_spread
 from jaxd2l.train.evaluation import compile_evaluation
 from jaxd2l.train.mesh import on_device
 from jaxd2l.train.program import Axis, Program, compile_program, initial_state
@@ -21,9 +23,10 @@ from jaxd2l.train.state import Keys, TrainState, keys_of, run_keys
 from jaxd2l.train.step import Tally
 
 
-def compile_members(recipe: Recipe, data: Dataset, seeds: int, points: int) -> Program:
+def compile_members(recipe: Recipe, data: Dataset, seeds: int, points: int, mesh: Mesh | None = None) -> Program:
     """Compile `seeds` x `points` runs as one program, whose states and records lead with these two axes."""
-    return compile_program(recipe, data, Axis(seeds, seeds=True), Axis(points, rates=True))
+    axes = Axis(seeds, seeds=True), Axis(points, rates=True)
+    return compile_program(recipe, data, *axes) if mesh is None else compile_spread(recipe, data, axes, mesh)
 
 
 def start(members: Program, seeds: Sequence[int], points: Sequence[Point]) -> tuple[TrainState, Keys]:
@@ -112,7 +115,7 @@ def train_members(
 
 def _test(recipe: Recipe, test: Examples, state: TrainState) -> Callable[[int, int], np.ndarray]:
     """Judges the last weights of one member after the other by the test part: loss and accuracy (2,)."""
-    weights = lambda s, g: jax.tree.map(lambda leaf: leaf[s, g], tuple(state.deciding))  # noqa: E731
+    weights = lambda s, g: jax.tree.map(lambda leaf: np.asarray(leaf)[s, g], tuple(state.deciding))  # noqa: E731
     params, batch_stats = weights(0, 0)
     judge = compile_evaluation(recipe, params, batch_stats, test)
 

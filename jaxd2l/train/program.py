@@ -5,7 +5,7 @@ One compile serves a single run and many runs as one program: leading axes are w
 
 import dataclasses
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -31,7 +31,7 @@ Executable = Any  # or, before it is compiled, the function itself
 # Drawing a network's parameters once takes less time than optimising the code that does: ResNet-18's initialisation
 # compiles in a third of the time, to the same bits. (Those of many runs at once differ in their last bits.)
 _OPTIONS = {"init": {"xla_backend_optimization_level": 1}}
-_DONATED = {"epoch": (0, 1), "evaluation": (2,)}
+DONATED = {"epoch": (0, 1), "evaluation": (2,)}
 
 
 class Axis(NamedTuple):
@@ -170,11 +170,11 @@ def compile_program(
             the images' shape.
     """
     began = time.perf_counter()
-    program = _over(bind(recipe, data, mesh), axes)
+    program = over(bind(recipe, data, mesh), axes)
     options = {} if axes else _OPTIONS
     executables: dict[str, Any] = {
         name: compiled(
-            getattr(program, name), call, donate=_DONATED.get(name, ()), options=options.get(name), mesh=program.mesh
+            getattr(program, name), call, donate=DONATED.get(name, ()), options=options.get(name), mesh=program.mesh
         )
         for name, call in calls_of(program).items()
         if name not in without
@@ -182,15 +182,16 @@ def compile_program(
     return dataclasses.replace(program, **executables, compile_seconds=time.perf_counter() - began)
 
 
-def _over(program: Program, axes: Sequence[Axis]) -> Program:
-    """The functions of a single run as those of many, leading with `axes`."""
+def over(program: Program, axes: Sequence[Axis], mapping: Callable[[Axis], Any] = lambda axis: jax.vmap) -> Program:
+    """The functions of a single run as those of many, leading with `axes`, each by what `mapping` gives for it."""
     init, shuffle, epoch, evaluation = program.init, program.shuffle, program.epoch, program.evaluation
     for axis in reversed(axes):
         key, rate = (0 if differs else None for differs in (axis.seeds, axis.rates))
-        init = jax.vmap(init, (key, rate, rate))
-        shuffle = jax.vmap(shuffle, (0, None)) if axis.seeds else shuffle
-        epoch = jax.vmap(epoch, (0, 0, None, None, key, key, None, None))
-        evaluation = jax.vmap(evaluation, (0, 0, 0, *[None] * 5))
+        mapped = mapping(axis)
+        init = mapped(init, (key, rate, rate))
+        shuffle = mapped(shuffle, (0, None)) if axis.seeds else shuffle
+        epoch = mapped(epoch, (0, 0, None, None, key, key, None, None))
+        evaluation = mapped(evaluation, (0, 0, 0, *[None] * 5))
     return dataclasses.replace(
         program, init=init, shuffle=shuffle, epoch=epoch, evaluation=evaluation, axes=tuple(axes)
     )

@@ -24,9 +24,14 @@ from jaxd2l import cli, run_folder
 from jaxd2l.data import Dataset, Examples, augmentation, epoch_rows
 from jaxd2l.nn import BatchNorm, Conv, Dense, Dropout, flatten, max_pool, relu
 from jaxd2l.nn.kernels.shards import batch_over
-from jaxd2l.nn.models import DenseNet, ResNet
+from jaxd2l.nn.loss import cross_entropy
+from jaxd2l.nn.models import MLP, DenseNet, ResNet
 from jaxd2l.nn.models.resnet import RESNEXT_BLOCK
 from jaxd2l.recipes import find
+from jaxd2l.selection.folds import assign_folds, same_in_every_fold
+from jaxd2l.selection.grid import Point
+from jaxd2l.selection.kfold import kfold
+from jaxd2l.selection.sweep import Method, sweep
 from jaxd2l.train import Objective, Recipe, empty_tally, fit, init_state, make_epoch, make_step, run_keys
 from jaxd2l.train.mesh import (
     collectives,
@@ -163,6 +168,24 @@ def commands():
                 code = cli.main(["train", "softmax", *small, "--out", str(run), *options])
             told[name] = [code, out.getvalue(), err.getvalue(), run.exists()]
     return told
+
+
+def members(method):
+    """The largest difference in a sweep's curves, and in K-fold validation's, on 8 devices and on 1; what is said."""
+    mesh, data, said = data_mesh(jax.devices()), clouds(48), []
+    recipe = Recipe("small", MLP(hidden=(7,), num_outputs=3, dropout=(0.3,)), "clouds", epochs=2, batch_size=16)
+    points = [Point(0.1), Point(0.03), Point(0.01, 0.1)]
+    told = lambda choice: said.append([choice.method.value, choice.seeds, choice.points, choice.reason])  # noqa: E731
+    sweeps = [
+        sweep(recipe, data, points, range(4), method=Method(method), mesh=m, on_choice=told) for m in (None, mesh)
+    ]
+    apart = [np.max(np.abs(a.train_loss - b.train_loss)) for a, b in zip(*(s.values() for s in sweeps), strict=True)]
+    folds = same_in_every_fold(Examples(data.train.x.reshape(48, -1), data.train.y), assign_folds(48, 4, 0))
+    settings = {"epochs": 2, "batch_size": 16, "loss": cross_entropy, "seeds": (0, 1)}
+    network = lambda rate: MLP(hidden=(7,), num_outputs=3, dropout=(rate,))  # noqa: E731
+    found = [kfold(network, folds, points, mesh=m, **settings) for m in (None, mesh)]
+    fold = [np.max(np.abs(getattr(found[0], n) - getattr(found[1], n))) for n in ("validation_loss", "out_of_fold")]
+    return {"sweep": float(max(apart)), "kfold": float(max(fold)), "said": said}
 
 
 def refusals():

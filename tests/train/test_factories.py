@@ -15,7 +15,8 @@ from jaxd2l.nn.models import Linear
 from jaxd2l.selection.folds import assign_folds, same_in_every_fold
 from jaxd2l.selection.grid import Point, grid
 from jaxd2l.selection.kfold import kfold
-from jaxd2l.selection.sweep import Method, sweep, varied
+from jaxd2l.selection.points import varied
+from jaxd2l.selection.sweep import Method, sweep
 from jaxd2l.train import Recipe, adam, fit, sgd
 from jaxd2l.train.optimizer import HyperparametersInState, bound, clipped, with_hyperparameters
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from jaxd2l.selection.spread import divided_axis
 from jaxd2l.train.mesh import collectives, data_mesh, local_devices, most_devices, nearest_batches, require_divisible
 
 
@@ -72,6 +73,23 @@ def test_a_run_goes_on_on_other_devices(tmp_path):
     assert facts["differing"] == [["devices_used: 8, now 1"], []]
     assert len(facts["warnings"]) == 1
     assert "devices_used: 8, now 1" in facts["warnings"][0]
+
+
+@pytest.mark.slow
+def test_devices_share_the_members_of_a_sweep_and_of_k_fold_validation():
+    facts = _told("members", "loop")
+    assert facts["sweep"] < 1e-5
+    assert facts["kfold"] < 1e-4
+    assert [said[:3] for said in facts["said"]] == [["loop", 1, 1], ["loop", 4, 1]]
+    assert facts["said"][1][3].startswith("a loop over 4 members at a time, one a device")
+
+
+@pytest.mark.parametrize(
+    ("sizes", "devices", "cut"),
+    [((4, 3), 8, (0, 4)), ((5, 2, 18), 8, (2, 6)), ((5, 2, 18), 5, (0, 5)), ((1, 1), 8, (0, 1)), ((7, 13), 2, (0, 1))],
+)
+def test_members_are_cut_along_the_axis_that_gives_most_devices_an_equal_part(sizes, devices, cut):
+    assert divided_axis(sizes, devices) == cut
 
 
 def test_what_cannot_be_divided_is_refused_before_anything_is_compiled():

@@ -17,7 +17,8 @@ from jaxd2l.nn.models import MLP
 from jaxd2l.run_folder.checkpoint import Checkpoint, pack, unpack
 from jaxd2l.selection import sweep as sweeping
 from jaxd2l.selection.grid import Point
-from jaxd2l.selection.sweep import Method, sweep, varied
+from jaxd2l.selection.points import varied
+from jaxd2l.selection.sweep import Method, sweep
 from jaxd2l.train import (
     Batch,
     Objective,

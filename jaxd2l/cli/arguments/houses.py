@@ -6,6 +6,7 @@ from typing import Any
 
 from jaxd2l.book import AMES_CITATION
 from jaxd2l.cli import options
+from jaxd2l.cli.devices import add_devices_option
 
 
 def add_parser(subparsers: Any) -> argparse.ArgumentParser:
@@ -42,4 +43,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     parser.add_argument("--quiet", action="store_true", help="print nothing but errors and --json's line")
     options.add_device_option(parser)
+    add_devices_option(
+        parser, "spread the trainings over so many devices, as far as folds or grid can be cut evenly (all)"
+    )
     return parser

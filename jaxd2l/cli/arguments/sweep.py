@@ -6,6 +6,7 @@ from typing import Any
 
 from jaxd2l.book import EXPERIMENTS
 from jaxd2l.cli import options
+from jaxd2l.cli.devices import add_devices_option
 
 WHEN_STOPPED = "finished members are kept; run the same command to go on"
 
@@ -45,4 +46,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     parser.add_argument("--quiet", action="store_true", help="print only the table and the map")
     options.add_device_option(parser)
+    add_devices_option(
+        parser, "spread the members over so many devices, as far as seeds or points can be cut evenly (all)"
+    )
     return parser

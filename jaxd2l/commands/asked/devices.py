@@ -69,6 +69,11 @@ def told_devices(mesh: Mesh | None, recipe: Recipe) -> list[str]:
     return [rows if batch in near else f"{rows}; one of {' or '.join(map(str, near))} can be divided over all"]
 
 
+def told_members(mesh: Mesh | None) -> list[str]:
+    """What to say of the devices that independent trainings are spread over: nothing where there is only one."""
+    return [] if mesh is None else [f"on up to {mesh.size} devices, each with some of the trainings"]
+
+
 def free_on_each(mesh: Mesh | None) -> int | None:
     """Bytes that each device can still give; simulated ones share those of the machine."""
     free = free_bytes()

@@ -1,0 +1,38 @@
+"""A point of a sweep put into a recipe."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+from jaxd2l.selection.grid import Point
+from jaxd2l.train.recipe import Recipe
+
+
+def varied(point: Point) -> dict[str, Any]:
+    """What a sweep varies of a point: fields of a recipe."""
+    return {"learning_rate": point.learning_rate, "weight_decay": point.weight_decay}
+
+
+def at(recipe: Recipe, point: Point) -> Recipe:
+    """The recipe at a point."""
+    return dataclasses.replace(recipe, **varied(point))
+
+
+def require_points(recipe: Recipe, points: Sequence[Point]) -> None:
+    """Refuse rates that are no numbers, and points that would have no effect on the optimizer or the network."""
+    if callable(recipe.learning_rate) or any(callable(point.learning_rate) for point in points):
+        raise ValueError(
+            "a sweep varies numbers, not schedules; name one, schedule='cosine', or put it into the optimizer: "
+            "lambda rate, decay: optax.adamw(optax.cosine_decay_schedule(rate, steps), weight_decay=decay)"
+        )
+    for point in points:
+        at(recipe, point)
+        if point.dropout:
+            raise ValueError(
+                f"a sweep's network has its own dropout, so a point has none, got {point}; kfold varies it"
+            )
+    if not callable(recipe.optimizer) and len(set(points)) > 1:
+        raise ValueError(
+            f"a finished optimizer follows none of the {len(set(points))} rates; give optimizer as "
+            "f(learning_rate, weight_decay)"
+        )
