@@ -15,6 +15,7 @@ from jaxd2l.data import Dataset, shapes
 from jaxd2l.recipes import RECIPES, check_fit, fitted_to
 from jaxd2l.report.text import columns, short
 from jaxd2l.train import Recipe
+from jaxd2l.train.mesh import require_divisible
 from jaxd2l.train.recipe import overridden
 
 
@@ -28,6 +29,10 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError("--data takes one recipe, not --all")
     if args.memory is not None and args.all:
         raise ValueError("--memory takes one recipe, not --all")
+    if args.devices is None and args.shard_parameters:
+        raise ValueError("--shard-parameters divides them over several devices; say how many: --devices N")
+    if args.devices is not None and (args.devices < 1 or args.all):
+        raise ValueError(f"--devices takes 1 or more devices and one recipe, got {args.devices}")
     settings.choose_device(args.device)
     return _all(args) if args.all else _one(args)
 
@@ -38,6 +43,8 @@ def _one(args: argparse.Namespace) -> int:
     variants = [dataclasses.replace(asked, batch_size=n, accumulate=args.accumulate or own.accumulate) for n in sizes]
     found = [cost(recipe, data) for recipe in variants]
     first = found[0]
+    if args.devices is not None:
+        require_divisible(args.devices, len(data.train.x), first.recipe.batch_size, first.recipe.accumulate)
     print(_layer_table(first))
     print(
         f"\n{own.name}: {first.parameters:,} parameters, {first.macs:,} multiply-adds and "
@@ -54,6 +61,8 @@ def _one(args: argparse.Namespace) -> int:
         answer["batches"] = [summary(one) for one in found]
     if before is not None:
         answer["as_it_is"] = summary(before)
+    if args.devices is not None:
+        answer["each_device"] = _each_device(variants[0], data, args.devices, args.shard_parameters)
     if args.memory is not None:
         fits = largest_batch(variants[0], args.memory, data)
         answer["memory_bytes"], answer["largest_batch"] = args.memory, fits
@@ -66,6 +75,20 @@ def _one(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(answer))
     return ExitCode.DONE
+
+
+def _each_device(recipe: Recipe, data: Dataset, devices: int, shard_parameters: bool) -> dict[str, Any]:
+    from jaxd2l.cost.each_device import each_device
+
+    found = each_device(recipe, data, devices, shard_parameters=shard_parameters)
+    print(
+        f"\non each of {devices} devices, of the {recipe.batch_size} rows of a batch; a step sums "
+        f"{gib(found.reduced_bytes)} of gradient over them"
+        + (f" and collects {gib(found.gathered_bytes)} of kernels" if found.gathered_bytes else "")
+    )
+    print(_total_table([(f"{found.rows} rows", found.cost)]))
+    bytes_said = {"reduced_bytes": found.reduced_bytes, "gathered_bytes": found.gathered_bytes}
+    return {"devices": devices, "rows": found.rows, **bytes_said, **summary(found.cost)}
 
 
 def _all(args: argparse.Namespace) -> int:

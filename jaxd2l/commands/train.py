@@ -94,7 +94,7 @@ def _run(args: argparse.Namespace, signals: StopSignals, stack: ExitStack) -> in
     if found is not None and run_folder.is_finished(folder, recipe, data):
         return _report_finished(args, recipe, data, seed, folder)
 
-    mesh = chosen_devices(args.devices, recipe, len(data.train.x), folder if found is not None else None)
+    mesh = chosen_devices(args.devices, recipe, len(data.train.x), folder if found else None, args.shard_parameters)
     start = [*told_devices(mesh, recipe), *told_start(args, found, recipe, data)]
     shown = {"rate": recipe.follows_a_schedule, "classified": recipe.hits is not None}
     console = stack.enter_context(Console(quiet=args.quiet, epochs=recipe.epochs, **shown))

@@ -212,7 +212,7 @@ def calls_of(program: Program) -> dict[str, tuple[Any, ...]]:
         "epoch": (state, record, *program.train, rows, key, integer, integer),
         "evaluation": (state.params, state.batch_stats, judged, *program.test, test_rows, integer, integer),
     }
-    return calls if program.mesh is None else sharded_shapes(calls, program.mesh)
+    return {name: sharded_shapes(call, program.mesh) for name, call in calls.items()}
 
 
 def initial_state(

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxd2l.data import Augment, Mixing, Prepare, as_stored, random_mixing
+from jaxd2l.nn.kernels.shards import whole
 from jaxd2l.nn.parameters import divided, joined
 from jaxd2l.train.mesh.placement import pieces
 from jaxd2l.train.remat import rematerialised
@@ -74,7 +75,7 @@ Step = Callable[[TrainState, Batch, jax.Array], tuple[TrainState, Tally]]
 
 
 def _cast(tree: PyTree, dtype: Any) -> PyTree:
-    return jax.tree.map(lambda leaf: leaf.astype(dtype), tree)
+    return jax.tree.map(lambda leaf: whole(leaf).astype(dtype), tree)  # where each device holds a part of it
 
 
 def _tally(objective: Objective, output: jax.Array, batch: Batch, loss: jax.Array | None = None) -> Tally:

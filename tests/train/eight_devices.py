@@ -19,8 +19,10 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 
 from jaxd2l import cli, run_folder
+from jaxd2l.cost.each_device import each_device
 from jaxd2l.data import Dataset, Examples, augmentation, epoch_rows
 from jaxd2l.nn import BatchNorm, Conv, Dense, Dropout, flatten, max_pool, relu
 from jaxd2l.nn.kernels.shards import batch_over
@@ -32,7 +34,17 @@ from jaxd2l.selection.folds import assign_folds, same_in_every_fold
 from jaxd2l.selection.grid import Point
 from jaxd2l.selection.kfold import kfold
 from jaxd2l.selection.sweep import Method, sweep
-from jaxd2l.train import Objective, Recipe, empty_tally, fit, init_state, make_epoch, make_step, run_keys
+from jaxd2l.train import (
+    Objective,
+    Recipe,
+    compile_program,
+    empty_tally,
+    fit,
+    init_state,
+    make_epoch,
+    make_step,
+    run_keys,
+)
 from jaxd2l.train.mesh import (
     collectives,
     data_mesh,
@@ -49,7 +61,6 @@ QUICKLY = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_pass
 
 
 SHALLOW = {
-    "resnet18": ResNet(stages=(1, 1), width=8),
     "resnext50": ResNet(RESNEXT_BLOCK, stages=(1, 1), width=16),
     "densenet": DenseNet(blocks=(1, 1), growth=8),
 }
@@ -95,7 +106,7 @@ class EverythingThatMixesRows(nn.Module):
         return Dense(3)(x)
 
 
-def agreement(**settings):
+def agreement(axis="data", **settings):
     """The largest difference, in float64, of all that an epoch makes on 8 devices and on 1."""
     with jax.enable_x64(True):
         rng = np.random.default_rng(0)
@@ -110,7 +121,7 @@ def agreement(**settings):
         epoch = make_epoch(make_step(model, optimizer, objective, **settings))
         rows = epoch_rows(keys.shuffle, len(x), size, keep_last=False)
         ends = []
-        for mesh in (None, data_mesh(jax.devices())):
+        for mesh in (None, data_mesh(Mesh(np.array(jax.devices()), (axis,)))):
             ordered = rows if mesh is None else in_order_of_pieces(rows, mesh.size, accumulate)
             call = (state, empty_tally(3, jnp.float64), x, y, ordered, keys.noise, np.int32(0), np.int32(3))
             shapes = call if mesh is None else sharded_shapes(jax.eval_shape(lambda *a: a, *call), mesh)
@@ -167,6 +178,20 @@ def commands():
             with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
                 code = cli.main(["train", "softmax", *small, "--out", str(run), *options])
             told[name] = [code, out.getvalue(), err.getvalue(), run.exists()]
+    return told
+
+
+def parts():
+    """What devices exchange, and bytes of the arguments of a compiled epoch, with whole parameters and with parts."""
+    recipe = dataclasses.replace(find("mlp"), batch_size=16, optimizer="adam")
+    part = Examples(np.zeros((48, 28, 28, 1), np.uint8), np.zeros(48, np.int32))
+    data, told = Dataset(recipe.dataset, part, part, tuple("0123456789")), {}
+    for axis in ("data", "fsdp"):
+        epoch = compile_program(recipe, data, mesh=Mesh(np.array(jax.devices()), (axis,))).epoch
+        resident = epoch.memory_analysis().argument_size_in_bytes - sum(a.nbytes for a in part)
+        found = each_device(recipe, data, 8, shard_parameters=axis == "fsdp")
+        foreseen = found.cost.train.parameters + found.cost.train.optimizer_state
+        told[axis] = [collectives(epoch.as_text()), resident, foreseen, found.reduced_bytes, found.gathered_bytes]
     return told
 
 

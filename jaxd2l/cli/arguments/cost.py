@@ -6,6 +6,7 @@ from typing import Any
 
 from jaxd2l.book import EXPERIMENTS
 from jaxd2l.cli import options
+from jaxd2l.cli.devices import add_shard_option
 
 
 def add_parser(subparsers: Any) -> argparse.ArgumentParser:
@@ -26,6 +27,10 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     group.add_argument("--remat", action="store_true", default=None, help="with rematerialisation")
     group.add_argument("--accumulate", type=options.integer, metavar="N", help="with batches cut into N pieces")
     group.add_argument("--dataset", metavar="NAME", help="another image data set")
+    group.add_argument(
+        "--devices", type=options.integer, metavar="N", help="on N devices: memory, work and traffic of each of them"
+    )
+    add_shard_option(group)
     options.add_optimizer_options(parser)
     options.add_freeze_option(parser)
     options.add_own_data_options(parser)

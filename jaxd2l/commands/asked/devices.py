@@ -4,12 +4,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from jax.sharding import Mesh
 
 from jaxd2l.cost.free_memory import free_bytes
 from jaxd2l.run_folder import ENVIRONMENT
 from jaxd2l.train import Recipe
-from jaxd2l.train.mesh import data_mesh, local_devices, most_devices, nearest_batches, require_divisible
+from jaxd2l.train.mesh import AXIS, SHARDED, data_mesh, local_devices, most_devices, nearest_batches, require_divisible
 
 
 def first_devices(asked: int | str) -> list[Any]:
@@ -27,7 +28,9 @@ def first_devices(asked: int | str) -> list[Any]:
     return found[:asked] if isinstance(asked, int) else found
 
 
-def chosen_devices(asked: int | str | None, recipe: Recipe, examples: int, began: Path | None = None) -> Mesh | None:
+def chosen_devices(
+    asked: int | str | None, recipe: Recipe, examples: int, began: Path | None = None, shard_parameters: bool = False
+) -> Mesh | None:
     """The devices of a run: those asked for; or as many as its batches can be divided over, and where it goes on, as
     many as it began with.
 
@@ -36,16 +39,20 @@ def chosen_devices(asked: int | str | None, recipe: Recipe, examples: int, began
         recipe: what is trained.
         examples: of the training part.
         began: the folder of the run that goes on.
+        shard_parameters: divide the parameters too.
 
     Raises:
-        ValueError: there are fewer devices than asked for, or the batch cannot be divided over them.
+        ValueError: there are fewer devices than asked for, the batch cannot be divided over them, or there is only one
+            to divide parameters over.
     """
     devices = first_devices("all" if asked is None else asked)
     if asked is None:
         before = len(devices) if began is None else min(_devices_before(began), len(devices))
-        return data_mesh(devices[: most_devices(before, recipe.batch_size, recipe.accumulate)])
+        devices = devices[: most_devices(before, recipe.batch_size, recipe.accumulate)]
+    if shard_parameters and len(devices) == 1:
+        raise ValueError("--shard-parameters divides them over several devices, and this run has one; leave it out")
     require_divisible(len(devices), examples, recipe.batch_size, recipe.accumulate)
-    return data_mesh(devices)
+    return data_mesh(Mesh(np.array(devices), (SHARDED if shard_parameters else AXIS,)))
 
 
 def _devices_before(folder: Path) -> int:
@@ -62,9 +69,10 @@ def told_devices(mesh: Mesh | None, recipe: Recipe) -> list[str]:
     used, there, batch = 1 if mesh is None else mesh.size, len(local_devices()), recipe.batch_size
     if there == 1:
         return []
+    sharded = ", parameters in parts" if mesh is not None and mesh.axis_names == (SHARDED,) else ""
     if used == there:
-        return [f"batch {batch} on {there} devices, {batch // used} rows on each"]
-    rows = f"batch {batch} on {used} of the {there} devices here, {batch // used} rows on each"
+        return [f"batch {batch} on {there} devices, {batch // used} rows on each{sharded}"]
+    rows = f"batch {batch} on {used} of the {there} devices here, {batch // used} rows on each{sharded}"
     near = nearest_batches(there, batch, recipe.accumulate)
     return [rows if batch in near else f"{rows}; one of {' or '.join(map(str, near))} can be divided over all"]
 

@@ -2,7 +2,7 @@
 
 - `data_mesh`, `local_devices`: the devices of a run
 - `require_divisible`, `nearest_batches`, `most_devices`: whether a batch can be divided over them
-- `placed`, `shardings`, `sharded_shapes`, `on_device`, `in_order_of_pieces`,
+- `placed`, `shardings`, `sharded_shapes`, `divided_axis`, `on_device`, `in_order_of_pieces`,
   `pieces`: where arrays lie, and which rows are where
 
 - `collectives`: what the devices of a compiled program exchange
@@ -10,14 +10,33 @@
 There is one code path. Without a mesh, which is the default device alone, nothing of this leaves a trace in a program.
 """
 
-from jaxd2l.train.mesh.devices import data_mesh, local_devices, most_devices, nearest_batches, require_divisible
+from jaxd2l.train.mesh.devices import (
+    AXIS,
+    SHARDED,
+    data_mesh,
+    local_devices,
+    most_devices,
+    nearest_batches,
+    require_divisible,
+)
 from jaxd2l.train.mesh.exchanges import Collective, collectives
-from jaxd2l.train.mesh.placement import in_order_of_pieces, on_device, pieces, placed, sharded_shapes, shardings
+from jaxd2l.train.mesh.placement import (
+    divided_axis,
+    in_order_of_pieces,
+    on_device,
+    pieces,
+    placed,
+    sharded_shapes,
+    shardings,
+)
 
 __all__ = [
+    "AXIS",
+    "SHARDED",
     "Collective",
     "collectives",
     "data_mesh",
+    "divided_axis",
     "in_order_of_pieces",
     "local_devices",
     "most_devices",

@@ -9,7 +9,7 @@ from jax.sharding import Mesh
 
 from jaxd2l.train.device import default_device, default_platform
 
-AXIS = "data"
+AXIS, SHARDED = "data", "fsdp"  # fully sharded data parallel: parameters are divided too
 
 
 def local_devices() -> list[Any]:
@@ -25,27 +25,30 @@ def data_mesh(devices: Mesh | Iterable[Any] | None) -> Mesh | None:
         devices: some devices of one kind, or a mesh of them with one axis, whatever it is called.
 
     Returns:
-        A mesh with the axis "data"; None for the default device alone, for which nothing has to be said.
+        A mesh with the axis "data", or "fsdp" where it is called so: then each device holds only a part of the large
+        kernels and of what the optimizer keeps of them. None for the default device alone, of which nothing has to be
+        said.
 
     Raises:
         ValueError: no device, devices of several kinds, or a mesh of several axes.
     """
     if devices is None:
         return None
+    axis = AXIS
     if isinstance(devices, Mesh):
         if len(devices.axis_names) != 1:
             raise ValueError(
                 f"a mesh with one axis is needed, over which batches are divided, got the axes "
                 f"{', '.join(map(str, devices.axis_names))}; give jax.make_mesh(({devices.size},), ('data',))"
             )
-        devices = devices.devices.flat
+        axis, devices = SHARDED if devices.axis_names == (SHARDED,) else AXIS, devices.devices.flat
     found = list(devices)
     kinds = sorted({device.platform for device in found})
     if len(kinds) != 1 or len(set(found)) < len(found):
         raise ValueError(f"a run takes different devices of one kind, got {', '.join(map(str, found)) or 'none'}")
     if found == [default_device()]:
         return None
-    return Mesh(np.array(found), (AXIS,))
+    return Mesh(np.array(found), (axis,))
 
 
 def most_devices(available: int, batch_size: int, accumulate: int = 1) -> int:

@@ -1,5 +1,10 @@
-"""Where the arrays of a run lie: the indices of a batch's rows divided over the devices, all else on each of them."""
+"""Where the arrays of a run lie: the indices of a batch's rows divided over the devices, all else on each of them.
 
+On a mesh whose axis is called "fsdp" kernels and what the optimizer keeps of them are divided too: each device holds a
+part, which all get for the forward and backward pass (ZeRO, Rajbhandari et al. 2020, arXiv:1910.02054).
+"""
+
+import math
 from typing import Any
 
 import jax
@@ -7,8 +12,12 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxd2l.data import Examples, Rows
 from jaxd2l.nn.kernels.shards import num_shards
+from jaxd2l.train.mesh.devices import SHARDED
+from jaxd2l.train.state import TrainState
 
 PyTree = Any
+LEAST = 1024  # elements of a kernel below which a part of it is not worth asking the others for
+_WITH_PARAMETERS = (TrainState, dict)  # `params`, `batch_stats` and states
 
 
 def shardings(tree: PyTree, mesh: Mesh) -> PyTree:
@@ -21,13 +30,32 @@ def shardings(tree: PyTree, mesh: Mesh) -> PyTree:
     """
     whole = NamedSharding(mesh, PartitionSpec())
     divided = NamedSharding(mesh, PartitionSpec(None, *mesh.axis_names))
+    parts = mesh.size if mesh.axis_names == (SHARDED,) else 1
 
-    is_rows = lambda part: isinstance(part, Rows)  # noqa: E731
-    return jax.tree.map(lambda part: Rows(divided, whole) if is_rows(part) else whole, tree, is_leaf=is_rows)  # type: ignore[arg-type]
+    def of_leaf(a: Any) -> NamedSharding:
+        axis = divided_axis(a.shape, parts)
+        return whole if axis is None else NamedSharding(mesh, PartitionSpec(*[None] * axis, *mesh.axis_names))
+
+    def of(part: Any) -> Any:
+        if isinstance(part, Rows):
+            return Rows(divided, whole)  # type: ignore[arg-type]
+        return jax.tree.map(of_leaf, part) if isinstance(part, _WITH_PARAMETERS) else whole
+
+    return jax.tree.map(of, tree, is_leaf=lambda part: isinstance(part, (Rows, *_WITH_PARAMETERS)))
 
 
-def sharded_shapes(tree: PyTree, mesh: Mesh) -> PyTree:
-    """Shapes and types of a program's arguments, with the sharding of each."""
+def divided_axis(shape: tuple[int, ...], parts: int) -> int | None:
+    """The axis along which each device holds a part of a kernel: its longest that can be cut into `parts`; or None."""
+    if parts == 1 or len(shape) < 2 or math.prod(shape) < LEAST:
+        return None
+    fitting = [axis for axis, size in enumerate(shape) if size % parts == 0]
+    return max(fitting, key=shape.__getitem__, default=None)
+
+
+def sharded_shapes(tree: PyTree, mesh: Mesh | None) -> PyTree:
+    """Shapes and types of a program's arguments, with the sharding of each; as they are without a mesh."""
+    if mesh is None:
+        return tree
 
     def shape(a: Any, sharding: NamedSharding) -> jax.ShapeDtypeStruct:
         return jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=sharding)
