@@ -1,4 +1,4 @@
-"""Networks of this package inside Flax NNX, as docs/nnx.md shows it."""
+"""Networks of this package inside Flax NNX, as docs/use/nnx.md shows it."""
 
 import jax
 import jax.numpy as jnp
