@@ -90,7 +90,7 @@ def export_run(
         contents = {path: content}
         found = Exported({"weights": path}, _compare_weights(run, predictor, to, content, test))
     found.comparison.require()
-    _write(contents)
+    write_all(contents)
     return found
 
 
@@ -226,7 +226,7 @@ def steps_of(run: TrainedRun, data: Dataset | None = None) -> int | None:
     return bind(run.recipe, run.data() if data is None else data).train_steps
 
 
-def _write(contents: dict[Path, bytes]) -> None:
+def write_all(contents: dict[Path, bytes]) -> None:
     """All files or none that was not there."""
     new: list[Path] = []
     try:

@@ -19,4 +19,5 @@ NAMES = (
     "weights.import_torch",
     "weights.export",
     "weights.export_torch",
+    "weights.twin",
 )
