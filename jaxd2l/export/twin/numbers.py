@@ -16,7 +16,8 @@ from jaxd2l.data import Dataset
 from jaxd2l.interop.torch import to_torch
 from jaxd2l.nn.stochastic import Dropout
 from jaxd2l.train import Recipe
-from jaxd2l.train.program import compile_program, initial_state, on_device
+from jaxd2l.train.mesh import on_device
+from jaxd2l.train.program import compile_program, initial_state
 from jaxd2l.train.state import TrainState, begin, run_keys
 from jaxd2l.train.step import Batch, make_step
 
@@ -72,9 +73,9 @@ def numbers_of(recipe: Recipe, data: Dataset, *, steps: int = 50, seed: int = 0)
     state = initial_state(program, seed, recipe.learning_rate, recipe.weight_decay)
     params, batch_stats = (jax.tree.map(np.asarray, trees) for trees in (state.params, state.batch_stats))
     orders, weights, losses = [], [], []
-    for epoch in range(-(-steps // program.train_steps)):
+    for epoch in range(-(-steps // program.train_steps)):  # they count from 1
         count = min(program.train_steps, steps - epoch * program.train_steps)
-        rows = program.shuffle(keys.shuffle, np.int32(epoch))
+        rows = program.shuffle(keys.shuffle, np.int32(epoch + 1))
         orders.append(np.asarray(rows.indices)[:count])
         weights.append(np.asarray(rows.weight)[:count])
         record = program.record(program.train_steps)

@@ -15,6 +15,7 @@ from jaxd2l.train import Recipe
 from jaxd2l.train.optimizer.rules import name_of
 
 _ACTIVATIONS = {relu: "nn.ReLU()", sigmoid: "nn.Sigmoid()", tanh: "nn.Tanh()"}
+_DRAWN = "Initial weights, the order of the examples and the masks of dropout"
 _POOLS = {avg_pool: "nn.AvgPool2d(2)", max_pool: "nn.MaxPool2d(2)"}
 
 
@@ -75,13 +76,13 @@ def layers_of(network: nn.Module, input_shape: tuple[int, ...]) -> list[str]:
     return lines
 
 
-def script_of(recipe: Recipe, input_shape: tuple[int, ...], *, steps: int, seed: int) -> str:
+def script_of(recipe: Recipe, input_shape: tuple[int, ...], *, name: str, seed: int) -> str:
     """The whole script.
 
     Args:
         recipe: what is trained.
         input_shape: of one example.
-        steps: updates.
+        name: of the files, without suffix.
         seed: of the run.
 
     Raises:
@@ -94,7 +95,9 @@ def script_of(recipe: Recipe, input_shape: tuple[int, ...], *, steps: int, seed:
         "recipe": recipe.name,
         "dataset": recipe.dataset,
         "source": recipe.source or "Dive into Deep Learning",
-        "steps": str(steps),
+        "file": f"{name}.py",
+        "data": f"{name}.npz",
+        "drawn": _DRAWN if drops else "Initial weights and the order of the examples",
         "seed": str(seed),
         "layers": "\n".join(f"    {layer}," for layer in layers),
         "optimizer": _optimizer(recipe),
@@ -107,8 +110,8 @@ def script_of(recipe: Recipe, input_shape: tuple[int, ...], *, steps: int, seed:
         "draw": _asset("draw.txt") if drops else "",
     }
     text = _asset("script.txt")
-    for name, part in parts.items():
-        text = text.replace(f"<<{name}>>", part)
+    for key, part in parts.items():
+        text = text.replace(f"<<{key}>>", part)
     return text
 
 

@@ -60,7 +60,7 @@ def require_twin(recipe: Recipe, data: Dataset) -> tuple[int, ...]:
             f"a twin does not resize: examples of {recipe.dataset} are {data.train.x.shape[1:]}, and {recipe.name} "
             f"sees {shape}; give --image-size {data.train.x.shape[1]}"
         )
-    script_of(recipe, shape, steps=1, seed=0)
+    script_of(recipe, shape, name="", seed=0)
     return shape
 
 
@@ -81,12 +81,7 @@ def twin_of(recipe: Recipe, data: Dataset, *, name: str = "twin", steps: int = 5
     shape = require_twin(recipe, data)
     if steps < 1:
         raise ValueError(f"a twin takes at least 1 step, got {steps}")
-    text = script_of(recipe, shape, steps=steps, seed=seed)
-    numbers = numbers_of(recipe, data, steps=steps, seed=seed)
-    drawn = " and the masks of dropout" if numbers.masks else ""
-    for key, part in {"file": f"{name}.py", "data": f"{name}.npz", "drawn": drawn}.items():
-        text = text.replace(f"<<{key}>>", part)
-    return Twin(text, numbers)
+    return Twin(script_of(recipe, shape, name=name, seed=seed), numbers_of(recipe, data, steps=steps, seed=seed))
 
 
 def write_twin(recipe: Recipe, data: Dataset, path: Path, *, steps: int = 50, seed: int = 0) -> Twin:
