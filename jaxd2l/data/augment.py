@@ -215,12 +215,12 @@ def random_mixing(key: jax.Array, weight: jax.Array, alpha: float) -> Mixing:
     """
     order_key, share_key = jax.random.split(key)
     real = weight > 0
-    draws = jax.random.uniform(order_key, weight.shape)
+    draws = jax.random.uniform(order_key, weight.shape, jnp.float32)
     shuffled = jnp.argsort(jnp.where(real, draws, 2.0))  # the real examples in a random order, then the padding
     in_order = jnp.argsort(jnp.where(real, 0.0, 1.0), stable=True)  # as they stand
     partner = shuffled[jnp.argsort(in_order)]
     alpha = max(alpha, 1e-30)  # a subnormal float32 gives NaN; so small a share is 0 or 1 anyway
-    share = jax.random.beta(share_key, alpha, alpha)
+    share = jax.random.beta(share_key, alpha, alpha, dtype=jnp.float32)  # also where float64 is on
     return Mixing(partner, jnp.maximum(share, 1 - share))
 
 

@@ -120,3 +120,13 @@ def test_wrong_input_is_refused():
 def test_the_share_of_mixup_is_at_least_half_for_any_alpha(alpha):
     mixing = random_mixing(jax.random.key(0), jnp.ones(3), alpha)
     assert 0.5 <= mixing.share <= 1
+
+
+def test_mixup_is_the_same_where_float64_is_on():
+    weight = np.ones(5, np.float32)
+    plain = random_mixing(jax.random.key(3), jnp.asarray(weight), 0.2)
+    with jax.enable_x64(True):
+        mixing = random_mixing(jax.random.key(3), jnp.asarray(weight), 0.2)
+        assert mixing.of(jnp.asarray(weight), jnp.asarray(weight)).dtype == jnp.float32
+    np.testing.assert_array_equal(mixing.share, plain.share)
+    np.testing.assert_array_equal(mixing.partner, plain.partner)
