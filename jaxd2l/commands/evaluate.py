@@ -9,7 +9,7 @@ from pathlib import Path
 from jaxd2l import run_folder
 from jaxd2l.cli.exit_code import ExitCode
 from jaxd2l.commands.asked import settings
-from jaxd2l.commands.asked.data import decoding, other_data
+from jaxd2l.commands.asked.data import decoding, note, other_data
 from jaxd2l.commands.asked.recipe import tell_changed_code
 from jaxd2l.data import Dataset
 from jaxd2l.recipes import load_data
@@ -41,7 +41,7 @@ def _data(args: argparse.Namespace, kept: run_folder.KeptRun, recipe: Recipe) ->
     if args.skip_unreadable:
         raise ValueError("--skip-unreadable is about other data of your own; name them with --data")
     with decoding() as progress:
-        return (load_data(recipe) if args.dataset is not None else kept.data(on_progress=progress)), True
+        return (load_data(recipe) if args.dataset is not None else kept.data(progress, note)), True
 
 
 def run(args: argparse.Namespace) -> int:

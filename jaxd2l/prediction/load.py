@@ -7,6 +7,7 @@ import numpy as np
 from jaxd2l.prediction.picture import Framing, framing
 from jaxd2l.prediction.predictor import Predictor
 from jaxd2l.prediction.trained_run import load_run
+from jaxd2l.recipes import load_data
 
 
 def load_predictor(run_dir: Path, weights: str = "last") -> tuple[Predictor, Framing]:
@@ -27,4 +28,6 @@ def load_predictor(run_dir: Path, weights: str = "last") -> tuple[Predictor, Fra
     predictor = run.predictor(weights)
     if "own_data" in run.config:
         return predictor, Framing(dark=False, fill=None, own=True)
-    return predictor, framing(np.asarray(run.data().train.x))
+    if run.given_from_python:
+        raise ValueError(run.given_from_python)
+    return predictor, framing(np.asarray(load_data(run.recipe).train.x))

@@ -86,7 +86,7 @@ def _known(record: Record, data: Dataset | None, recipe: Recipe | None, weights:
         problems.append(f"Only what the folder itself says is shown: its network cannot be had. {_why(error)}")
         return Known(recipe=recipe or _by_name(record.name), problems=tuple(problems))
     try:
-        whole = run.data() if data is None else data
+        whole = run.data(on_note=lambda note: None) if data is None else data
         known = known._replace(data=_judged_on(check_dataset(run.recipe, whole), run.config.get("limit_test")))
     except Exception as error:
         problems.append(f"Nothing is predicted, because the data cannot be had: {_why(error)}")

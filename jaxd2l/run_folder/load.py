@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from jaxd2l.data import DATASETS, DataError, Dataset, Examples, hold_out, shapes
 from jaxd2l.data.own import by_class_name
+from jaxd2l.data.own.settings import warn
 from jaxd2l.recipes import open_kept
 from jaxd2l.run_folder.best import Chosen, best_of, choose_weights
 from jaxd2l.run_folder.metrics import read_tested, whole_rows
@@ -83,34 +84,48 @@ class KeptRun:
         """Shape of one example as the network sees it."""
         return self.recipe.input_shape(self.stored_example)
 
-    def data(self, on_progress: Callable[[int, int], None] | None = None) -> Dataset:
+    def data(
+        self, on_progress: Callable[[int, int], None] | None = None, on_note: Callable[[str], None] = warn
+    ) -> Dataset:
         """The data that it was trained on, opened again; the test part is whole.
 
         Args:
             on_progress: called with the pictures decoded so far and their number.
+            on_note: called with a line where other rows of a data set that ships were given from Python; by default a
+                `DataWarning`.
 
         Raises:
             DataError: a user's own are gone, or not as they were when the run began.
             ValueError: they were given from Python, so only the caller has them.
         """
-        named, own = self.recipe.dataset in DATASETS, "own_data" in self.config
-        if not (named or own):
-            raise ValueError(self._given_from_python)
+        if self.given_from_python:
+            raise ValueError(self.given_from_python)
         data = open_kept(self.recipe, self.config, on_progress=on_progress)
         limit, fraction = self.config.get("limit_test"), self.config.get("validation_fraction")
         found = data._replace(train=Examples(*(a[: self.config.get("limit_train")] for a in data.train)))
         found = found if fraction is None else hold_out(found, fraction, self.config.get("split_seed", 0))
-        if not own and DATASETS[self.recipe.dataset].generate is None:  # what is generated may round otherwise here
+        name = self.recipe.dataset
+        if "own_data" not in self.config and DATASETS[name].generate is None:  # which may round otherwise here
             trained_on = found._replace(test=Examples(*(a[:limit] for a in found.test)))
-            described = self.config.get("data")
-            rows = described.get("sha256") if isinstance(described, Mapping) else None
-            if rows not in (None, digest_of_rows(trained_on)):
-                raise ValueError(self._given_from_python)
+            if self._described("sha256") not in (None, digest_of_rows(trained_on)):
+                on_note(f"{self.folder} was trained on rows given from Python; these are those of {name} as it ships")
         return found
 
     @property
-    def _given_from_python(self) -> str:
-        return f"{self.folder} was trained on data given from Python, which only the caller has; give them"
+    def given_from_python(self) -> str:
+        """Why its data cannot be opened again, where they were no data set that has a name; else ""."""
+        named = self.recipe.dataset in DATASETS and self._described("name") in (None, self.recipe.dataset)
+        if named or "own_data" in self.config:
+            return ""
+        return (
+            f"{self.folder} was trained on data given from Python, which only the caller has; give others to judge by: "
+            "run.evaluate(data), on the command line --data WHERE"
+        )
+
+    def _described(self, name: str) -> Any:
+        """What the configuration says of the data, None where it does not."""
+        described = self.config.get("data")
+        return described.get(name) if isinstance(described, Mapping) else None
 
     def weights(self, which: str = "last") -> tuple[PyTree, PyTree]:
         """`(params, batch_stats)`, read and verified at each call.

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +13,7 @@ import pytest
 import jaxd2l
 from jaxd2l import run_folder
 from jaxd2l.commands.check import check
-from jaxd2l.data import DataError, Dataset, Examples, hold_out
+from jaxd2l.data import DataError, Dataset, Examples, as_stored, hold_out
 from jaxd2l.nn.models import Linear
 from jaxd2l.run_folder.settings import configuration
 from jaxd2l.train import Recipe, compile_program
@@ -248,16 +249,25 @@ def test_other_data_are_judged_by_the_names_of_their_classes(tmp_path):
 
 
 @pytest.mark.parametrize("dataset", ["", "clouds", "fashion_mnist"])
-def test_data_that_were_given_from_python_are_never_taken_for_those_of_that_name(dataset, tmp_path, monkeypatch):
-    other = clouds(30)
-    monkeypatch.setattr("jaxd2l.recipes.named.load", lambda name: other)
+def test_data_that_were_given_from_python_are_never_taken_for_those_of_a_name(dataset, tmp_path):
     recipe = dataclasses.replace(RECIPE, epochs=1, early_stop=None, dataset=dataset)
     jaxd2l.fit(recipe, clouds(), run_dir=tmp_path / "run")
     kept = jaxd2l.load_run(tmp_path / "run", recipe)
     for ask in (kept.data, kept.evaluate):
         with pytest.raises(ValueError, match="was trained on data given from Python, which only the caller has"):
             ask()
-    if dataset == "fashion_mnist":
-        monkeypatch.setattr("jaxd2l.recipes.named.load", lambda name: clouds())
-        monkeypatch.setattr("jaxd2l.recipes.named.RECIPES", {"small": recipe})
-        assert len(kept.data().train.x) == 60
+
+
+def test_other_rows_of_a_data_set_that_ships_are_told(tmp_path, monkeypatch):
+    whole = clouds()._replace(name="fashion_mnist")
+    monkeypatch.setattr("jaxd2l.recipes.named.load", lambda name: whole)
+    recipe = dataclasses.replace(RECIPE, epochs=1, early_stop=None, dataset="fashion_mnist", image_size=5)
+    monkeypatch.setattr(Recipe, "prepare", lambda self: as_stored)
+    monkeypatch.setattr("jaxd2l.train.check_data._check_images", lambda x, what: None)
+    monkeypatch.setattr("jaxd2l.train.check_data.require_fitting_outputs", lambda *a: SimpleNamespace(shape=(2, 3)))
+    part = whole._replace(train=Examples(*(a[:40] for a in whole.train)))
+    for data, told in ((whole, []), (hold_out(whole, 0.2, 1), []), (part, ["was trained on rows given from Python"])):
+        jaxd2l.fit(recipe, data, run_dir=tmp_path / "run", overwrite=True)
+        notes = []
+        assert len(jaxd2l.load_run(tmp_path / "run", recipe).data(on_note=notes.append).test.x) == 19
+        assert [words in note for words, note in zip(told, notes, strict=True)] == [True] * len(told)

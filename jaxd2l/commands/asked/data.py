@@ -60,7 +60,7 @@ def without_data(values: Mapping[str, Any]) -> dict[str, Any]:
 def opened(own: OwnData, **options: Any) -> Opened:
     """Read the data with a bar on a terminal; notes go to stderr."""
     with decoding() as progress:
-        return own.read(on_progress=progress, on_note=_note, **options)
+        return own.read(on_progress=progress, on_note=note, **options)
 
 
 def other_data(run: KeptRun, where: str, skip_unreadable: bool) -> tuple[Dataset, bool]:
@@ -100,8 +100,8 @@ def other_data(run: KeptRun, where: str, skip_unreadable: bool) -> tuple[Dataset
         same = _drawn(own, options) if drawn else found
         if same is not None and not kept.differences(same):
             return same, True
-    for note in notes:
-        _note(note)
+    for line in notes:
+        note(line)
     if found.test.x.shape[1:] != example.shape[1:]:
         raise DataError(f"{found.name}: examples are {found.test.x.shape[1:]}, the run takes {example.shape[1:]}")
     return found, False
@@ -115,8 +115,9 @@ def _drawn(own: OwnData, options: Mapping[str, Any]) -> Dataset | None:
         return None
 
 
-def _note(note: str) -> None:
-    print(f"note: {note}", file=sys.stderr, flush=True)
+def note(line: str) -> None:
+    """Say a line on stderr."""
+    print(f"note: {line}", file=sys.stderr, flush=True)
 
 
 @contextmanager
@@ -186,7 +187,7 @@ def fitted(
         recipe = dataclasses.replace(recipe, image_size=own.image_size)
     if values.get("batch_size") is None and recipe.batch_size > (n := len(data.train.x)) and recipe.accumulate == 1:
         smaller = min(_SMALL_BATCH, n)
-        _note(f"{data.name}: {n} training examples are fewer than a batch of {recipe.batch_size}; {smaller} are taken")
+        note(f"{data.name}: {n} training examples are fewer than a batch of {recipe.batch_size}; {smaller} are taken")
         recipe = dataclasses.replace(recipe, batch_size=smaller)
     recipe = overridden(recipe, without_data(values))
     check_fit(recipe, data)

@@ -6,7 +6,7 @@ import json
 from jaxd2l import run_folder
 from jaxd2l.cli.exit_code import ExitCode
 from jaxd2l.commands.asked import settings
-from jaxd2l.commands.asked.data import decoding
+from jaxd2l.commands.asked.data import decoding, note
 from jaxd2l.commands.asked.recipe import tell_changed_code
 from jaxd2l.commands.evaluate import which_weights
 from jaxd2l.commands.weights.export_torch import require_free
@@ -86,7 +86,7 @@ def _data_of(kept: TrainedRun) -> tuple[Dataset | None, str]:
     """The run's data, or None and why they cannot be had."""
     try:
         with decoding() as progress:
-            return kept.data(on_progress=progress), ""
+            return kept.data(progress, note), ""
     except (DataError, ValueError, OSError) as error:
         return None, " ".join(str(error).split())
 
