@@ -24,7 +24,7 @@ def _made(wanted: _Wanted) -> Any:
     return wanted.make()
 
 
-def kept(key: Any, make: Callable[[], Any]) -> Any:
+def made_once(key: Any, make: Callable[[], Any]) -> Any:
     """What `make` gave when it was called first for this key, and these settings of JAX.
 
     Args:

@@ -15,7 +15,7 @@ import numpy as np
 
 from jaxd2l.data import Dataset, Examples, Rows
 from jaxd2l.prediction import Predictor
-from jaxd2l.sklearn.kept import kept
+from jaxd2l.sklearn.kept import made_once
 from jaxd2l.sklearn.rows import Weighted
 from jaxd2l.train.optimizer import HyperparametersInState
 from jaxd2l.train.program import Program, compile_program, stored
@@ -68,7 +68,7 @@ def training_of(recipe: Recipe, rows: Weighted, held: Weighted | None, classes: 
     if held is not None:
         data = data._replace(validation=_padded(held, _room(len(held.x), size)))
     compiled = _compiled(recipe, data)
-    shuffle = kept(("shuffle", room, size, keep_last), lambda: jax.jit(compiled.shuffle))
+    shuffle = made_once(("shuffle", room, size, keep_last), lambda: jax.jit(compiled.shuffle))
     program = dataclasses.replace(
         compiled,
         recipe=recipe,
@@ -92,7 +92,7 @@ def predictor_for(
         return first
 
     fields = tuple(getattr(recipe, name) for name in ("model", "image_size", "statistics", "precision"))
-    other = copy.copy(kept(("predict", fields, recipe.hits is None, classes, shape, str(dtype)), make))
+    other = copy.copy(made_once(("predict", fields, recipe.hits is None, classes, shape, str(dtype)), make))
     other.variables = jax.device_put({"params": params, "batch_stats": batch_stats})
     return other
 
@@ -119,7 +119,7 @@ def _normalises_batches(recipe: Recipe, data: Dataset) -> bool:
         variables = jax.eval_shape(lambda x: recipe.model.init(jax.random.key(0), x, train=False), x)
         return bool(jax.tree.leaves(variables.get("batch_stats", {})))
 
-    return bool(kept(("statistics", recipe.model, shape), make))
+    return bool(made_once(("statistics", recipe.model, shape), make))
 
 
 def _compiled(recipe: Recipe, data: Dataset) -> Program:
@@ -134,7 +134,7 @@ def _compiled(recipe: Recipe, data: Dataset) -> Program:
     if not isinstance(recipe.make_optimizer(), HyperparametersInState):
         fields += [recipe.learning_rate, recipe.weight_decay]
     arrays = [(a.shape, str(a.dtype)) for part in (shapes.train, shapes.judged) for a in part]
-    program: Program = kept((fields, arrays, without), lambda: compile_program(recipe, shapes, without=without))
+    program: Program = made_once((fields, arrays, without), lambda: compile_program(recipe, shapes, without=without))
     return program
 
 
