@@ -11,6 +11,7 @@ from jaxd2l.data import DataError
 from jaxd2l.run_folder.checkpoint import Checkpoint, Checkpoints
 from jaxd2l.run_folder.settings import fingerprint, refuse_other_settings
 from jaxd2l.run_folder.writer import reproduced
+from jaxd2l.train.mesh import local_devices
 
 
 class Finding(NamedTuple):
@@ -81,18 +82,23 @@ def _validated(config: dict[str, Any]) -> bool:
 def _environment(folder: Path, unfinished: bool) -> Finding:
     try:
         found = json.loads((folder / run_folder.ENVIRONMENT).read_bytes())
-        text = f"{found['device']}, jax {found['jax']}, commit {found['commit']}"
+        text = f"{run_folder.in_words(found)}, jax {found['jax']}, commit {found['commit']}"
         resumed = [start for start in found.get("resumed", []) if start.get("differing")]
         if resumed:
             what = "; ".join(dict.fromkeys(line for start in resumed for line in start["differing"]))
             text += f"; went on under other conditions ({what}): the last bits may differ from an unbroken run's"
-        elif unfinished and (differing := run_folder.differences(found, run_folder.conditions())):
+        elif unfinished and (differing := run_folder.differences(found, _conditions(found))):
             text += f"; going on here would change its last bits ({'; '.join(differing)})"
         return Finding(run_folder.ENVIRONMENT, text)
     except FileNotFoundError:
         return Finding(run_folder.ENVIRONMENT, "missing: the run was killed before its first step")
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         return Finding(run_folder.ENVIRONMENT, f"damaged ({error!r})", wrong=True)
+
+
+def _conditions(found: dict[str, Any]) -> dict[str, Any]:
+    """Those of going on here, on as many devices as the run began with where they are there."""
+    return run_folder.conditions(min(run_folder.devices_used(found), len(local_devices())))
 
 
 def _metrics(folder: Path, rows: list[dict[str, Any]]) -> Finding:

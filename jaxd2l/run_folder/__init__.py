@@ -26,7 +26,8 @@ Nothing in it is executed when it is read: JSON and safetensors only, never a pi
 - `is_finished`, `read_tested`: whether anything is left to do, and what the test part said
 - `write_atomically`, `write_json`, `remove_partial_files`: any file, whole or not at all
 - `FolderLock`, `FolderInUseError`, `holder`: one run a folder
-- `environment`, `conditions`, `device_name`, `note_start`, `differences`: where it ran, and what of it decides bits
+- `environment`, `conditions`, `device_name`, `devices_used`, `in_words`, `note_start`, `differences`: where it ran, and
+  what of it decides bits
 """
 
 from jaxd2l.run_folder.best import (
@@ -67,7 +68,15 @@ from jaxd2l.run_folder.metrics import (
     write_metrics,
 )
 from jaxd2l.run_folder.portable_names import folder_named
-from jaxd2l.run_folder.provenance import conditions, device_name, differences, environment, note_start
+from jaxd2l.run_folder.provenance import (
+    conditions,
+    device_name,
+    devices_used,
+    differences,
+    environment,
+    in_words,
+    note_start,
+)
 from jaxd2l.run_folder.settings import configuration, plain_settings, recipe_of, refuse_other_run, refuse_other_settings
 from jaxd2l.run_folder.training import fit, is_finished
 from jaxd2l.run_folder.weights import by_name as named_weights
@@ -108,6 +117,7 @@ __all__ = [
     "create",
     "default_path",
     "device_name",
+    "devices_used",
     "differences",
     "ends_whole",
     "environment",
@@ -117,6 +127,7 @@ __all__ = [
     "fit_weights",
     "folder_named",
     "holder",
+    "in_words",
     "is_finished",
     "load_run",
     "named_weights",

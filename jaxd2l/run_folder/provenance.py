@@ -86,6 +86,22 @@ def conditions(devices_used: int = 1) -> dict[str, Any]:
     }
 
 
+def devices_used(record: Mapping[str, Any]) -> int:
+    """How many devices shared the batches, by a run's record; 1 where it is of an earlier version or damaged."""
+    used = record.get("devices_used")
+    return used if isinstance(used, int) and used > 0 else 1
+
+
+def in_words(record: Mapping[str, Any]) -> str:
+    """The device of a record, and how many there were of it: `8 devices, gpu (NVIDIA H100 80GB HBM3)`.
+
+    Raises:
+        KeyError: there is none.
+    """
+    used = devices_used(record)
+    return f"{used} devices, {record['device']}" if used > 1 else str(record["device"])
+
+
 def differences(began: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """Conditions that differ, each as `name: then, now`; what an older record does not hold is not compared."""
     pairs = [(name, began[name], now.get(name)) for name in _COMPARED if name in began]

@@ -178,6 +178,9 @@ def commands():
             with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
                 code = cli.main(["train", "softmax", *small, "--out", str(run), *options])
             told[name] = [code, out.getvalue(), err.getvalue(), run.exists()]
+        with contextlib.redirect_stdout(io.StringIO()) as out:
+            cli.main(["check", str(Path(folder) / "default")])
+        told["check"] = out.getvalue()
     return told
 
 

@@ -115,6 +115,7 @@ def test_the_command_takes_as_many_devices_as_the_batch_can_be_divided_over():
     code, out, _, made = told["default"]
     assert (code, made) == (0, True)
     assert "batch 20 on 5 of the 8 devices here, 4 rows on each; one of 16 or 24 can be divided over all" in out
+    assert "5 devices, cpu" in told["check"]
     assert [told[name][0] for name in ("all", "nine")] == [2, 2]
     assert not any(told[name][3] for name in ("all", "nine"))
     assert "a batch of 20 cannot be divided over 8 devices" in told["all"][2]

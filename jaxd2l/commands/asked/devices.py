@@ -8,7 +8,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from jaxd2l.cost.free_memory import free_bytes
-from jaxd2l.run_folder import ENVIRONMENT
+from jaxd2l.run_folder import ENVIRONMENT, devices_used
 from jaxd2l.train import Recipe
 from jaxd2l.train.mesh import AXIS, SHARDED, data_mesh, local_devices, most_devices, nearest_batches, require_divisible
 
@@ -56,12 +56,12 @@ def chosen_devices(
 
 
 def _devices_before(folder: Path) -> int:
-    """How many devices a run began with: 1 in a record of an earlier version, or one that cannot be read."""
+    """How many devices a run began with; 1 where its record cannot be read."""
     try:
-        used = json.loads((folder / ENVIRONMENT).read_bytes())["devices_used"]
-    except (OSError, ValueError, LookupError, TypeError):
+        record = json.loads((folder / ENVIRONMENT).read_bytes())
+    except (OSError, ValueError):
         return 1
-    return used if isinstance(used, int) and used > 0 else 1
+    return devices_used(record) if isinstance(record, dict) else 1
 
 
 def told_devices(mesh: Mesh | None, recipe: Recipe) -> list[str]:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from jaxd2l import run_folder
 from jaxd2l.cost import Cost
 from jaxd2l.data import Dataset
 from jaxd2l.report.chart.svg import svg
@@ -90,7 +91,7 @@ def _lead(record: Record) -> Markup:
     where = record.environment
     words = [f"{record.name} on {record.config.get('dataset', where.get('dataset', 'unknown data'))}"]
     words.append(f"{done} of {asked} epochs" if asked is not None else f"{done} epochs")
-    words += [str(where[name]) for name in ("device",) if where.get(name)]
+    words += [run_folder.in_words(where)] if where.get("device") else []
     if isinstance(where.get("started"), str):
         words.append(f"begun {where['started'][:16].replace('T', ' at ')} UTC")
     state = ""
