@@ -46,13 +46,14 @@ def _blocks() -> int:
 
 
 @cache
-def _cost(name: str) -> Cost:
+def cost_of(name: str) -> Cost:
+    """What a recipe costs, by its name; counted once."""
     return cost(RECIPES[name])
 
 
 def _four_answers() -> int:
     """Of the networks, how many have all four answers."""
-    found = [_cost(name) for name in FOUR]
+    found = [cost_of(name) for name in FOUR]
     return sum(min(c.parameters, c.macs, c.train.total, c.predict.total) > 0 for c in found)
 
 
@@ -129,7 +130,7 @@ CLAIMS = (
         19,
         "Without dense layers it has far fewer parameters: AlexNet's over NiN's.",
         None,
-        lambda: _cost("alexnet").parameters / _cost("nin").parameters,
+        lambda: cost_of("alexnet").parameters / cost_of("nin").parameters,
         at_least,
         truth=20,
     ),
