@@ -23,6 +23,7 @@ _CODE = re.compile(r"(`+[^`]*`+)")
 _MARKUP = re.compile(r"[*|\\]|(?<=\w)_(?=\W|$)")
 _FLAX = re.compile(r"(?:, )?parent: .*?(?=\)$)", re.DOTALL)  # what every Flax module takes besides its fields
 _SEVERAL = re.compile(r" {4}(\w+(?:, \w+)+): (.*)")
+_BROKEN = re.compile(r"^( {4}\w+(?:, \w+)+,)\n {8}", re.MULTILINE)  # such names over two lines
 _FUNCTION = re.compile(r"<(?:function|class) '?([\w.<>]+?)'?(?: at 0x[0-9a-f]+)?>")
 
 
@@ -123,7 +124,9 @@ def _in_section(lines: list[str], i: int) -> bool:
 
 
 def _docstring(app: Sphinx, what: str, name: str, value: Any, options: Any, lines: list[str]) -> None:
-    lines[:] = [] if isinstance(value, dict) else escaped(lines)  # a table's docstring is that of all dictionaries
+    if isinstance(value, dict):  # whose docstring is that of all dictionaries
+        lines.clear()
+    lines[:] = escaped(_BROKEN.sub(r"\1 ", "\n".join(lines)).split("\n"))
 
 
 def _signature(app: Sphinx, what: str, name: str, value: Any, options: Any, signature: str, returned: str) -> Any:
