@@ -24,6 +24,7 @@ _MARKUP = re.compile(r"[*|\\]|(?<=\w)_(?=\W|$)")
 _FLAX = re.compile(r"(?:, )?parent: .*?(?=\)$)", re.DOTALL)  # what every Flax module takes besides its fields
 _SEVERAL = re.compile(r" {4}(\w+(?:, \w+)+): (.*)")
 _BROKEN = re.compile(r"^( {4}\w+(?:, \w+)+,)\n {8}", re.MULTILINE)  # such names over two lines
+_NAME = re.compile(r" {4}\w+: ")
 _FUNCTION = re.compile(r"<(?:function|class) '?([\w.<>]+?)'?(?: at 0x[0-9a-f]+)?>")
 
 
@@ -106,15 +107,17 @@ def escaped(lines: list[str]) -> list[str]:
         several = None if inside else _SEVERAL.match(line)
         if several:  # a description that is shared stands with the last of its names
             *first, _ = names = several[1].split(", ")
-            kept += [f"    {name}: see {names[-1]}" for name in first]
+            kept += [_as_text(f"    {name}: see {names[-1]}") for name in first]
             line = f"    {names[-1]}: {several[2]}"
         kept.append(line if inside else _as_text(line))
     return kept
 
 
 def _as_text(line: str) -> str:
-    parts = _CODE.split(line)
-    return "".join(part if i % 2 else _MARKUP.sub(r"\\\g<0>", part) for i, part in enumerate(parts))
+    name = _NAME.match(line)  # of an argument, which Google's sections escape by themselves
+    start = name.end() if name else 0
+    parts = _CODE.split(line[start:])
+    return line[:start] + "".join(p if i % 2 else _MARKUP.sub(r"\\\g<0>", p) for i, p in enumerate(parts))
 
 
 def _in_section(lines: list[str], i: int) -> bool:
