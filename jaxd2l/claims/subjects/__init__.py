@@ -1,5 +1,7 @@
 """The claims by subject, one module each, and all of them by day."""
 
+import re
+
 from jaxd2l.claims.claim import Claim, check, show
 from jaxd2l.claims.rows import ROWS
 from jaxd2l.claims.subjects import (
@@ -17,6 +19,7 @@ from jaxd2l.claims.subjects import (
     tables,
 )
 
+_MARKUP = re.compile(r"[\\|*_<]")  # of Markdown, in a cell of a table
 _SUBJECTS = (
     *(arrays, tables, calculus, regression, classification, fitting),
     *(building, keeping, convolution, lenet, networks, normalisation),
@@ -53,5 +56,6 @@ def beside(*rows: str) -> str:
     lines = ["| the notes | value in the notes | value here | |", "|---|---|---|---|"]
     for outcome in map(check, of_rows(*rows)):
         value = outcome.remark if outcome.value is None else show(outcome.value)
-        lines.append(f"| {outcome.claim.says} | {show(outcome.claim.notes)} | {value} | {outcome.verdict} |")
+        cells = (outcome.claim.says, show(outcome.claim.notes), value, str(outcome.verdict))
+        lines.append(f"| {' | '.join(_MARKUP.sub(r'\\\g<0>', cell) for cell in cells)} |")
     return "\n".join(lines)
