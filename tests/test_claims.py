@@ -133,7 +133,7 @@ def test_a_day_that_the_notes_do_not_have_is_refused(capsys):
 def test_a_page_shows_both_values_side_by_side():
     lines = claims.beside("norms").splitlines()
     assert "| L2 norm of [3, -4]. | 5 | 5 | agrees |" in lines
-    assert r"\|w\|" in claims.beside("decay")
+    assert r"sum(x\*x)" in claims.beside("detach")
     with pytest.raises(ValueError, match="unknown row 'norm'"):
         claims.beside("norm")
 
