@@ -83,7 +83,9 @@ def numbers_of(recipe: Recipe, data: Dataset, *, steps: int = 50, seed: int = 0)
         losses.append(np.asarray(record.loss)[:count] / np.asarray(record.examples)[:count])
     order, weight = np.concatenate(orders), np.concatenate(weights)
     shape = program.recipe.input_shape(data.train.x)
-    shares = recipe.course.shares(program.train_steps)
+    with jax.enable_x64(True):
+        shares = recipe.course.shares(program.train_steps)
+        rates = np.array([recipe.learning_rate * float(shares(jnp.int32(t))) for t in range(steps)])
     double = _in_float64(recipe, data, params, batch_stats, order, weight, keys.noise, program.train_steps)
     used = np.unique(order[weight > 0])
     x = np.asarray(data.train.x)[used]
@@ -94,7 +96,7 @@ def numbers_of(recipe: Recipe, data: Dataset, *, steps: int = 50, seed: int = 0)
         np.asarray(data.train.y)[used],
         np.where(weight > 0, np.searchsorted(used, order), -1).astype(np.int32),
         _masks(recipe, params, batch_stats, (recipe.batch_size, *shape), keys.noise, steps),
-        np.array([recipe.learning_rate * float(shares(t)) for t in range(steps)]),
+        rates,
         {"float32": np.concatenate(losses).astype(np.float64), "float64": double},
     )
 
