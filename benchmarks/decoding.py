@@ -25,7 +25,7 @@ import PIL
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
-from jaxd2l.report.console import columns
+from jaxd2l.report.text import columns
 from jaxd2l.run_folder import write_json
 
 OURS = """

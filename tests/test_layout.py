@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import pkgutil
 import re
 import subprocess
 import sys
@@ -248,6 +249,19 @@ def test_what_only_posix_has_is_used_only_where_it_is_there():
     assert len(list(_unguarded(ast.parse(lacking)))) == 5, "the law itself"
     looking = "try:\n    import pwd\nexcept ImportError:\n    pass\nos.getuid() if hasattr(os, 'getuid') else 0"
     assert not list(_unguarded(ast.parse(looking))), "the law itself"
+
+
+def test_scripts_and_benchmarks_import_what_is_there():
+    missing = []
+    for path in [*(ROOT / "scripts").glob("*.py"), *(ROOT / "benchmarks").glob("*.py")]:
+        for node in ast.walk(_tree(path)):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "jaxd2l":
+                module = importlib.import_module(node.module)
+                for name in (alias.name for alias in node.names):
+                    modules = [found.name for found in pkgutil.iter_modules(getattr(module, "__path__", ()))]
+                    if not hasattr(module, name) and name not in modules:
+                        missing.append(f"{path.name}: {name} of {node.module}")
+    assert not missing
 
 
 def _in_the_systems_encoding(tree: ast.AST) -> Iterator[int]:
