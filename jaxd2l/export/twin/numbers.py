@@ -86,7 +86,7 @@ def numbers_of(recipe: Recipe, data: Dataset, *, steps: int = 50, seed: int = 0)
     with jax.enable_x64(True):
         shares = recipe.course.shares(program.train_steps)
         rates = np.array([recipe.learning_rate * float(shares(jnp.int32(t))) for t in range(steps)])
-    double = _in_float64(recipe, data, params, batch_stats, order, weight, keys.noise, program.train_steps)
+    double = _in_float64(recipe, data, params, batch_stats, order, weight, keys.noise, rates)
     used = np.unique(order[weight > 0])
     x = np.asarray(data.train.x)[used]
     state_dict = to_torch(recipe.model, params, batch_stats, shape)
@@ -109,12 +109,12 @@ def _in_float64(
     order: np.ndarray,
     weight: np.ndarray,
     noise: jax.Array,
-    steps: int,
+    rates: np.ndarray,
 ) -> np.ndarray:
-    """The losses of the same step in float64, from the same weights."""
+    """The losses of the same step in float64, from the same weights; optax computes schedules in float32 even then."""
     with jax.enable_x64(True), _masks_of_float32():
         wide = lambda tree: jax.tree.map(lambda a: jnp.asarray(a, jnp.float64), tree)  # noqa: E731
-        optimizer = recipe.scheduled_optimizer(steps)
+        optimizer = recipe.make_optimizer()
         state: TrainState = begin(optimizer, wide(params), wide(batch_stats))
         objective = recipe.objective()._replace(dtype=jnp.float64)
         if recipe.image_size is not None:
@@ -124,6 +124,8 @@ def _in_float64(
         for t, (rows, real) in enumerate(zip(order, weight, strict=True)):
             x, y = (jnp.asarray(np.asarray(part)[rows]) for part in data.train)
             batch = Batch(x, y, jnp.asarray(real))
+            hyperparameters = {**state.opt_state.hyperparams, "learning_rate": jnp.asarray(rates[t], jnp.float64)}
+            state = state._replace(opt_state=state.opt_state._replace(hyperparams=hyperparameters))
             state, tally = step(state, batch, jax.random.fold_in(noise, t))
             losses.append(float(tally.loss / tally.examples))
     return np.array(losses)
