@@ -301,9 +301,8 @@ def test_a_network_that_guesses_is_warned_about(tmp_path, capsys):
 
 
 def test_a_batch_that_memory_cannot_hold_is_foreseen(tmp_path, monkeypatch, capsys):
-    from jaxd2l.cost import budget
-
-    monkeypatch.setattr(budget, "free_bytes", lambda: 3 * 2**20)
+    free = iter([2**40, 3 * 2**20])  # before and after compiling
+    monkeypatch.setattr("jaxd2l.commands.asked.devices.free_bytes", lambda: next(free))
     assert main([*DROPOUT, "--out", str(tmp_path / "run")]) == 2
     line = _line(capsys)
     assert "batch size 64 needs about" in line

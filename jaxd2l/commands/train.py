@@ -111,7 +111,7 @@ def _run(args: argparse.Namespace, signals: StopSignals, stack: ExitStack) -> in
     program = compile_program(recipe, data, mesh=mesh)
     console.say(f"compiled in {program.compile_seconds:.1f} s")
     console.phase("beginning")
-    require_memory(program, data, free)
+    require_memory(program, data, free_on_each(mesh))
     if program.dropped:
         console.say(f"{program.dropped} examples of each epoch fill no batch of {recipe.batch_size} and are left out")
 

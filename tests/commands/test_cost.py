@@ -131,11 +131,12 @@ def test_a_shortage_is_foreseen_with_the_batches_that_fit():
 
 @pytest.mark.slow
 def test_train_warns_and_goes_on_until_the_compiled_program_is_known(capsys, monkeypatch, tmp_path):
-    monkeypatch.setattr("jaxd2l.commands.train.free_bytes", lambda: 40 * 2**20)
+    monkeypatch.setattr("jaxd2l.commands.asked.devices.free_bytes", lambda: 40 * 2**20)
     small = ["--limit-train", "64", "--limit-test", "32", "--epochs", "1", "--batch-size", "64"]
     assert main(["train", "softmax", "--no-report", *small, "--out", str(tmp_path / "run"), "--quiet"]) == 0
     assert capsys.readouterr().err == ""  # 64 examples are few
-    monkeypatch.setattr("jaxd2l.commands.train.free_bytes", lambda: 2**16)
+    free = iter([2**16, 2**40])  # before and after compiling
+    monkeypatch.setattr("jaxd2l.commands.asked.devices.free_bytes", lambda: next(free))
     assert main(["train", "softmax", "--no-report", *small, "--out", str(tmp_path / "other"), "--quiet"]) == 0
     error = capsys.readouterr().err
     assert error.startswith("warning: batch size 64 needs about")
