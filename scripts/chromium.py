@@ -146,9 +146,10 @@ class Tab:
                 raise RuntimeError(f"{expression} is not true after {seconds:g} seconds")
             self.browser.wait(0.02)
 
-    def picture(self) -> bytes:
-        """PNG of the whole page."""
-        shot = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=True)
+    def picture(self, width: int = 0, height: int = 0) -> bytes:
+        """PNG of the whole page, or of so many pixels from its top left."""
+        clip = {"clip": {"x": 0, "y": 0, "width": width, "height": height, "scale": 1}} if height else {}
+        shot = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=True, **clip)
         return base64.b64decode(shot["data"])
 
     def wider_than_its_window(self, width: int) -> str | None:

@@ -1,6 +1,7 @@
 """Open pages in headless Chromium as a reader would, and fail on what only a browser sees.
 
     uv run scripts/look_at_report.py runs/lenet/RUN/report.html --out looks
+    uv run scripts/look_at_report.py runs/lenet/RUN/report.html --out looks --top 930  # the README's picture
 
 Each page is opened at 400 and 1,400 pixels, light and dark, and printed. Messages of the console, requests beyond the
 page itself and content wider than the window are printed and end with exit code 1; the pictures are for your eyes.
@@ -8,6 +9,7 @@ page itself and content wider than the window are printed and end with exit code
 
 import argparse
 import base64
+import functools
 import itertools
 import sys
 from pathlib import Path
@@ -17,8 +19,8 @@ from chromium import Browser, Tab, look_at
 WIDTHS, SCHEMES = (400, 1400), ("light", "dark")
 
 
-def look(browser: Browser, page: Path, out: Path) -> list[str]:
-    """Open one page in every way and keep a picture of each; what is wrong, a line each."""
+def look(browser: Browser, page: Path, out: Path, top: int = 0) -> list[str]:
+    """Open one page in every way and keep a picture of each, top.png of its first pixels; what is wrong, a line each."""
     tab, problems = Tab(browser), []
     for width, scheme in itertools.product(WIDTHS, SCHEMES):
         tab.looks(width, scheme)
@@ -27,6 +29,8 @@ def look(browser: Browser, page: Path, out: Path) -> list[str]:
         if wrong := tab.wider_than_its_window(width):
             problems.append(f"{page}: {wrong}")
         (out / f"{page.parent.name}-{page.stem}-{width}-{scheme}.png").write_bytes(tab.picture())
+        if top and (width, scheme) == (max(WIDTHS), "light"):
+            (out / "top.png").write_bytes(tab.picture(width, top))
     tab.call("Emulation.setEmulatedMedia", features=[])
     printed = tab.call("Page.printToPDF", printBackground=True)
     (out / f"{page.parent.name}-{page.stem}.pdf").write_bytes(base64.b64decode(printed["data"]))
@@ -40,8 +44,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pages", type=Path, nargs="+", metavar="HTML")
     parser.add_argument("--out", type=Path, default=Path("looks"), metavar="DIR", help="where the pictures go")
+    parser.add_argument("--top", type=int, default=0, metavar="PIXELS", help="keep top.png, so much of the last page")
     args = parser.parse_args()
-    return look_at(args.pages, args.out, look)
+    return look_at(args.pages, args.out, functools.partial(look, top=args.top))
 
 
 if __name__ == "__main__":
