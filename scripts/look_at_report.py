@@ -20,7 +20,7 @@ WIDTHS, SCHEMES = (400, 1400), ("light", "dark")
 
 
 def look(browser: Browser, page: Path, out: Path, top: int = 0) -> list[str]:
-    """Open one page in every way and keep a picture of each, top.png of its first pixels; what is wrong, a line each."""
+    """Open one page in every way and keep pictures, top.png of its first pixels; what is wrong, a line each."""
     tab, problems = Tab(browser), []
     for width, scheme in itertools.product(WIDTHS, SCHEMES):
         tab.looks(width, scheme)
