@@ -10,10 +10,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+WIDTHS, SCHEMES = (400, 1400), ("light", "dark")
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
@@ -36,6 +37,20 @@ def look_at(pages: Sequence[Path], out: Path, look: Callable[["Browser", Path, P
         browser.close()
     print("\n".join(problems) or f"{len(pages)} pages: nothing fetched, nothing said, nothing wider than the window")
     return 1 if problems else 0
+
+
+def in_every_look(
+    tab: "Tab", page: Path, out: Path, problems: list[str], ready: Callable[[], None]
+) -> Iterator[tuple[int, str]]:
+    """Open a page at each width in each light, wait until it is `ready` and keep a picture; then (width, scheme)."""
+    for width, scheme in itertools.product(WIDTHS, SCHEMES):
+        tab.looks(width, scheme)
+        tab.open(page)
+        ready()
+        if wrong := tab.wider_than_its_window(width):
+            problems.append(f"{page}: {wrong}")
+        (out / f"{page.parent.name}-{page.stem}-{width}-{scheme}.png").write_bytes(tab.picture())
+        yield width, scheme
 
 
 class Browser:

@@ -8,25 +8,16 @@ content wider than the window are printed and end with exit code 1; the pictures
 """
 
 import argparse
-import itertools
 import sys
 from pathlib import Path
 
-from chromium import Browser, Tab, look_at
-
-WIDTHS, SCHEMES = (400, 1400), ("light", "dark")
+from chromium import Browser, Tab, in_every_look, look_at
 
 
 def look(browser: Browser, page: Path, out: Path) -> list[str]:
     """Open one page in every way and keep a picture of each; what is wrong, a line each."""
     tab, problems = Tab(browser), []
-    for width, scheme in itertools.product(WIDTHS, SCHEMES):
-        tab.looks(width, scheme)
-        tab.open(page)
-        browser.wait(1.0)
-        if wrong := tab.wider_than_its_window(width):
-            problems.append(f"{page}: {wrong}")
-        (out / f"{page.parent.name}-{page.stem}-{width}-{scheme}.png").write_bytes(tab.picture())
+    list(in_every_look(tab, page, out, problems, lambda: browser.wait(1.0)))
     problems += [f"{page}: {text}" for text in tab.said() if not text.startswith("asks for file://")]
     tab.close()
     return problems

@@ -10,25 +10,16 @@ page itself and content wider than the window are printed and end with exit code
 import argparse
 import base64
 import functools
-import itertools
 import sys
 from pathlib import Path
 
-from chromium import Browser, Tab, look_at
-
-WIDTHS, SCHEMES = (400, 1400), ("light", "dark")
+from chromium import WIDTHS, Browser, Tab, in_every_look, look_at
 
 
 def look(browser: Browser, page: Path, out: Path, top: int = 0) -> list[str]:
     """Open one page in every way and keep pictures, top.png of its first pixels; what is wrong, a line each."""
     tab, problems = Tab(browser), []
-    for width, scheme in itertools.product(WIDTHS, SCHEMES):
-        tab.looks(width, scheme)
-        tab.open(page)
-        browser.wait(1.0)
-        if wrong := tab.wider_than_its_window(width):
-            problems.append(f"{page}: {wrong}")
-        (out / f"{page.parent.name}-{page.stem}-{width}-{scheme}.png").write_bytes(tab.picture())
+    for width, scheme in in_every_look(tab, page, out, problems, lambda: browser.wait(1.0)):
         if top and (width, scheme) == (max(WIDTHS), "light"):
             (out / "top.png").write_bytes(tab.picture(width, top))
     tab.call("Emulation.setEmulatedMedia", features=[])

@@ -8,13 +8,11 @@ and end with exit code 1; the pictures are for your eyes. The time of a forward 
 """
 
 import argparse
-import itertools
 import sys
 from pathlib import Path
 
-from chromium import Browser, Tab, look_at
+from chromium import Browser, Tab, in_every_look, look_at
 
-WIDTHS, SCHEMES = (400, 1400), ("light", "dark")
 # a shirt, as shares of the canvas: strokes of a wide brush
 STROKES = (
     *(((x, 0.25), (x, 0.9)) for x in (0.36, 0.42, 0.48, 0.54, 0.6, 0.64)),
@@ -43,16 +41,14 @@ def draw(tab: Tab) -> None:
 def look(browser: Browser, page: Path, out: Path) -> list[str]:
     """Open one page in every way and keep a picture of each; what is wrong, a line each."""
     tab, problems = Tab(browser), []
-    for width, scheme in itertools.product(WIDTHS, SCHEMES):
-        tab.looks(width, scheme)
-        tab.open(page)
+
+    def ready() -> None:
         tab.wait_for("document.readyState === 'complete' && typeof page !== 'undefined' && page.ready()")
         draw(tab)
-        if wrong := tab.wider_than_its_window(width):
-            problems.append(f"{page}: {wrong}")
         tab.evaluate("window.scrollTo(0, 0)")
         browser.wait(0.5)
-        (out / f"{page.parent.name}-{page.stem}-{width}-{scheme}.png").write_bytes(tab.picture())
+
+    for width, scheme in in_every_look(tab, page, out, problems, ready):
         if (width, scheme) == (1400, "light"):
             answers = "[...document.querySelectorAll('#answer li .name')].map((e) => e.innerText.replace('\\n', ' '))"
             print(f"{page}: {', '.join(tab.evaluate(answers))}")
