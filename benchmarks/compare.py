@@ -27,7 +27,7 @@ import psutil
 from peers.driver import Peer, same_work, write_task
 
 from jaxd2l.recipes import find
-from jaxd2l.run_folder.processor import visible_cores
+from jaxd2l.machine.processor import visible_cores
 
 HERE = Path(__file__).resolve().parent
 PEERS = ["jax loop", "torch eager", "torch.compile", "keras"]

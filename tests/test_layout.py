@@ -17,6 +17,7 @@ PACKAGE = ROOT / "jaxd2l"
 # What each part may import of ours, besides itself.
 LIBRARY = {
     "book",
+    "machine",
     "data",
     "nn",
     "train",
@@ -29,27 +30,31 @@ LIBRARY = {
     "prediction",
     "web",
     "export",
+    "frozen",
     "sklearn",
 }
 ALLOWED = {
     "book": set(),
     "notebook_table": set(),
+    "machine": set(),
     "data": set(),
     "nn": set(),
-    "train": {"notebook_table", "book", "data", "nn"},
-    "cost": {"notebook_table", "data", "nn", "train"},
-    "selection": {"data", "nn", "train", "cost"},
+    "train": {"notebook_table", "book", "machine", "data", "nn"},
+    "cost": {"notebook_table", "machine", "data", "nn", "train"},
+    "selection": {"machine", "data", "nn", "train", "cost"},
     "recipes": {"book", "data", "nn", "train"},
     "experiments": {"data", "nn", "train", "selection", "recipes"},
     "interop": {"data", "nn", "train", "recipes"},
     "prediction": {"data", "nn", "train", "recipes", "run_folder"},
     "report": {"data", "nn", "train", "cost", "selection", "recipes", "experiments", "run_folder", "prediction"},
-    "run_folder": {"data", "nn", "train", "recipes", "interop"},
+    "run_folder": {"machine", "data", "nn", "train", "recipes", "interop"},
     "web": {"nn", "run_folder", "prediction", "report"},
     # what claims are about, and so run
-    "claims": {"book", "data", "nn", "train", "cost", "selection", "recipes", "experiments", "run_folder"},
-    "export": {"data", "nn", "train", "interop", "run_folder", "prediction"},
-    "sklearn": {"data", "nn", "train", "recipes", "prediction"},
+    "claims": {"book", "data", "nn", "train", "cost", "selection", "recipes", "experiments", "run_folder"}
+    | {"machine"},
+    "frozen": {"machine", "data", "interop"},  # no network, no recipe, no Flax: what is frozen outlives them
+    "export": {"machine", "data", "nn", "train", "interop", "run_folder", "prediction", "frozen"},
+    "sklearn": {"machine", "data", "nn", "train", "recipes", "prediction"},
     "cli": {"book"},  # and the command that is to run, by its name: what can be typed is known before JAX is imported
     "commands": {*LIBRARY, "experiments", "claims", "cli"},
     "__main__": {"cli"},

@@ -25,7 +25,7 @@ from jaxd2l.report.console import Console, epoch_line
 from jaxd2l.report.table import markdown, summarise
 from jaxd2l.report.write import RESULTS, write_results_report
 from jaxd2l.train import Recipe, compile_program, fit, run_keys
-from jaxd2l.train.device import default_device
+from jaxd2l.machine.device import default_device
 
 _FOREIGN = "no result of this command ({error}); remove it to run that seed again"
 SMALL_MACS = 1e6  # what a laptop's CPU trains in minutes

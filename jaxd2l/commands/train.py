@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -15,6 +14,7 @@ from jaxd2l import run_folder
 from jaxd2l.cli.exit_code import ExitCode
 from jaxd2l.cli.signals import StopSignals
 from jaxd2l.commands.asked import settings
+from jaxd2l.commands.asked.chosen_device import make_deterministic
 from jaxd2l.commands.asked.class_weights import weighted
 from jaxd2l.commands.asked.data import fitted, in_range, own_data
 from jaxd2l.commands.asked.devices import chosen_devices, free_on_each, told_devices
@@ -84,7 +84,7 @@ def _run(args: argparse.Namespace, signals: StopSignals, stack: ExitStack) -> in
         run_folder.check_free(folder, args.overwrite or args.resume)
     events = events_folder(args.tensorboard, folder)
     if values["deterministic"]:
-        _make_deterministic()
+        make_deterministic()
     settings.choose_device(args.device)
     recipe, data, facts = fitted(base, own, values, values["limit_train"], values["limit_test"], kept, code)
     recipe = weighted(recipe, args.class_weights_from, data, weighed)
@@ -222,14 +222,6 @@ def _page(
 ) -> dict[str, Any]:
     kept = f"the run is kept in {folder}; `jaxd2l report` writes its page"
     return named_page(closing_page(args, lambda: write_run_report(folder, data=data, recipe=recipe), say, kept))
-
-
-def _make_deterministic() -> None:
-    """Ask XLA for GPU kernels with a fixed order of summation; only counts before the first use of a device."""
-    flag = "--xla_gpu_deterministic_ops=true"
-    flags = os.environ.get("XLA_FLAGS", "")
-    if flag not in flags:
-        os.environ["XLA_FLAGS"] = f"{flags} {flag}".strip()
 
 
 def _warn(text: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import psutil
 
-from jaxd2l.train.device import default_device
+from jaxd2l.machine.device import default_device
 
 __all__ = ["free_bytes"]
 

@@ -30,6 +30,10 @@ Nothing in it is executed when it is read: JSON and safetensors only, never a pi
   what of it decides bits
 """
 
+from jaxd2l.interop.digested import pack as pack_weights
+from jaxd2l.interop.digested import parse as parse_weights
+from jaxd2l.machine.conditions import conditions, device_name, devices_used, differences, in_words
+from jaxd2l.machine.disk import write_atomically, write_json
 from jaxd2l.run_folder.best import (
     KEPT_WEIGHTS,
     Chosen,
@@ -53,8 +57,6 @@ from jaxd2l.run_folder.files import (
     TEST,
     WEIGHTS,
     remove_partial_files,
-    write_atomically,
-    write_json,
 )
 from jaxd2l.run_folder.layout import begun, check_free, create, default_path, finished_epochs, read_config
 from jaxd2l.run_folder.load import KeptRun, load_run
@@ -68,22 +70,12 @@ from jaxd2l.run_folder.metrics import (
     write_metrics,
 )
 from jaxd2l.run_folder.portable_names import folder_named
-from jaxd2l.run_folder.provenance import (
-    conditions,
-    device_name,
-    devices_used,
-    differences,
-    environment,
-    in_words,
-    note_start,
-)
+from jaxd2l.run_folder.provenance import environment, note_start
 from jaxd2l.run_folder.settings import configuration, plain_settings, recipe_of, refuse_other_run, refuse_other_settings
 from jaxd2l.run_folder.training import fit, is_finished
 from jaxd2l.run_folder.weights import by_name as named_weights
 from jaxd2l.run_folder.weights import count_parameters, read_weights, weights_epoch, write_weights
 from jaxd2l.run_folder.weights import fit_to as fit_weights
-from jaxd2l.run_folder.weights import pack as pack_weights
-from jaxd2l.run_folder.weights import parse as parse_weights
 from jaxd2l.run_folder.weights import serialize as serialize_weights
 from jaxd2l.run_folder.weights import unsound as unsound_weights
 

@@ -13,10 +13,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxd2l.data import DataError
+from jaxd2l.interop.digested import pack, parse
+from jaxd2l.machine.disk import write_atomically
 from jaxd2l.run_folder.checkpoint import Checkpoints
-from jaxd2l.run_folder.files import BEST, CHECKPOINTS, EMA, METRICS, WEIGHTS, write_atomically
+from jaxd2l.run_folder.files import BEST, CHECKPOINTS, EMA, METRICS, WEIGHTS
 from jaxd2l.run_folder.metrics import whole_rows
-from jaxd2l.run_folder.weights import pack, parse
 from jaxd2l.train import EpochResult, best_epoch
 
 KEPT_WEIGHTS = ("last", "best", "ema")

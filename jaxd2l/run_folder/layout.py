@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxd2l.data import DataError
+from jaxd2l.machine.disk import patiently, write_atomically
 from jaxd2l.run_folder.best import ended_early
 from jaxd2l.run_folder.files import (
     BEST,
@@ -20,9 +21,7 @@ from jaxd2l.run_folder.files import (
     REPORT_FILES,
     WEIGHTS,
     is_partial,
-    patiently,
     remove_partial_files,
-    write_atomically,
 )
 from jaxd2l.run_folder.lock import LOCK, FolderInUseError, holder
 from jaxd2l.run_folder.metrics import whole_rows

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from jaxd2l.data import DataError
-from jaxd2l.run_folder.files import METRICS, TEST, with_name, write_atomically, write_json
+from jaxd2l.machine.disk import with_name, write_atomically, write_json
+from jaxd2l.run_folder.files import METRICS, TEST
 from jaxd2l.train import EpochResult, Judged
 
 

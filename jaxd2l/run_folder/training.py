@@ -12,8 +12,9 @@ from jax.sharding import Mesh
 
 from jaxd2l import train
 from jaxd2l.data import Dataset
+from jaxd2l.machine.disk import write_json
 from jaxd2l.run_folder.best import ended_early, files_of_weights
-from jaxd2l.run_folder.files import CONFIG, write_json
+from jaxd2l.run_folder.files import CONFIG
 from jaxd2l.run_folder.initial import Fit, fit_to_network, kept_source, read_source, refuse_other_source
 from jaxd2l.run_folder.initial.source import INIT_FROM, From
 from jaxd2l.run_folder.layout import begun, check_free, create, finished_epochs, read_config

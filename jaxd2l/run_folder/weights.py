@@ -1,27 +1,21 @@
-"""`weights.safetensors`: parameters and batch statistics by name, with the digest that safetensors lacks.
+"""`weights.safetensors`: parameters and batch statistics by name, with the digest that safetensors lacks."""
 
-The header's metadata holds the epoch and a SHA-256 over every name, dtype, shape and byte, so damage is found
-on reading. A file of another origin has none and is read without.
-"""
-
-import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from jaxd2l.data import DataError
 from jaxd2l.interop import safetensors_file, soundness
+from jaxd2l.interop.digested import pack, parse
+from jaxd2l.machine.disk import write_atomically
 from jaxd2l.nn.parameters import arranged, described, differences, flat
-from jaxd2l.run_folder.files import WEIGHTS, write_atomically
+from jaxd2l.run_folder.files import WEIGHTS
 
 PyTree = Any
 
 _DOT = "."  # between the names of a path in a file
-_KEY = "jaxd2l"  # one entry: safetensors writes several in random order, and equal weights are to be equal bytes
 
 
 def write_weights(path: Path, params: PyTree, batch_stats: PyTree, epoch: int | None = None) -> None:
@@ -77,38 +71,6 @@ def serialize(params: PyTree, batch_stats: PyTree, epoch: int | None = None) -> 
     return pack(by_name(params, batch_stats), epoch)
 
 
-def pack(tensors: dict[str, np.ndarray], epoch: int | None, facts: Mapping[str, Any] = MappingProxyType({})) -> bytes:
-    """`serialize` of arrays by name, such as `by_name` gives; `facts` are plain values that the header says too."""
-    from safetensors.numpy import save
-
-    said = {"epoch": epoch, "sha256": digest(tensors), **facts}
-    return save(tensors, metadata={_KEY: json.dumps(said, allow_nan=False)})
-
-
-def parse(data: bytes, name: str) -> tuple[dict[str, np.ndarray], int | None]:
-    """Read a safetensors file; nothing in it is executed.
-
-    Args:
-        data: the file's bytes.
-        name: stands in the message.
-
-    Returns:
-        The tensors by name and the epoch, None where the file does not say.
-
-    Raises:
-        DataError: no safetensors file, a damaged one, or one that does not agree with its digest.
-    """
-    try:
-        tensors, metadata = safetensors_file.parse(data)
-        facts = json.loads(metadata.get(_KEY, "{}"))
-        epoch, said = facts.get("epoch"), facts.get("sha256")
-    except (ValueError, AttributeError, RecursionError) as error:
-        raise DataError(f"{name}: no safetensors file ({' '.join(str(error).split())})") from error
-    if facts and said != digest(tensors):
-        raise DataError(f"{name}: damaged, its tensors do not agree with their SHA-256; resume or rerun the training")
-    return tensors, epoch if isinstance(epoch, int) else None
-
-
 def fit_to(tensors: Mapping[str, np.ndarray], params: PyTree, batch_stats: PyTree, name: str) -> tuple[PyTree, PyTree]:
     """Arrange tensors as trees like the given ones.
 
@@ -135,13 +97,3 @@ def unsound(tensors: Mapping[str, np.ndarray]) -> str | None:
     """How many numbers are NaN, infinite or negative variances, and where; None where none is."""
     variances = [name for name in tensors if name.startswith("batch_stats.") and name.endswith(".var")]
     return soundness.unsound(tensors, variances)
-
-
-def digest(tensors: Mapping[str, np.ndarray]) -> str:
-    """SHA-256 over every name, type, shape and byte."""
-    found = hashlib.sha256()
-    for name in sorted(tensors):
-        a = np.ascontiguousarray(tensors[name])
-        found.update(f"{name} {a.dtype} {tensors[name].shape}\n".encode())
-        found.update(a.reshape(-1).view(np.uint8))
-    return found.hexdigest()

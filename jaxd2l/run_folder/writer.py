@@ -11,18 +11,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from jaxd2l.machine.disk import patiently, write_atomically
 from jaxd2l.run_folder.best import best_of, files_of_weights, put_best_in_order
 from jaxd2l.run_folder.checkpoint import Checkpoints, pack, unpack
-from jaxd2l.run_folder.files import (
-    BEST,
-    CHECKPOINTS,
-    DAMAGED,
-    EMA,
-    WEIGHTS,
-    patiently,
-    remove_partial_files,
-    write_atomically,
-)
+from jaxd2l.run_folder.files import BEST, CHECKPOINTS, DAMAGED, EMA, WEIGHTS, remove_partial_files
 from jaxd2l.run_folder.metrics import append_metrics, ends_whole, whole_rows, write_metrics
 from jaxd2l.run_folder.settings import refuse_other_settings
 from jaxd2l.run_folder.weights import serialize, weights_epoch, write_weights

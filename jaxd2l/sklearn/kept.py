@@ -8,7 +8,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 
-from jaxd2l.train.device import default_device
+from jaxd2l.machine.device import default_device
 
 _LATEST = 64
 

@@ -11,7 +11,7 @@ from jax import lax
 from jax.sharding import Mesh
 
 from jaxd2l.nn.kernels.shards import batch_over
-from jaxd2l.train.device import default_platform
+from jaxd2l.machine.device import default_platform
 from jaxd2l.train.mesh.placement import shardings
 
 __all__ = ["compiled", "compiler_options"]

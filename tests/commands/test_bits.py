@@ -13,8 +13,8 @@ import pytest
 
 from jaxd2l import run_folder
 from jaxd2l.cli import main
+from jaxd2l.machine import conditions
 from jaxd2l.report.console import Console
-from jaxd2l.run_folder import provenance
 from jaxd2l.train import run_keys
 
 REPOSITORY = Path(__file__).parent.parent.parent
@@ -105,7 +105,7 @@ def test_every_setting_of_jax_is_recorded_or_known_to_be_neutral():
         assert name in settings
     for name in ("jax_use_hlo_logistic_lowering", "jax_softmax_custom_jvp", "jax_numpy_dtype_promotion"):
         assert name in settings
-    assert not [n for n in jax.config.values if n not in settings and not provenance._NEUTRAL.search(n)]
+    assert not [n for n in jax.config.values if n not in settings and not conditions._NEUTRAL.search(n)]
     json.dumps(settings)
 
 

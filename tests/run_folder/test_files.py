@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jaxd2l.commands import sweep
+from jaxd2l.machine import disk
 from jaxd2l.recipes import RECIPES
 from jaxd2l.run_folder import default_path, files, write_atomically
 from jaxd2l.run_folder.portable_names import require_writable_name, unportable
@@ -31,20 +32,20 @@ def _refusing(times, winerror):
 
 @pytest.mark.parametrize("winerror", [5, 32])
 def test_a_file_that_is_open_elsewhere_for_a_moment_is_replaced(winerror, tmp_path, monkeypatch):
-    monkeypatch.setattr(files.time, "sleep", lambda seconds: None)
-    refused, calls = _refusing(len(files._PAUSES_SECONDS), winerror)
+    monkeypatch.setattr(disk.time, "sleep", lambda seconds: None)
+    refused, calls = _refusing(len(disk._PAUSES_SECONDS), winerror)
     monkeypatch.setattr(os, "replace", refused)
     write_atomically(tmp_path / "file", b"new")
     assert (tmp_path / "file").read_bytes() == b"new"
-    assert len(calls) == len(files._PAUSES_SECONDS) + 1
+    assert len(calls) == len(disk._PAUSES_SECONDS) + 1
 
 
-@pytest.mark.parametrize(("winerror", "tries"), [(None, 1), (3, 1), (32, len(files._PAUSES_SECONDS) + 1)])
+@pytest.mark.parametrize(("winerror", "tries"), [(None, 1), (3, 1), (32, len(disk._PAUSES_SECONDS) + 1)])
 def test_a_refusal_that_stays_is_an_error_with_the_files_name_and_changes_nothing(
     winerror, tries, tmp_path, monkeypatch
 ):
     (tmp_path / "file").write_bytes(b"old")
-    monkeypatch.setattr(files.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(disk.time, "sleep", lambda seconds: None)
     refused, calls = _refusing(1000, winerror)
     monkeypatch.setattr(os, "replace", refused)
     with pytest.raises(OSError, match="file"):

@@ -9,11 +9,11 @@ import psutil
 import pytest
 
 from jaxd2l.cost import free_memory
-from jaxd2l.run_folder import processor
+from jaxd2l.machine import processor
 
 SECOND = """
 import jax
-from jaxd2l.train.device import default_device, default_platform
+from jaxd2l.machine.device import default_device, default_platform
 from jaxd2l.run_folder import device_name
 from jaxd2l.cost.free_memory import free_bytes
 from jaxd2l.train.program import compile_program, initial_state

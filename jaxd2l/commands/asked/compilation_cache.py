@@ -7,7 +7,7 @@ from pathlib import Path
 import jax
 
 from jaxd2l.data.download import user_cache
-from jaxd2l.run_folder import processor
+from jaxd2l.machine import processor
 
 _LEAST_SECONDS = 0.3  # below that a program compiles about as fast as it loads
 

@@ -1,45 +1,15 @@
 """Options that several commands share, and how they become a recipe and its data."""
 
 import json
-import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
-
 from jaxd2l import run_folder
-from jaxd2l.commands.asked import compilation_cache
+from jaxd2l.commands.asked.chosen_device import choose_device as choose_device
 from jaxd2l.data import Dataset, Examples, check_examples, hold_out
-from jaxd2l.train.device import default_device
 from jaxd2l.train.recipe import Recipe
-
-
-def choose_device(name: str) -> None:
-    """Make `name` the default device and keep compiled programs; call it before anything runs.
-
-    `JAX_DISABLE_JIT` is switched off, with a word: what runs here is compiled ahead, and would not be the same run.
-
-    Raises:
-        ValueError: no such device is there; JAX itself would fall back to the CPU, or fail with an assertion.
-    """
-    compilation_cache.use()
-    if jax.config.jax_disable_jit:
-        jax.config.update("jax_disable_jit", False)
-        print("warning: JAX_DISABLE_JIT has no effect here: programs are compiled ahead", file=sys.stderr, flush=True)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    try:
-        default_device()
-        devices = None if name == "auto" else jax.local_devices(backend=name)
-    except (RuntimeError, AssertionError) as error:
-        if asked := os.environ.get("JAX_PLATFORMS"):
-            raise ValueError(
-                f"--device {name}: JAX_PLATFORMS={asked} leaves no such device here; unset it, or set JAX_PLATFORMS=cpu"
-            ) from error
-        raise ValueError(f"--device {name}: there is none here; leave it out or use --device cpu") from error
-    if devices:
-        jax.config.update("jax_default_device", devices[0])
 
 
 def warn_of_other_conditions(paths: Iterable[Path]) -> None:

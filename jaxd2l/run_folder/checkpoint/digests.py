@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxd2l.run_folder.files import replace
+from jaxd2l.machine.disk import replace
 
 _SUMS = "SHA256SUMS"
 

@@ -7,10 +7,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxd2l.data import DataError
+from jaxd2l.interop.digested import digest, parse
 from jaxd2l.interop.state_dict import read_state_dict
 from jaxd2l.run_folder.best import choose_weights
 from jaxd2l.run_folder.layout import read_config
-from jaxd2l.run_folder.weights import by_name, digest, parse, unsound
+from jaxd2l.run_folder.weights import by_name, unsound
 
 PyTree = Any
 From = Path | str | tuple[PyTree, PyTree]

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from jaxd2l.train.device import default_device, default_platform
+from jaxd2l.machine.device import default_device, default_platform
 
 AXIS, SHARDED = "data", "fsdp"  # fully sharded data parallel: parameters are divided too
 

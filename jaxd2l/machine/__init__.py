@@ -1,0 +1,7 @@
+"""The machine that a program runs on, importing nothing of ours.
+
+- `device`: the default device, asked for in one place
+- `processor`: the CPU as far as it decides which code XLA makes for it
+- `conditions`: what decides bits beside the program, recorded and compared
+- `disk`: files written whole or not at all
+"""

@@ -1,0 +1,66 @@
+"""Files written whole or not at all, and what Windows refuses for a moment tried again."""
+
+import contextlib
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+_PAUSES_SECONDS = (0.01, 0.02, 0.04, 0.08, 0.15, 0.2)
+_OPEN_ELSEWHERE = (5, 32)  # Windows' ERROR_ACCESS_DENIED and ERROR_SHARING_VIOLATION
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a whole file or nothing: a reader never sees half of it, also after a crash.
+
+    Raises:
+        OSError: it cannot be written; what was there before stays.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        replace(temporary, path)
+    except OSError as error:
+        raise with_name(error, path) from error
+    finally:
+        with contextlib.suppress(OSError):  # never instead of the reason: a read-only system refuses this too
+            patiently(temporary.unlink, missing_ok=True)
+
+
+def patiently[**P, R](action: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Call `action`, again and again within half a second where Windows refuses it because the file is open elsewhere.
+
+    A reader, a virus scanner or an indexer there keeps others from replacing, renaming and deleting a file, for
+    milliseconds as a rule. Elsewhere a refusal is final and is passed on at once.
+
+    Raises:
+        OSError: what `action` raised last.
+    """
+    for pause in _PAUSES_SECONDS:
+        try:
+            return action(*args, **kwargs)
+        except PermissionError as error:
+            if getattr(error, "winerror", None) not in _OPEN_ELSEWHERE:
+                raise
+        time.sleep(pause)
+    return action(*args, **kwargs)
+
+
+def replace(source: Path, target: Path) -> None:
+    """`os.replace`, patiently."""
+    patiently(os.replace, source, target)
+
+
+def with_name(error: OSError, path: Path) -> OSError:
+    """The same error with the file's name, which a failed write does not know."""
+    return OSError(error.errno, error.strerror or str(error), str(path))
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """`write_atomically` as indented JSON; NaN and infinity are refused, since JSON has none."""
+    write_atomically(path, (json.dumps(value, indent=2, allow_nan=False) + "\n").encode())
