@@ -26,8 +26,8 @@ import jax
 import psutil
 from peers.driver import Peer, same_work, write_task
 
-from jaxd2l.recipes import find
 from jaxd2l.machine.processor import visible_cores
+from jaxd2l.recipes import find
 
 HERE = Path(__file__).resolve().parent
 PEERS = ["jax loop", "torch eager", "torch.compile", "keras"]

@@ -18,10 +18,10 @@ from jax.extend.core import Literal
 
 from jaxd2l.cost.estimate import Cost, batch_like, cost
 from jaxd2l.data import Dataset, shapes
+from jaxd2l.machine.device import default_device
 from jaxd2l.recipes import RECIPES, find
 from jaxd2l.train import Recipe
 from jaxd2l.train.compiler import compiled
-from jaxd2l.machine.device import default_device
 from jaxd2l.train.program import bind, calls_of
 from jaxd2l.train.state import TrainState, run_keys
 from jaxd2l.train.step import Batch, make_judge

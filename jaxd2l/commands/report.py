@@ -1,4 +1,4 @@
-"""`jaxd2l report DIR...`: a page to look at for a run, a sweep or a reproduction, or several runs side by side."""
+"""`jaxd2l report DIR...`: a page to look at for a run, a sweep, a reproduction or house prices, or for several runs."""
 
 import argparse
 import json
@@ -9,6 +9,7 @@ from jaxd2l.cli.exit_code import ExitCode
 from jaxd2l.commands.asked import settings
 from jaxd2l.data import DataError
 from jaxd2l.report.write import (
+    HOUSES,
     RESULTS,
     SWEEP,
     write_comparison,
@@ -21,20 +22,20 @@ def run(args: argparse.Namespace) -> int:
     """Write the page that fits the folders.
 
     Raises:
-        DataError: a folder is none of train, sweep or reproduce, or its results are damaged.
+        DataError: a folder is none of train, sweep, reproduce or houses, or its results are damaged.
         OSError: a page cannot be written.
     """
     folders: list[Path] = args.run_dirs
     for folder in folders:
         if not folder.is_dir():
-            raise DataError(f"{folder}: no such folder; give one that jaxd2l train, sweep or reproduce wrote")
+            raise DataError(f"{folder}: no such folder; give one that jaxd2l train, sweep, reproduce or houses wrote")
     if args.out is not None and args.out.is_dir():
         raise ValueError(f"--out {args.out} is a folder; name the file, such as {args.out / 'report.html'}")
     if len(folders) > 1:
         path = write_comparison(folders, args.out or Path("comparison.html"))
     else:
         folder = folders[0]
-        results = next((name for name in (SWEEP, RESULTS) if (folder / name).is_file()), None)
+        results = next((name for name in (SWEEP, RESULTS, HOUSES) if (folder / name).is_file()), None)
         if results is not None:
             path = write_results_report(folder, results, args.out)
         else:

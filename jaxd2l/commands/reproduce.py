@@ -18,6 +18,7 @@ from jaxd2l.commands.asked.page import named as named_page
 from jaxd2l.commands.asked.recipe import named
 from jaxd2l.cost.budget import require_memory
 from jaxd2l.data import Dataset
+from jaxd2l.machine.device import default_device
 from jaxd2l.nn.parameters import count
 from jaxd2l.recipes import RECIPES
 from jaxd2l.report import kept
@@ -25,7 +26,6 @@ from jaxd2l.report.console import Console, epoch_line
 from jaxd2l.report.table import markdown, summarise
 from jaxd2l.report.write import RESULTS, write_results_report
 from jaxd2l.train import Recipe, compile_program, fit, run_keys
-from jaxd2l.machine.device import default_device
 
 _FOREIGN = "no result of this command ({error}); remove it to run that seed again"
 SMALL_MACS = 1e6  # what a laptop's CPU trains in minutes

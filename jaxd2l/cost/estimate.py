@@ -17,9 +17,9 @@ from jaxd2l.cost.layers import Layer, layers
 from jaxd2l.cost.liveness import peak
 from jaxd2l.cost.traced import operations_of
 from jaxd2l.data import Dataset, num_steps, shapes
+from jaxd2l.machine.device import default_platform
 from jaxd2l.nn.parameters import divided, flat
 from jaxd2l.notebook_table import html_table
-from jaxd2l.machine.device import default_platform
 from jaxd2l.train.program import stored
 from jaxd2l.train.recipe import PRECISIONS, Recipe
 from jaxd2l.train.state import TrainState, init_state

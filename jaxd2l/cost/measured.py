@@ -9,8 +9,8 @@ import numpy as np
 
 from jaxd2l.cost.estimate import Cost, batch_like
 from jaxd2l.data import Dataset, shapes
-from jaxd2l.train.compiler import compiled
 from jaxd2l.machine.device import default_device
+from jaxd2l.train.compiler import compiled
 from jaxd2l.train.program import bind
 from jaxd2l.train.state import run_keys
 

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxd2l.data import DataError, Examples
-from jaxd2l.prediction import TrainedRun
 from jaxd2l.machine.device import default_platform
+from jaxd2l.prediction import TrainedRun
 
 EXAMPLES = 100
 

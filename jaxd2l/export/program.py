@@ -12,11 +12,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxd2l.data import DataError
+from jaxd2l.frozen.programs import load_program, require_flatbuffers
 from jaxd2l.nn.kernels.tracing import plain_tracing
 from jaxd2l.prediction import Predictor
 
-__all__ = ["PLATFORMS", "exported", "for_any_number", "load_program", "prediction_program"]
+__all__ = ["PLATFORMS", "exported", "for_any_number", "load_program", "prediction_program", "require_flatbuffers"]
 
 PyTree = Any
 PLATFORMS = ("cpu", "cuda", "tpu")
@@ -86,31 +86,3 @@ def for_any_number() -> Iterator[None]:
         raise AnyNumberError(
             f"the program cannot be written for any number of examples: {reason.splitlines()[0]}"
         ) from error
-
-
-def load_program(content: bytes) -> jax.export.Exported:
-    """A program of `exported`, such as a file holds it: `load_program(content).call(x)`.
-
-    A program is code: load one only from where you would run code from.
-
-    Raises:
-        DataError: it is none, a damaged one, or one that this jax no longer reads.
-        ValueError: flatbuffers is missing.
-    """
-    require_flatbuffers()
-    try:
-        return jax.export.deserialize(bytearray(content))
-    except Exception as error:  # flatbuffers reads damaged bytes as any exception
-        raise DataError(f"no program of jax.export that this jax {jax.__version__} reads ({error})") from error
-
-
-def require_flatbuffers() -> None:
-    """Refuse where the library is missing that `jax.export` writes with and does not declare.
-
-    Raises:
-        ValueError: with the line that installs it.
-    """
-    try:
-        import flatbuffers  # noqa: F401
-    except ImportError as error:
-        raise ValueError("StableHLO is written with flatbuffers: pip install 'jaxd2l[export]'") from error

@@ -45,15 +45,26 @@ def parse(data: bytes, name: str) -> tuple[dict[str, np.ndarray], int | None]:
     Raises:
         DataError: no safetensors file, a damaged one, or one that does not agree with its digest.
     """
+    tensors, facts = parse_with_facts(data, name)
+    epoch = facts.get("epoch")
+    return tensors, epoch if isinstance(epoch, int) else None
+
+
+def parse_with_facts(data: bytes, name: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """`parse` with all that the header says, {} in a file of another origin.
+
+    Raises:
+        DataError: see `parse`.
+    """
     try:
         tensors, metadata = safetensors_file.parse(data)
         facts = json.loads(metadata.get(_KEY, "{}"))
-        epoch, said = facts.get("epoch"), facts.get("sha256")
+        said = facts.get("sha256")
     except (ValueError, AttributeError, RecursionError) as error:
         raise DataError(f"{name}: no safetensors file ({' '.join(str(error).split())})") from error
     if facts and said != digest(tensors):
         raise DataError(f"{name}: damaged, its tensors do not agree with their SHA-256; resume or rerun the training")
-    return tensors, epoch if isinstance(epoch, int) else None
+    return tensors, facts
 
 
 def digest(tensors: Mapping[str, np.ndarray]) -> str:

@@ -3,5 +3,6 @@
 - `device`: the default device, asked for in one place
 - `processor`: the CPU as far as it decides which code XLA makes for it
 - `conditions`: what decides bits beside the program, recorded and compared
+- `compiling`: XLA asked to compile
 - `disk`: files written whole or not at all
 """

@@ -3,10 +3,14 @@
 It is recorded when a run begins and compared when it goes on: the same bits, or a word which conditions differ.
 """
 
+import datetime
 import importlib.metadata
 import os
+import platform
 import re
+import subprocess
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -38,6 +42,28 @@ def device_name() -> str:
     kind = f"{processor.visible_cores()} cores" if device.platform == "cpu" else str(device.device_kind)
     number = f", device {device.id}" if device.id != jax.local_devices(backend=device.platform)[0].id else ""
     return f"{device.platform} ({kind}{number})"
+
+
+def environment(
+    dataset: str, sha256: Mapping[str, str] | Iterable[tuple[str, str]], devices_used: int = 1
+) -> dict[str, Any]:
+    """The content of `environment.json`: what a number needs to be compared.
+
+    Args:
+        dataset: name of the data.
+        sha256: digest of each file that they were read from.
+        devices_used: see `conditions`.
+    """
+    return {
+        "jaxd2l": importlib.metadata.version("jaxd2l"),
+        "commit": _commit(),
+        "python": platform.python_version(),
+        **conditions(devices_used),
+        "platform": platform.platform(),
+        "dataset": dataset,
+        "sha256": dict(sha256),
+        "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }
 
 
 def conditions(devices_used: int = 1) -> dict[str, Any]:
@@ -108,3 +134,21 @@ def _plain(value: Any) -> Any:
 
 def _versions(packages: Iterable[str]) -> dict[str, str]:
     return {name: importlib.metadata.version(name) for name in packages}
+
+
+def _commit() -> str | None:
+    """The checkout's commit, with `-dirty` where files differ from it; None for an installed wheel."""
+    here = Path(__file__).resolve().parent.parent.parent
+    if not (here / ".git").exists():
+        return None
+    try:
+        described = subprocess.run(
+            ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
+            capture_output=True,
+            encoding="utf-8",
+            timeout=10,
+            check=True,
+        )
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return None
+    return described.stdout.strip() or None

@@ -18,6 +18,7 @@ from jaxd2l.recipes import find
 from jaxd2l.report.chart.drawing import Drawing
 from jaxd2l.report.chart.png import png
 from jaxd2l.report.chart.svg import svg
+from jaxd2l.report.house_record import houses_arguments, houses_record
 from jaxd2l.report.inspection import inspect
 from jaxd2l.report.page.comparison import comparison_page
 from jaxd2l.report.page.curves import beside, of_run
@@ -29,8 +30,19 @@ from jaxd2l.report.record import Record, read_record
 from jaxd2l.train import Recipe
 from jaxd2l.train.check_data import check_dataset
 
-SWEEP, RESULTS = "sweep.json", "results.json"
-_PAGES = {SWEEP: ("sweep", sweep_page), RESULTS: ("reproduce", reproduce_page)}
+SWEEP, RESULTS, HOUSES = "sweep.json", "results.json", "houses.json"
+
+
+def _houses(record: dict[str, Any]) -> tuple[str, tuple[Drawing, ...]]:
+    outcomes, truth = houses_arguments(record)
+    return houses_page(*outcomes, **truth), ()
+
+
+_PAGES: dict[str, tuple[str, Callable[[dict[str, Any]], tuple[str, Sequence[Drawing]]]]] = {
+    SWEEP: ("sweep", sweep_page),
+    RESULTS: ("reproduce", reproduce_page),
+    HOUSES: ("houses", _houses),
+}
 
 
 def attempt(write: Callable[[], Path]) -> tuple[Path | None, str]:
@@ -147,7 +159,7 @@ def write_results_report(out_dir: Path, name: str, path: Path | None = None) -> 
 
     Args:
         out_dir: the command's `--out`.
-        name: SWEEP or RESULTS, the file that is in it.
+        name: SWEEP, RESULTS or HOUSES, the file that is in it.
         path: of the page; `out_dir/report.html` by default.
 
     Raises:
@@ -166,7 +178,7 @@ def write_results_report(out_dir: Path, name: str, path: Path | None = None) -> 
 def write_houses_report(
     path: Path, outcomes: Sequence[Outcome], chosen: Outcome, remarks: Sequence[str] = (), **truth: Any
 ) -> Path:
-    """Write the page of a cross-validation of house prices; the command keeps no folder, so it takes its results.
+    """Write the page of a cross-validation of house prices and, beside it, `houses.json`, which writes it again.
 
     Args:
         path: of the page.
@@ -178,6 +190,8 @@ def write_houses_report(
     Raises:
         OSError: it cannot be written.
     """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    run_folder.write_json(path.with_name(HOUSES), houses_record(outcomes, chosen, remarks, **truth))
     return _written(path, houses_page(outcomes, chosen, remarks, **truth), ())
 
 

@@ -4,11 +4,7 @@ What decides bits is either fixed by this library (the generator of random numbe
 begins and compared when it goes on: the same bits, or a word which conditions differ.
 """
 
-import datetime
-import importlib.metadata
 import json
-import platform
-import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,7 +12,7 @@ from typing import Any
 from jax.sharding import Mesh
 
 from jaxd2l.data import Dataset
-from jaxd2l.machine.conditions import conditions, differences
+from jaxd2l.machine import conditions
 from jaxd2l.machine.disk import write_json
 from jaxd2l.run_folder.files import ENVIRONMENT
 
@@ -28,16 +24,7 @@ def environment(data: Dataset, mesh: Mesh | None = None) -> dict[str, Any]:
         data: of the run.
         mesh: the devices that share its batches; the default one alone when None.
     """
-    return {
-        "jaxd2l": importlib.metadata.version("jaxd2l"),
-        "commit": _commit(),
-        "python": platform.python_version(),
-        **conditions(1 if mesh is None else mesh.size),
-        "platform": platform.platform(),
-        "dataset": data.name,
-        "sha256": dict(data.sha256),
-        "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-    }
+    return conditions.environment(data.name, data.sha256, 1 if mesh is None else mesh.size)
 
 
 def note_start(folder: Path, now: Mapping[str, Any], warn: Callable[[str], None]) -> None:
@@ -50,7 +37,7 @@ def note_start(folder: Path, now: Mapping[str, Any], warn: Callable[[str], None]
     if not isinstance(began, dict):
         write_json(path, now)
         return
-    differing = differences(began, now)
+    differing = conditions.differences(began, now)
     if differing:
         warn(
             f"the run began under other conditions than it goes on ({'; '.join(differing)}): "
@@ -60,21 +47,3 @@ def note_start(folder: Path, now: Mapping[str, Any], warn: Callable[[str], None]
     resumed = before if isinstance(before, list) else []
     start = {**{n: now[n] for n in ("started", "commit", "device")}, **({"differing": differing} if differing else {})}
     write_json(path, {**began, "resumed": [*resumed, start]})
-
-
-def _commit() -> str | None:
-    """The checkout's commit, with `-dirty` where files differ from it; None for an installed wheel."""
-    here = Path(__file__).resolve().parent.parent.parent
-    if not (here / ".git").exists():
-        return None
-    try:
-        described = subprocess.run(
-            ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
-            capture_output=True,
-            encoding="utf-8",
-            timeout=10,
-            check=True,
-        )
-    except (OSError, ValueError, subprocess.SubprocessError):
-        return None
-    return described.stdout.strip() or None

@@ -14,12 +14,12 @@ from jax.sharding import Mesh
 from jaxd2l.cost.budget import bytes_of_a_run
 from jaxd2l.cost.free_memory import free_bytes
 from jaxd2l.data import Dataset
+from jaxd2l.machine.device import default_platform
 from jaxd2l.selection.curves import Curves, curves_of
 from jaxd2l.selection.grid import Point
 from jaxd2l.selection.points import at, require_points
 from jaxd2l.selection.vmapped import compile_members, seconds_a_step, sizes, train_members
 from jaxd2l.train.check_data import check_run
-from jaxd2l.machine.device import default_platform
 from jaxd2l.train.loop import DivergenceError, fit
 from jaxd2l.train.mesh import on_device
 from jaxd2l.train.optimizer import HyperparametersInState

@@ -1,7 +1,6 @@
 """How XLA is asked to compile a program that trains or evaluates."""
 
 import functools
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,11 +9,12 @@ import jax.numpy as jnp
 from jax import lax
 from jax.sharding import Mesh
 
-from jaxd2l.nn.kernels.shards import batch_over
+from jaxd2l.machine.compiling import compile_lowered
 from jaxd2l.machine.device import default_platform
+from jaxd2l.nn.kernels.shards import batch_over
 from jaxd2l.train.mesh.placement import shardings
 
-__all__ = ["compiled", "compiler_options"]
+__all__ = ["compiled", "compiler_options", "options_for"]
 
 # On CPU, XLA hands convolutions, products and sums to YNNPACK unless told otherwise. oneDNN, which PyTorch uses too,
 # is faster at the first two (`benchmarks/layers.py`); sums stay where they are.
@@ -51,8 +51,18 @@ def compiled(
     with batch_over(mesh):
         lowered = jax.jit(function, donate_argnums=donate, **out).lower(*arguments)
     platform = default_platform() if mesh is None else mesh.devices.flat[0].platform
-    convolves = "stablehlo.convolution" in lowered.as_text()
-    return _compile(lowered, compiler_options(platform) if convolves else options)
+    return compile_lowered(lowered, options_for(lowered.as_text(), platform, options))
+
+
+def options_for(text: str, platform: str, options: dict[str, Any] | None = None) -> dict[str, Any] | None:
+    """What XLA is asked for a program: `compiler_options` where it holds a convolution, else `options`.
+
+    Args:
+        text: of the program, as StableHLO.
+        platform: what it is compiled for.
+        options: of a program without a convolution.
+    """
+    return compiler_options(platform) if "stablehlo.convolution" in text else options
 
 
 @functools.cache
@@ -74,13 +84,7 @@ def compiler_options(platform: str | None = None) -> dict[str, Any] | None:
         return lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
 
     try:
-        compiled = _compile(jax.jit(convolve).lower(x, kernel), _ONEDNN)
+        compiled = compile_lowered(jax.jit(convolve).lower(x, kernel), _ONEDNN)
     except jax.errors.JaxRuntimeError:  # an option that this version does not know
         return None
     return _ONEDNN if "onednn" in (compiled.as_text() or "") else None
-
-
-def _compile(lowered: jax.stages.Lowered, options: dict[str, Any] | None) -> jax.stages.Compiled:
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Error writing persistent compilation cache entry")
-        return lowered.compile(options)

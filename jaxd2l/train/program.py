@@ -30,7 +30,7 @@ Weights = tuple[PyTree, PyTree]
 Executable = Any  # or, before it is compiled, the function itself
 # Drawing a network's parameters once takes less time than optimising the code that does: ResNet-18's initialisation
 # compiles in a third of the time, to the same bits. (Those of many runs at once differ in their last bits.)
-_OPTIONS = {"init": {"xla_backend_optimization_level": 1}}
+OPTIONS = {"init": {"xla_backend_optimization_level": 1}}
 DONATED = {"epoch": (0, 1), "evaluation": (2,)}
 
 
@@ -171,7 +171,7 @@ def compile_program(
     """
     began = time.perf_counter()
     program = over(bind(recipe, data, mesh), axes)
-    options = {} if axes else _OPTIONS
+    options = {} if axes else OPTIONS
     executables: dict[str, Any] = {
         name: compiled(
             getattr(program, name), call, donate=DONATED.get(name, ()), options=options.get(name), mesh=program.mesh

@@ -223,7 +223,7 @@ def test_wrong_use_is_one_line(tmp_path, capsys):
     assert "is a folder" in capsys.readouterr().err
 
 
-def test_houses_shows_folds_ranking_and_residuals(tmp_path):
+def test_houses_shows_folds_ranking_and_residuals_and_its_page_is_written_again(tmp_path, capsys):
     import numpy as np
 
     from jaxd2l.experiments.houses import Outcome
@@ -253,6 +253,11 @@ def test_houses_shows_folds_ranking_and_residuals(tmp_path):
         "a price 10% above",
     ):
         assert words in text or words in page.text, words
+    assert main(["report", str(tmp_path), "--out", str(tmp_path / "again.html")]) == 0
+    assert (tmp_path / "again.html").read_bytes() == path.read_bytes(), "by houses.json alone"
+    (tmp_path / "houses.json").write_text('{"chosen": 3, "outcomes": []}', encoding="utf-8")
+    assert main(["report", str(tmp_path)]) == 65
+    assert "not what jaxd2l houses writes" in capsys.readouterr().err
     unknown = write_houses_report(tmp_path / "r.html", [chosen], chosen).read_text(encoding="utf-8")
     assert "are not known" in unknown
     assert broken(unknown) == []

@@ -10,10 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxd2l.claims.claim import Claim
+from jaxd2l.machine.device import default_device
 from jaxd2l.nn.models import MLP
 from jaxd2l.recipes import find, load_data
 from jaxd2l.run_folder import fit, fit_weights, load_run, parse_weights, serialize_weights
-from jaxd2l.machine.device import default_device
 
 
 def _round_trip(tree: Any) -> Any:

@@ -20,4 +20,6 @@ NAMES = (
     "weights.export",
     "weights.export_torch",
     "weights.twin",
+    "weights.freeze",
+    "weights.thaw",
 )

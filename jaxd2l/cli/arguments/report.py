@@ -12,10 +12,12 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "report",
         help="write report.html: curves, mistakes, what is inside the network; or compare runs",
-        description="Write DIR/report.html with curves.svg and curves.png for a folder of train, sweep or reproduce. "
-        "Several runs become one page that compares them. A page is one file that opens without a network.",
+        description="Write DIR/report.html, with curves.svg and curves.png, for a folder of train, sweep, reproduce or "
+        "houses. Several runs become one page that compares them. A page is one file that opens without a network.",
     )
-    parser.add_argument("run_dirs", type=Path, nargs="+", metavar="DIR", help="what train, sweep or reproduce wrote")
+    parser.add_argument(
+        "run_dirs", type=Path, nargs="+", metavar="DIR", help="what train, sweep, reproduce or houses wrote"
+    )
     parser.add_argument(
         "--out",
         type=Path,

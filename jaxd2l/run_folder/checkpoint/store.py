@@ -21,8 +21,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxd2l.data import DataError
-from jaxd2l.run_folder.checkpoint.digests import damaged_file, describe, digest_of, disagreement, sum_files
 from jaxd2l.machine.disk import patiently, replace
+from jaxd2l.run_folder.checkpoint.digests import damaged_file, describe, digest_of, disagreement, sum_files
 
 _OPTIMIZER = "state.opt_state"
 _TRASH = ".forgotten-"  # begins the name of a checkpoint that is being deleted
