@@ -10,30 +10,25 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxd2l import run_folder
 from jaxd2l.data import DATASETS, DataError, Dataset
-from jaxd2l.export.comparison import ExportMismatchError
+from jaxd2l.export.beginning import compare_beginnings, named_state, starting_numbers
 from jaxd2l.export.replayed import PLATFORMS, exported_programs
 from jaxd2l.frozen.container import DATA, INITIAL, pack_frozen, program_entry
 from jaxd2l.frozen.programs import compile_content, platform_here, require_flatbuffers
-from jaxd2l.frozen.rows import arrays_of, described, limited, names_of
+from jaxd2l.frozen.rows import arrays_of, described, limited
 from jaxd2l.interop.digested import pack
 from jaxd2l.machine.conditions import differences, environment
-from jaxd2l.nn.parameters import flat
 from jaxd2l.prediction import TrainedRun
 from jaxd2l.run_folder.initial import fit_to_network, read_source
 from jaxd2l.run_folder.settings import digest_of_rows
-from jaxd2l.train import Recipe
 from jaxd2l.train.check_data import check_run
 from jaxd2l.train.compiler import options_for
 from jaxd2l.train.program import OPTIONS, Program, compile_program, initial_state
 from jaxd2l.train.state import TrainState, run_keys
-from jaxd2l.train.step import Tally
 
-_DOT = "."
 _README = Path(__file__).with_name("frozen.txt")
 _NAMES = {
     "config": run_folder.CONFIG,
@@ -109,11 +104,11 @@ def freeze_run(
         for name in programs
         if name != "test"
     }
-    compared = _compare(run, own, read_back, arrays_of(found), initial)
+    compared = compare_beginnings(run, own, read_back, arrays_of(found), initial)
     sizes = {"programs": sum(map(len, entries.values())), "weights": sum(map(len, weights.values()))}
     entries |= {_NAMES[which]: content for which, content in weights.items()}
     if "init_from" in run.config:
-        entries[INITIAL] = pack(_named(initial), 0)
+        entries[INITIAL] = pack(named_state(initial), 0)
     if with_data or _is_generated(found.name):
         entries[DATA] = pack(arrays_of(found), None)
         sizes["data"] = len(entries[DATA])
@@ -190,10 +185,6 @@ def _begun(run: TrainedRun, program: Program, data: Dataset) -> TrainState:
     return initial_state(*arguments, weights)
 
 
-def _named(state: TrainState) -> dict[str, np.ndarray]:
-    return {name: np.array(a) for name, a in flat(state, _DOT).items()}
-
-
 def _weights(run: TrainedRun) -> dict[str, bytes]:
     """The run's weights as files, verified."""
     averaged = ("ema",) if run.recipe.ema is not None else ()
@@ -209,7 +200,7 @@ def _is_generated(name: str) -> bool:
 
 def _facts(run: TrainedRun, program: Program, record: Mapping[str, Any]) -> dict[str, Any]:
     recipe = run.recipe
-    learning_rate, weight_decay = _numbers(recipe)
+    learning_rate, weight_decay = starting_numbers(recipe)
     keys = {name: np.asarray(jax.random.key_data(key)).tolist() for name, key in run_keys(run.seed)._asdict().items()}
     return {
         "recipe": recipe.name,
@@ -226,51 +217,3 @@ def _facts(run: TrainedRun, program: Program, record: Mapping[str, Any]) -> dict
         "rows": [result.row() for result in run.epochs],
         "tested": {name: judged._asdict() for name, judged in run.tested.items()} or None,
     }
-
-
-def _compare(
-    run: TrainedRun, own: Program, found: Mapping[str, Any], rows: Mapping[str, np.ndarray], begun: TrainState
-) -> tuple[str, ...]:
-    """Begin the run by its own programs and by those read back: the same to the last bit.
-
-    Raises:
-        ExportMismatchError: they are not.
-    """
-    keys, first, second = run_keys(run.seed), np.int32(0), np.int32(1)
-    data = {name: jax.random.key_data(key) for name, key in keys._asdict().items()}
-    state = _named(begun)
-    pairs: dict[str, tuple[Any, Any]] = {}
-    if "init_from" not in run.config:
-        numbers = (np.float32(number) for number in _numbers(run.recipe))
-        pairs["the initial state"] = state, found["init"](data["init"], *numbers)
-    order = own.shuffle(keys.shuffle, second)
-    pairs["the order of the examples"] = order, found["shuffle"](data["shuffle"], second)
-    train = rows["x_train"], rows["y_train"]
-    record, copied = own.record(own.train_steps), {name: jnp.array(a) for name, a in state.items()}
-    read = found["epoch"](copied, _copied(record), *train, *order, data["noise"], first, second)
-    after, record = own.epoch(jax.tree.map(jnp.array, begun), record, *train, order, keys.noise, first, second)
-    pairs["the first update"] = (_named(after), record._asdict()), read
-    judged = [rows[name] for name in names_of("validation" if "x_validation" in rows else "test")]
-    record, ordered = own.record(len(own.evaluation_rows.weight)), own.evaluation_rows
-    weights = {name: a for name, a in _named(after).items() if name.startswith(("params.", "batch_stats."))}
-    read = found["evaluation"](weights, _copied(record), *judged, *ordered, first, second)
-    told = own.evaluation(after.params, after.batch_stats, record, *judged, ordered, first, second)
-    pairs["a batch of the evaluation"] = told._asdict(), read
-    for what, (ours, theirs) in pairs.items():
-        if not _equal(ours, theirs):
-            raise ExportMismatchError(f"read back, {what} has other bits than the run's own; nothing was written")
-    return tuple(pairs)
-
-
-def _copied(record: Tally) -> dict[str, jax.Array]:
-    return {name: jnp.array(a) for name, a in record._asdict().items()}  # each program may take its own
-
-
-def _numbers(recipe: Recipe) -> tuple[float, float]:
-    """Learning rate and weight decay that a run's initial state is drawn with; a schedule is the program's own."""
-    return 0.0 if callable(recipe.learning_rate) else float(recipe.learning_rate), float(recipe.weight_decay)
-
-
-def _equal(ours: Any, theirs: Any) -> bool:
-    pairs = zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True)
-    return all(np.asarray(a).tobytes() == np.asarray(b).tobytes() for a, b in pairs)
