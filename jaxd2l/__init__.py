@@ -8,8 +8,8 @@
     jaxd2l.JaxClassifier, jaxd2l.JaxRegressor                     any of it as estimators of scikit-learn
 
 `jaxd2l.Recipe` is an experiment of your own. The rooms: `nn` (layers, `nn.models`), `data`, `train`, `cost`,
-`selection`, `run_folder`, `interop`, `report`, `prediction`, `export`, `web`, `experiments`, `claims`, and
-`sklearn`, which needs the extra of that name. A name is imported when first used.
+`selection`, `run_folder`, `interop`, `report`, `prediction`, `export`, `frozen`, `web`, `experiments`, `claims`,
+and `sklearn`, which needs the extra of that name. A name is imported when first used.
 """
 
 import importlib
@@ -24,6 +24,7 @@ _ROOMS = (
     "data",
     "experiments",
     "export",
+    "frozen",
     "interop",
     "nn",
     "prediction",

@@ -1,9 +1,9 @@
 """The command line `jaxd2l`: what can be typed is in `arguments`, what is then done in `jaxd2l.commands`.
 
-Exit codes: 0 done; 1 a claim does not hold (verify); 2 wrong use; 3 the loss became non-finite; 65 data or a run folder
-is not what it claims; 70 a fault of jaxd2l or of a library; 74 cannot read or write; 75 stopped by SIGTERM after
-saving, run the same command again (train with --resume); 130 interrupted, saved likewise. Every failure is one line on
-stderr. Set JAXD2L_TRACEBACK=1 to see where it arose.
+Exit codes: 0 done; 1 a claim does not hold (verify) or other bits came out (thaw); 2 wrong use; 3 the loss became
+non-finite; 65 data or a run folder is not what it claims; 70 a fault of jaxd2l or of a library; 74 cannot read or
+write; 75 stopped by SIGTERM after saving, run the same command again (train with --resume); 130 interrupted, saved
+likewise. Every failure is one line on stderr. Set JAXD2L_TRACEBACK=1 to see where it arose.
 
 Output that cannot be shown stops nothing: the command goes on, its files are complete, and the exit code is 74
 where it would have been 0. A stdout that is closed from the start asks for no output, which is no failure.

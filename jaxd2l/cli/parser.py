@@ -14,7 +14,7 @@ Train and measure the networks of Dive into Deep Learning on JAX.
 
 exit codes:
   0    done
-  1    verify: a claim does not hold
+  1    verify: a claim does not hold; thaw: other bits than the recorded ones
   2    wrong use: an unknown name, a setting out of range, a folder in use
   3    the loss became non-finite; the last good weights are kept
   65   data or a run folder is not what it claims
