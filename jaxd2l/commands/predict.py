@@ -14,7 +14,7 @@ from jaxd2l.cli.exit_code import ExitCode
 from jaxd2l.commands.asked import settings
 from jaxd2l.commands.asked.recipe import tell_changed_code
 from jaxd2l.data import DataError
-from jaxd2l.prediction import Conversion, convert_like_own, convert_picture, load_predictor
+from jaxd2l.prediction import Conversion, convert_like, load_predictor
 from jaxd2l.prediction.picture import SUFFIXES
 from jaxd2l.report.text import columns
 
@@ -32,15 +32,10 @@ def run(args: argparse.Namespace) -> int:
     settings.choose_device(args.device)
     predictor, frame = load_predictor(args.run_dir, args.weights)
     tell_changed_code(run_folder.read_config(args.run_dir))
-    height, width, channels = predictor.input_shape
-    invert = args.invert if args.invert != "auto" or frame.dark else "no"
     images, records, failed = [], [], []
     for path in paths:
         try:
-            if frame.own:
-                image, record = convert_like_own(path, height, width, channels, invert == "yes")
-            else:
-                image, record = convert_picture(path, height, width, channels, invert, frame.fill)
+            image, record = convert_like(frame, path, predictor.input_shape, args.invert)
             images.append(image)
             records.append(record)
         except (DataError, OSError) as error:

@@ -7,6 +7,7 @@ from pathlib import Path
 from jaxd2l import run_folder
 from jaxd2l.cli.exit_code import ExitCode
 from jaxd2l.commands.asked import settings
+from jaxd2l.commands.asked.page import require_page_file
 from jaxd2l.data import DataError
 from jaxd2l.report.write import (
     HOUSES,
@@ -29,8 +30,7 @@ def run(args: argparse.Namespace) -> int:
     for folder in folders:
         if not folder.is_dir():
             raise DataError(f"{folder}: no such folder; give one that jaxd2l train, sweep, reproduce or houses wrote")
-    if args.out is not None and args.out.is_dir():
-        raise ValueError(f"--out {args.out} is a folder; name the file, such as {args.out / 'report.html'}")
+    require_page_file(args.out, run_folder.REPORT)
     if len(folders) > 1:
         path = write_comparison(folders, args.out or Path("comparison.html"))
     else:

@@ -5,6 +5,8 @@ import json
 
 from jaxd2l.cli.exit_code import ExitCode
 from jaxd2l.commands.asked import settings
+from jaxd2l.commands.asked.page import require_page_file
+from jaxd2l.run_folder import DRAW
 from jaxd2l.web import write_page
 
 
@@ -16,8 +18,7 @@ def run(args: argparse.Namespace) -> int:
         ValueError: likewise, or --out is a folder.
         OSError: the page cannot be written.
     """
-    if args.out is not None and args.out.is_dir():
-        raise ValueError(f"--out {args.out} is a folder; name the file, such as {args.out / 'draw.html'}")
+    require_page_file(args.out, DRAW)
     settings.choose_device(args.device)
     path = write_page(args.run_dir, args.out, weights=args.weights)
     size = path.stat().st_size

@@ -6,8 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxd2l.data.examples import Examples
-
-_CHUNK = 1024
+from jaxd2l.data.plain import chunks
 
 
 class ChannelStatistics(NamedTuple):
@@ -37,10 +36,9 @@ def channel_statistics(examples: Examples) -> ChannelStatistics:
     if x.dtype != np.uint8 or x.ndim != 4 or 0 in x.shape:
         raise ValueError(f"expected uint8 images (n, height, width, channels), got {x.dtype} {x.shape}")
     counts = np.zeros((x.shape[3], 256), np.int64)
-    for i in range(0, len(x), _CHUNK):
-        chunk = np.asarray(x[i : i + _CHUNK])
+    for _, chunk in chunks(x):
         for channel in range(x.shape[3]):
-            counts[channel] += np.bincount(chunk[..., channel].ravel(), minlength=256)
+            counts[channel] += np.bincount(np.asarray(chunk[..., channel]).ravel(), minlength=256)
     mean, deviation = [], []
     for row in counts:
         histogram = list(enumerate(map(int, row)))

@@ -16,6 +16,7 @@ import numpy as np
 from jaxd2l.data.error import DataError
 from jaxd2l.data.table.column import number_in
 from jaxd2l.data.table.csv_file import csv_lines, read_table
+from jaxd2l.machine.disk import write_named
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -93,7 +94,7 @@ def write_submission(path: Path, ids: np.ndarray, price: np.ndarray) -> None:
     """Write `Id,SalePrice` lines, the form that the competition takes: a CSV in which every id reads back as it was.
 
     Args:
-        path: replaced where it exists.
+        path: replaced where it exists, whole or not at all; see `write_named`.
         ids: (n,).
         price: dollars (n,), written with two decimals, and with more below 1,000 to keep six digits.
 
@@ -103,7 +104,7 @@ def write_submission(path: Path, ids: np.ndarray, price: np.ndarray) -> None:
     """
     if ids.shape != price.shape or not (np.isfinite(price) & (price > 0)).all():
         raise ValueError(f"expected one finite price above 0 an id, got {ids.shape} ids and {price.shape} prices")
-    path.write_bytes(csv_lines([(ID, TARGET), *zip(ids, map(_dollars, price), strict=True)]).encode())
+    write_named(path, csv_lines([(ID, TARGET), *zip(ids, map(_dollars, price), strict=True)]).encode())
 
 
 def _dollars(price: float) -> str:

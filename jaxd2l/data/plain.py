@@ -105,14 +105,15 @@ def plain(array: Any, what: str, *, labels: bool = False) -> Any:
 
 def first_row(array: np.ndarray, bad: Callable[[np.ndarray], np.ndarray]) -> int | None:
     """The first row with an element that is `bad`, looking at a part of the array at a time."""
-    for first, rows in _chunks(array):
+    for first, rows in chunks(array):
         found = bad(rows)
         if found.any():
             return first + int(np.argwhere(found)[0][0])
     return None
 
 
-def _chunks(array: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+def chunks(array: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """The rows of an array (n, ...), a part at a time: the number of its first row, and its rows, at least one."""
     rows = max(1, _CHUNK // max(1, math.prod(array.shape[1:])))
     for first in range(0, len(array), rows):
         yield first, array[first : first + rows]

@@ -16,11 +16,12 @@ import numpy as np
 from jaxd2l.data.error import DataError
 from jaxd2l.interop.names import different_names, shortened, transposed, unwrapped
 from jaxd2l.interop.safetensors_file import printable
-from jaxd2l.interop.soundness import beyond, registered, unsound, widened
 from jaxd2l.interop.state_dict import read_state_dict
 from jaxd2l.interop.torch_layout import Weight, weights_of
 from jaxd2l.interop.torch_names import torchvision_names
 from jaxd2l.interop.torch_order import in_order
+from jaxd2l.machine.disk import write_named
+from jaxd2l.nn.numbers import beyond, registered, unsound, widened
 from jaxd2l.nn.parameters import differences, flat
 
 __all__ = ["from_torch", "load_torch", "read_state_dict", "save_torch", "serialize_torch", "to_torch", "torch_shapes"]
@@ -182,7 +183,7 @@ def save_torch(
     from safetensors.numpy import save
 
     state = to_torch(network, params, batch_stats, input_shape)
-    Path(path).write_bytes(save(state))
+    write_named(Path(path), save(state))
     return state
 
 

@@ -32,6 +32,26 @@ def write_atomically(path: Path, data: bytes) -> None:
             patiently(temporary.unlink, missing_ok=True)
 
 
+def write_named(path: Path, data: bytes) -> None:
+    """`write_atomically` for a file that somebody named: through a symbolic link, to where it leads.
+
+    What is no regular file, such as `/dev/stdout` or a pipe, and a file in a folder that takes no new ones are written
+    straight: they cannot be replaced, and a device must not be.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    target = path.resolve()
+    if target.exists() and not (target.is_file() and os.access(target.parent, os.W_OK)):
+        try:
+            with open(path, "wb") as file:
+                file.write(data)
+        except OSError as error:
+            raise with_name(error, path) from error
+    else:
+        write_atomically(target, data)
+
+
 def patiently[**P, R](action: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     """Call `action`, again and again within half a second where Windows refuses it because the file is open elsewhere.
 

@@ -1,9 +1,11 @@
 """Numbers as they come: NumPy arrays of any type and layout, lists and JAX arrays, as arrays of JAX or refused.
 
 JAX takes 64-bit numbers for 32-bit ones and wraps or overflows in silence. Here float64 is rounded to float32 (unless
-64-bit numbers are switched on), and what rounding cannot do is refused by name.
+64-bit numbers are switched on), and what rounding cannot do is refused by name. And weights that no network can compute
+with: NaN, infinity, variances below 0; how many and where.
 """
 
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import jax
@@ -11,6 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 
 _OUTSIDE = np.iinfo(np.int32).max  # stands for a label above it, which is no class either
+_IN_SHORT = {"NaN": "not finite", "infinite": "not finite", "negative": "negative variances"}
+_LISTED = 8  # arrays; where more are wrong the first ones tell enough
 
 
 def numbers(value: Any, what: str) -> jax.Array:
@@ -73,6 +77,44 @@ def class_labels(value: Any, what: str) -> jax.Array:
     return array if array.dtype.itemsize >= 4 else array.astype(jnp.int32)
 
 
+def unsound(arrays: Mapping[str, np.ndarray], variances: Collection[str] = ()) -> str | None:
+    """What is wrong with the numbers of weights, in a sentence without its full stop.
+
+    Args:
+        arrays: by name; those of integers are always sound.
+        variances: names of running variances, of which a root is taken.
+
+    Returns:
+        None where all are finite and no variance is negative.
+    """
+
+    def masks(name: str, a: np.ndarray) -> dict[str, np.ndarray]:
+        found = {"NaN": np.isnan(a), "infinite": np.isinf(a)}
+        return found | {"negative": np.isfinite(a) & (a < 0)} if name in variances else found
+
+    floats = {name: widened(a) for name, a in arrays.items() if jnp.issubdtype(a.dtype, jnp.inexact)}
+    return _told(floats, ((name, masks(name, a)) for name, a in floats.items()))
+
+
+def beyond(arrays: Mapping[str, np.ndarray], dtype: Any) -> str | None:
+    """Which finite numbers of floating point would become infinite in `dtype`, likewise; None where none would."""
+    largest = jnp.finfo(dtype).max
+    what = f"beyond {float(largest):.2g} ({dtype})"
+    with np.errstate(over="ignore"):
+        lost = ((name, {what: np.isfinite(a) & ~np.isfinite(a.astype(dtype))}) for name, a in arrays.items())
+        return _told(arrays, lost)
+
+
+def widened(a: np.ndarray) -> np.ndarray:
+    """An 8- or 16-bit float that NumPy does not have by itself as float32, which holds it exactly; others as given."""
+    return a.astype(np.float32) if registered(a.dtype) else a
+
+
+def registered(dtype: np.dtype) -> bool:
+    """Whether NumPy knows the number format only from a package such as `ml_dtypes`."""
+    return dtype.isbuiltin == 2
+
+
 def _from_host(value: Any, what: str) -> np.ndarray:
     if np.ma.is_masked(value):
         raise ValueError(f"{what}: some values are masked; fill them in or leave them out")
@@ -96,3 +138,22 @@ def _is_integer(array: np.ndarray | jax.Array) -> bool:
 
 def _widest(with_64_bits: type, otherwise: type) -> np.dtype:
     return np.dtype(with_64_bits if jax.config.jax_enable_x64 else otherwise)
+
+
+def _told(arrays: Mapping[str, np.ndarray], found: Iterable[tuple[str, dict[str, np.ndarray]]]) -> str | None:
+    wrong, kinds, bad = [], dict[str, None](), 0
+    for name, masks in found:
+        here = np.any(list(masks.values()), axis=0)
+        if not here.any():
+            continue
+        bad += int(np.count_nonzero(here))
+        counted = {what: np.count_nonzero(mask) for what, mask in masks.items() if mask.any()}
+        kinds |= dict.fromkeys(_IN_SHORT.get(what, "too large") for what in counted)
+        counts = " and ".join(f"{count:,} {what}" for what, count in counted.items())
+        first = tuple(int(i) for i in np.argwhere(here)[0])
+        wrong.append(f"{name} has {counts} of {arrays[name].size:,}, the first at {first}")
+    if not wrong:
+        return None
+    more = f"; and {len(wrong) - _LISTED} more arrays" if len(wrong) > _LISTED else ""
+    total = sum(a.size for a in arrays.values())
+    return f"{bad:,} of {total:,} numbers are {' or '.join(kinds)}: {'; '.join(wrong[:_LISTED])}{more}"

@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxd2l.data.error import DataError
+from jaxd2l.prediction.ground import DIFFERENT, border_of
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 INVERT = ("auto", "yes", "no")
 _MIDDLE = 128
-_DIFFERENT = 26  # of 255: nearer to the ground than a tenth is ground
 
 
 class Conversion(NamedTuple):
@@ -46,46 +46,15 @@ class Conversion(NamedTuple):
     steps: tuple[str, ...]
 
 
-class Framing(NamedTuple):
-    """How a data set shows its things.
-
-    Attributes:
-        dark: whether most images have a dark border: median below 64 of 255.
-        fill: share of the frame that the longer side of a thing takes, the median over images; None without a dark
-            border, where what is thing and what is ground cannot be told.
-        own: whether they are a user's own pictures, which `convert_like_own` reads as they were read.
-    """
-
-    dark: bool
-    fill: float | None
-    own: bool = False
-
-
-def framing(images: np.ndarray, rows: int = 1000) -> Framing:
-    """Look at the first images of a data set, uint8 (n, h, w, c); `Framing(False, None)` for what is none."""
-    some = np.asarray(images[:rows])
-    if some.ndim != 4 or not some.size or np.median(_border(some)) >= 64:
-        return Framing(False, None)
-    seen = some.max(axis=-1) > _DIFFERENT
-    extents = [seen.any(axis=axis) for axis in (1, 2)]  # (n, w), (n, h)
-    sides = [_extent(extent) / extent.shape[1] for extent in extents]
-    return Framing(True, float(np.median(np.maximum(*sides))))
-
-
-def _extent(seen: np.ndarray) -> np.ndarray:
-    """From the first to the last of each row that is seen, at least 1."""
-    length = seen.shape[1] - seen.argmax(axis=1) - seen[:, ::-1].argmax(axis=1)
-    return np.where(seen.any(axis=1), length, 1)
-
-
-def _border(images: np.ndarray) -> np.ndarray:
-    """The outermost pixels of images (n, h, w, c): (n, pixels, c)."""
-    edges = (images[:, 0], images[:, -1], images[:, :, 0], images[:, :, -1])
-    return np.concatenate(edges, axis=1)
-
-
 def convert_picture(
-    path: str | Path, height: int, width: int, channels: int, invert: str = "auto", fill: float | None = None
+    path: str | Path,
+    height: int,
+    width: int,
+    channels: int,
+    invert: str = "auto",
+    fill: float | None = None,
+    *,
+    data: bytes | None = None,
 ) -> tuple[np.ndarray, Conversion]:
     """Read a picture file as one image of a data set.
 
@@ -97,6 +66,7 @@ def convert_picture(
         invert: "yes", "no", or "auto": where the border is light. Give "no" for data without a dark ground.
         fill: share of the frame that the longer side of the thing is to take, in (0, 1], from `framing`; None shows
             the picture whole. A picture that has the result's size already is never trimmed.
+        data: of the file, where it is read already or lies in another one; `path` then only names it.
 
     Returns:
         uint8 (height, width, channels) and the record.
@@ -114,7 +84,7 @@ def convert_picture(
         raise ValueError(f"invert must be one of {', '.join(INVERT)}, got {invert!r}")
     if fill is not None and not 0 < fill <= 1:
         raise ValueError(f"fill must be a share in (0, 1], got {fill!r}")
-    image, found, steps = _read(Path(path))
+    image, found, steps = _read(Path(path), data)
     image = _on_ground(image, steps)
     target = "L" if channels == 1 else "RGB"
     if image.mode != target:
@@ -124,14 +94,14 @@ def convert_picture(
         except ValueError as error:
             raise DataError(f"{path}: colours of kind {image.mode} cannot be converted; save it as RGB") from error
     pixels = np.asarray(image, np.uint8).reshape(1, image.height, image.width, channels)
-    ground = np.median(_border(pixels)[0], axis=0)
+    ground = np.median(border_of(pixels)[0], axis=0)
     border = int(np.median(ground))
     share = 1.0
     if fill is not None and image.size != (width, height):
         image, share = _trimmed(image, pixels[0], ground, fill, steps)
     array = _fitted(image, ground, height, width, share, steps).reshape(height, width, channels)
     inverted = invert == "yes" or (invert == "auto" and border >= _MIDDLE)
-    steps.append(_decision(invert, inverted, border, _border(pixels)[0]))
+    steps.append(_decision(invert, inverted, border, border_of(pixels)[0]))
     if inverted:
         array = 255 - array
     low, high = int(array.min()), int(array.max())
@@ -153,11 +123,11 @@ def _decision(invert: str, inverted: bool, border: int, pixels: np.ndarray) -> s
     return f"not inverted, because its border is dark (median {border} of 255){unsure}"
 
 
-def _read(path: Path) -> tuple[Any, tuple[str, str, int, int], list[str]]:
+def _read(path: Path, data: bytes | None) -> tuple[Any, tuple[str, str, int, int], list[str]]:
     """The first frame, upright, in 8 bits a channel."""
     from PIL import Image, ImageOps, UnidentifiedImageError
 
-    data = path.read_bytes()
+    data = path.read_bytes() if data is None else data
     steps: list[str] = []
     try:
         with warnings.catch_warnings():
@@ -214,7 +184,7 @@ def _on_ground(image: Any, steps: list[str]) -> Any:
 
 def _trimmed(image: Any, pixels: np.ndarray, ground: np.ndarray, fill: float, steps: list[str]) -> tuple[Any, float]:
     """Cut off the ground around the thing; the share of the frame that is to be filled by what is left."""
-    different = np.abs(pixels.astype(np.int16) - ground.astype(np.int16)).max(axis=-1) > _DIFFERENT
+    different = np.abs(pixels.astype(np.int16) - ground.astype(np.int16)).max(axis=-1) > DIFFERENT
     even = 1 - float(np.concatenate([different[0], different[-1], different[:, 0], different[:, -1]]).mean())
     if even < 0.75:
         steps.append(f"shown whole, because only {even:.0%} of its border is of one tone")

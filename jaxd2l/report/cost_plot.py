@@ -1,9 +1,11 @@
 """Parameters, computation and accuracy of many networks in one picture."""
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
 from jaxd2l.cost.estimate import Cost
+from jaxd2l.machine.disk import write_named
 
 
 def published_accuracy(one: Cost) -> float | None:
@@ -46,4 +48,6 @@ def draw(costs: Sequence[Cost], path: Path) -> None:
     axes.set_xlabel("FLOPs to predict one example")
     axes.set_ylabel("test accuracy, mean of the published runs")
     axes.set_title("Area of a point: root of the number of parameters", fontsize=10)
-    figure.savefig(path)
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format=path.suffix[1:] or None)
+    write_named(path if path.suffix else path.with_suffix(".png"), drawn.getvalue())

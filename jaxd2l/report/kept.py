@@ -43,9 +43,10 @@ def _read[Result](
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{path}: {foreign.format(error=repr(error))}") from error
     if differing:
-        name = differing[0]
-        raise DataError(
-            f"{path} was made with {name} {found.get(name)!r}, asked is {expected.get(name)!r}; "
-            "name another --out, or remove the file"
-        )
+        name, ending = differing[0], "name another --out, or remove the file"
+        if name == "sha256" and isinstance(found.get(name), dict) and isinstance(expected.get(name), dict):
+            then, now = found[name], expected[name]
+            parts = ", ".join(part for part in {**then, **now} if then.get(part) != now.get(part))
+            raise DataError(f"{path} was made with other data: {parts} are not the same; {ending}")
+        raise DataError(f"{path} was made with {name} {found.get(name)!r}, asked is {expected.get(name)!r}; {ending}")
     return result

@@ -14,6 +14,7 @@ from jaxd2l import run_folder
 from jaxd2l.cost import cost
 from jaxd2l.data import DataError, Dataset, Examples
 from jaxd2l.experiments.houses import Outcome
+from jaxd2l.machine.disk import write_named
 from jaxd2l.recipes import find
 from jaxd2l.report.chart.drawing import Drawing
 from jaxd2l.report.chart.png import png
@@ -212,5 +213,5 @@ def _written(path: Path, page: str, drawings: Sequence[Drawing], stem: str = "cu
         whole = beside(drawings)
         run_folder.write_atomically(path.with_name(f"{stem}.svg"), svg(whole, standalone=True).encode())
         run_folder.write_atomically(path.with_name(f"{stem}.png"), png(whole))
-    run_folder.write_atomically(path, page.encode())
+    write_named(path, page.encode())
     return path

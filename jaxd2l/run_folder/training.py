@@ -19,7 +19,7 @@ from jaxd2l.run_folder.initial import Fit, fit_to_network, kept_source, read_sou
 from jaxd2l.run_folder.initial.source import INIT_FROM, From
 from jaxd2l.run_folder.layout import begun, check_free, create, finished_epochs, read_config
 from jaxd2l.run_folder.load import load_run
-from jaxd2l.run_folder.lock import FolderLock
+from jaxd2l.run_folder.lock import FolderInUseError, FolderLock
 from jaxd2l.run_folder.metrics import read_tested, whole_rows, write_tested
 from jaxd2l.run_folder.provenance import environment, note_start
 from jaxd2l.run_folder.settings import configuration, fingerprint, refuse_other_run
@@ -147,6 +147,8 @@ def fit(
         if not going_on:
             folder.mkdir(parents=True, exist_ok=True)
             stack.enter_context(FolderLock(folder))
+            if resume and begun(folder):  # while this one was being compiled
+                raise FolderInUseError(f"another run began in {folder} meanwhile; give the same command again")
             create(folder, overwrite or resume)
         write_json(folder / CONFIG, config)
         marks = fingerprint(config, dict(data.sha256))

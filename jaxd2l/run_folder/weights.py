@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from jaxd2l.data import DataError
-from jaxd2l.interop import safetensors_file, soundness
+from jaxd2l.interop import safetensors_file
 from jaxd2l.interop.digested import pack, parse
 from jaxd2l.machine.disk import write_atomically
+from jaxd2l.nn import numbers
 from jaxd2l.nn.parameters import arranged, described, differences, flat
 from jaxd2l.run_folder.files import WEIGHTS
 
@@ -96,4 +97,4 @@ def fit_to(tensors: Mapping[str, np.ndarray], params: PyTree, batch_stats: PyTre
 def unsound(tensors: Mapping[str, np.ndarray]) -> str | None:
     """How many numbers are NaN, infinite or negative variances, and where; None where none is."""
     variances = [name for name in tensors if name.startswith("batch_stats.") and name.endswith(".var")]
-    return soundness.unsound(tensors, variances)
+    return numbers.unsound(tensors, variances)

@@ -18,7 +18,7 @@ from jaxd2l.train.program import Program, Weights, compile_program, initial_stat
 from jaxd2l.train.recipe import Recipe
 from jaxd2l.train.results import DivergenceError, EpochResult, Judged, Progress, Run, best_epoch, stopped_early
 from jaxd2l.train.same_program import require_same_program
-from jaxd2l.train.state import TrainState, run_keys
+from jaxd2l.train.state import TrainState, run_keys, unsound_weights
 
 
 def fit(
@@ -74,12 +74,15 @@ def fit(
 
     Raises:
         DivergenceError: the loss or gradient became non-finite; it carries the last finite state.
-        ValueError: the settings do not fit the data, before anything runs; or `start` lies after an epoch whose weights
+        ValueError: the settings do not fit the data, or weights are not finite, before anything runs; or the network
+            draws such weights; or `start` lies after an epoch whose weights
             nobody has, see `best_weights`.
         DataError: the data cannot be trained on, before anything is traced; see `check_dataset`.
     """
     keys = run_keys(seed)
     data = check_run(recipe, data)
+    if weights is not None and (problem := unsound_weights(*weights)):
+        raise ValueError(f"the weights to begin with: {problem}; take other weights")
     compile_seconds = 0.0
     if program is not None:
         require_same_program(program, recipe, data, mesh)
@@ -167,6 +170,8 @@ def _refuse_nonfinite(now: Progress, recipe: Recipe, finite: TrainState) -> None
     loss, norm = (np.asarray(a)[: now.step] for a in (now.record.loss, now.record.gradient_norm))
     bad = np.flatnonzero(~(np.isfinite(loss) & np.isfinite(norm)))
     if bad.size:
+        if problem := unsound_weights(finite.params, finite.batch_stats):
+            raise ValueError(f"the network draws weights that nothing can be trained from: {problem}; look at its init")
         raise _divergence(now, int(bad[0]), recipe, finite)
 
 

@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxd2l.nn.parameters import divided
+from jaxd2l.nn.numbers import unsound
+from jaxd2l.nn.parameters import divided, flat
 from jaxd2l.train.optimizer import with_hyperparameters
 
 PyTree = Any
@@ -139,3 +140,9 @@ def begin(
     opt_state = with_hyperparameters(opt_state, **hyperparameters)
     average = Average(params, batch_stats) if averaged else ()
     return TrainState(jnp.zeros((), jnp.int32), params, batch_stats, opt_state, average)
+
+
+def unsound_weights(params: PyTree, batch_stats: PyTree) -> str | None:
+    """What of weights no network can compute with, see `jaxd2l.nn.numbers.unsound`; None where nothing is."""
+    arrays = {name: np.asarray(a) for name, a in flat({"params": params, "batch_stats": batch_stats}).items()}
+    return unsound(arrays, [name for name in arrays if name.startswith("batch_stats/") and name.endswith("/var")])

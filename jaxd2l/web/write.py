@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from jaxd2l import run_folder
+from jaxd2l.machine.disk import write_named
 from jaxd2l.prediction import load_predictor
 from jaxd2l.web.document import page
 
@@ -26,5 +27,5 @@ def write_page(run_dir: Path, path: Path | None = None, *, weights: str = "last"
     whole = page(*load_predictor(run_dir, weights)).encode()
     path = path or run_dir / run_folder.DRAW
     path.parent.mkdir(parents=True, exist_ok=True)
-    run_folder.write_atomically(path, whole)
+    write_named(path, whole)
     return path

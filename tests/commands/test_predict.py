@@ -97,6 +97,37 @@ def test_a_picture_that_cannot_be_read_is_named_and_the_others_are_answered(run,
     assert "none of 1 pictures" in capsys.readouterr().err
 
 
+def test_a_folder_of_pictures_is_evaluated_as_each_of_them_is_predicted(run, tmp_path, capsys):
+    test, names = load("fashion_mnist").test, load("fashion_mnist").classes
+    truth = []
+    for i in range(12):
+        image = Image.fromarray(test.x[i, ..., 0] if i % 3 else 255 - test.x[i, ..., 0])
+        name = names[test.y[i]].replace("/", "-")
+        (tmp_path / name).mkdir(exist_ok=True)
+        if name in names:
+            truth.append(int(test.y[i]))
+            (image if i % 2 else image.resize((200, 300))).save(tmp_path / name / f"{i:02}.png")
+    for folder in tmp_path.iterdir():
+        if folder.name not in names:
+            folder.rmdir()
+    found = answers(capsys, run, tmp_path, "--top", "10")
+    rows = [
+        (one["path"].split("/")[-2], {p["class"]: p["probability"] for p in one["predictions"]})
+        for one in found["pictures"]
+    ]
+    assert main(["evaluate", str(run), "--data", str(tmp_path), "--json"]) == 0
+    out, err = capsys.readouterr()
+    summary = json.loads(out.splitlines()[-1])
+    assert summary["examples"] == len(rows) == len(truth)
+    assert summary["test_loss"] == pytest.approx(-np.mean([np.log(p[name]) for name, p in rows]), rel=1e-4)
+    inverted = sum(one["inverted"] for one in found["pictures"])
+    assert 0 < inverted < len(rows)
+    assert f"note: {len(rows)} pictures are read as `jaxd2l predict` reads them: {inverted} inverted" in err
+    (tmp_path / rows[0][0] / "bad.png").write_bytes(b"hello")
+    assert main(["evaluate", str(run), "--data", str(tmp_path)]) == 65
+    assert "bad.png (no picture that can be read" in capsys.readouterr().err
+
+
 def test_wrong_use_is_one_line(run, pictures, tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     image = pictures / "0.png"

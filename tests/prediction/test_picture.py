@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from jaxd2l.data import DataError
-from jaxd2l.prediction.picture import convert_picture, framing
+from jaxd2l.prediction import convert_picture, framing
 
 
 def drawn(ground=0, thing=200, size=(28, 28), box=(8, 6, 20, 22)):

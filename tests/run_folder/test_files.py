@@ -54,6 +54,25 @@ def test_a_refusal_that_stays_is_an_error_with_the_files_name_and_changes_nothin
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"file": b"old"}
 
 
+@pytest.mark.posix
+def test_a_file_that_somebody_names_is_written_where_its_name_leads(tmp_path):
+    real, link = tmp_path / "real" / "a.csv", tmp_path / "link.csv"
+    real.parent.mkdir()
+    real.write_bytes(b"old")
+    link.symlink_to(real)
+    disk.write_named(link, b"new")
+    assert (real.read_bytes(), link.is_symlink()) == (b"new", True)
+    os.mkfifo(pipe := tmp_path / "pipe")
+    read_end = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        disk.write_named(pipe, b"new")
+        assert os.read(read_end, 9) == b"new"
+    finally:
+        os.close(read_end)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link.csv", "pipe", "real"]
+    assert pipe.is_fifo()
+
+
 NOT_AS_THEY_ARE = [
     "CON",
     "nul",

@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from jaxd2l.cost import free_memory
-from jaxd2l.machine import processor
+from jaxd2l.machine import memory, processor
 
 SECOND = """
 import jax
@@ -42,7 +42,7 @@ def test_everything_names_the_device_that_runs():
 def machine(tmp_path, monkeypatch):
     """A machine of files: returns a function that writes one."""
     for name in ("_GROUPS", "_PROCESS"):
-        monkeypatch.setattr(free_memory, name, tmp_path / name)
+        monkeypatch.setattr(memory, name, tmp_path / name)
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=4000 * 1024))
 
     def write(path, text):

@@ -11,6 +11,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
+import jaxd2l
 from jaxd2l.data import ChannelStatistics, DataError, Dataset, Examples
 from jaxd2l.nn import Dense, cross_entropy
 from jaxd2l.nn.loss import squared_error
@@ -386,3 +387,36 @@ def test_a_recipe_takes_numbers_of_numpy_and_jax_as_pythons():
     for kind in kinds:
         found = dataclasses.replace(CLASSES, **{name: kind(value) for name, value in asked.items()}).settings()
         assert json.dumps(found) == json.dumps(plain)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("name", ["regression", "classes"])
+def test_weights_that_nothing_can_be_computed_with_are_refused_by_name_not_called_divergence(name, bad, tmp_path):
+    recipe, (x, y) = RECIPES[name], values(RECIPES[name])
+    part = Examples(x.astype(np.float32), y.astype(np.int32 if recipe.takes_labels else np.float32))
+    data = Dataset("own", part, part, tuple("abc") if recipe.takes_labels else ())
+    params = jax.tree.map(np.array, fit(recipe, data).state.params)
+    layer = sorted(params)[-1]
+    params[layer]["kernel"][1, 0] = bad
+    for keep in ({}, {"run_dir": tmp_path / "run"}):
+        begin = {"init_from": (params, {})} if keep else {"weights": (params, {})}
+        with pytest.raises(ValueError, match=rf"{layer}.kernel has 1 (NaN|infinite) of .* the first at \(1, 0\)"):
+            (jaxd2l.fit if keep else fit)(recipe, data, **begin, **keep)
+    assert not (tmp_path / "run").exists()
+
+
+class DrawsNaN(nn.Module):
+    """Its initialiser divides by zero."""
+
+    @nn.compact
+    def __call__(self, x, *, train: bool):
+        scale = self.param("scale", lambda key, shape: jnp.full(shape, jnp.nan), (x.shape[-1],))
+        return Linear()(x * scale[None], train=train)
+
+
+def test_a_network_that_draws_no_numbers_is_told_so(tmp_path):
+    x, y = values(REGRESSION)
+    part = Examples(x.astype(np.float32), y.astype(np.float32))
+    recipe = dataclasses.replace(REGRESSION, model=DrawsNaN())
+    with pytest.raises(ValueError, match=r"draws weights that nothing .*: 4 of .* params/scale has 4 NaN"):
+        fit(recipe, Dataset("own", part, part))

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from jaxd2l.commands.asked import settings
+from jaxd2l.commands.asked.pictures import LikePredict
 from jaxd2l.data import DATASETS, DataError, Dataset, channel_statistics, load
 from jaxd2l.data.examples import held_out_rows
 from jaxd2l.data.own import Kept, Opened, OwnData, kept_data, other_settings
@@ -93,6 +94,8 @@ def other_data(run: KeptRun, where: str, skip_unreadable: bool) -> tuple[Dataset
         own = dataclasses.replace(own, task="classification" if run.classes else "regression")
     options: dict[str, Any] = {"table": None if kept is None else kept.table, "classes": run.classes}
     notes: list[str] = []
+    like_predict = LikePredict(run) if kept is None and not run.given_from_python else None
+    options["convert"] = like_predict
     with decoding() as progress:
         found = own.read(hold_out=False, on_progress=progress, on_note=notes.append, **options).dataset
     if kept is not None:
@@ -100,7 +103,7 @@ def other_data(run: KeptRun, where: str, skip_unreadable: bool) -> tuple[Dataset
         same = _drawn(own, options) if drawn else found
         if same is not None and not kept.differences(same):
             return same, True
-    for line in notes:
+    for line in [*notes, *([] if like_predict is None else like_predict.told())]:
         note(line)
     if found.test.x.shape[1:] != example.shape[1:]:
         raise DataError(f"{found.name}: examples are {found.test.x.shape[1:]}, the run takes {example.shape[1:]}")

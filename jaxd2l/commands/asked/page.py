@@ -43,6 +43,22 @@ def closing_page(
     return path
 
 
+def require_page_file(path: Path | None, name: str) -> None:
+    """Refuse what no page can be written to.
+
+    Args:
+        path: by --out; None where it is left out.
+        name: what a page is called in a folder.
+
+    Raises:
+        ValueError: a folder, a device or a pipe.
+    """
+    if path is not None and path.is_dir():
+        raise ValueError(f"--out {path} is a folder; name the file, such as {path / name}")
+    if path is not None and path.exists() and not path.is_file():
+        raise ValueError(f"--out {path} is no regular file; name the page to write, such as {name}")
+
+
 def named(path: Path | None) -> dict[str, str | None]:
     """The entry of a command's --json."""
     return {"report": None if path is None else str(path)}

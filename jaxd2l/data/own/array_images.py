@@ -6,9 +6,9 @@ import numpy as np
 
 from jaxd2l.data.error import DataError
 from jaxd2l.data.own.settings import Settings
+from jaxd2l.data.plain import chunks
 
 _EXPECTED = "images (n, height, width), or with 1 or 3 channels last"
-_CHUNK = 1024  # rows converted at a time, so that no float copy of the whole stands beside it
 
 
 def image_bytes(named: Sequence[tuple[str, np.ndarray]], name: str, settings: Settings) -> list[np.ndarray]:
@@ -70,15 +70,15 @@ def _shaped(x: np.ndarray, what: str) -> np.ndarray:
 def _whole(x: np.ndarray) -> bool:
     if x.dtype.kind != "f":
         return True
-    return all((x[i : i + _CHUNK] == np.rint(x[i : i + _CHUNK])).all() for i in range(0, len(x), _CHUNK))
+    return all((rows == np.rint(rows)).all() for _, rows in chunks(x))
 
 
 def _bytes(x: np.ndarray, factor: int) -> np.ndarray:
     if x.dtype == np.uint8 and factor == 1:
         return np.ascontiguousarray(x)
     images = np.empty(x.shape, np.uint8)
-    for i in range(0, len(x), _CHUNK):
-        images[i : i + _CHUNK] = np.rint(factor * x[i : i + _CHUNK].astype(np.float64))
+    for first, rows in chunks(x):
+        images[first : first + len(rows)] = np.rint(factor * rows.astype(np.float64))
     return images
 
 

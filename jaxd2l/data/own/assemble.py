@@ -46,6 +46,8 @@ def assemble(
     if absent := [classes[label] for label in np.setdiff1d(np.arange(len(classes)), present)]:
         notes.append(f"no example of class {some(absent)}")
     same = same_picture(digests)
+    if in_test is not None:
+        settings.note_test_part(name)
     if in_test is None and not settings.hold_out:
         whole = check_examples(parts[0], len(classes), name)
         return Dataset(name, whole, whole, classes, digests_of((whole, whole), classes, (digests, digests)))

@@ -5,7 +5,9 @@ or colour, cut to the middle and resized (bilinear, antialiased). Colour profile
 """
 
 import io
-from typing import BinaryIO, NamedTuple
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps, WebPImagePlugin
@@ -56,7 +58,13 @@ def read_header(file: BinaryIO) -> Header:
         raise _reason(error) from error
 
 
-def decode(file: BinaryIO, height: int, width: int, channels: int) -> tuple[np.ndarray, int | None]:
+def decode(
+    file: BinaryIO,
+    height: int,
+    width: int,
+    channels: int,
+    taken: Callable[[int], AbstractContextManager[Any]] = nullcontext,
+) -> tuple[np.ndarray, int | None]:
     """Decode the first frame.
 
     Args:
@@ -64,6 +72,7 @@ def decode(file: BinaryIO, height: int, width: int, channels: int) -> tuple[np.n
         height: of the result, in pixels.
         width: likewise; the largest rectangle of this shape in the middle is kept and resized.
         channels: 1 for grey (ITU-R 601: .299 R + .587 G + .114 B), 3 for colour.
+        taken: entered with the pixels of the file while these are in memory.
 
     Returns:
         uint8 (height, width, channels), and the largest value of a 16-bit grey picture, None for others. Of 16 bits
@@ -73,7 +82,7 @@ def decode(file: BinaryIO, height: int, width: int, channels: int) -> tuple[np.n
         UnreadablePictureError: empty, of another kind, truncated, damaged, of more than `MOST_PIXELS` pixels.
     """
     try:
-        with _opened(file) as image:
+        with _opened(file) as image, taken(image.width * image.height):
             turn = _turn(image, file)
             image.load()
             peak = int(np.asarray(image).max()) if image.mode.startswith("I") else None

@@ -40,6 +40,8 @@ def from_npz(path: Path, settings: Settings) -> Dataset:
             with np.load(file, allow_pickle=False) as archive:
                 names = archive.files
                 wanted = _layout(path, names)
+                sizes = {info.filename.removesuffix(".npy"): info.file_size for info in archive.zip.infolist()}
+                _require_room(path, sum(sizes[name] for name in wanted))
                 arrays = {name: archive[name] for name in (*wanted, *(["classes"] if "classes" in names else []))}
         except DataError:
             raise
@@ -62,6 +64,18 @@ def from_npz(path: Path, settings: Settings) -> Dataset:
         shown(path.stem),
         settings,
     )
+
+
+def _require_room(path: Path, size: int) -> None:
+    """Refuse arrays beyond half of the memory that is left: parts are copies, and so is what a device holds."""
+    from jaxd2l.machine.memory import free_host_bytes  # imports psutil
+
+    free = free_host_bytes()
+    if free is not None and size > free // 2:
+        raise DataError(
+            f"{path}: the arrays take {size / 1e9:,.1f} GB, more than half of the memory that is left "
+            f"({free / 1e9:,.1f} GB); store fewer or smaller ones"
+        )
 
 
 def _layout(path: Path, names: list[str]) -> tuple[str, ...]:

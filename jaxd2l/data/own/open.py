@@ -12,7 +12,7 @@ from jaxd2l.data.own.assemble import assemble
 from jaxd2l.data.own.listing import list_csv, list_folder, list_tfds
 from jaxd2l.data.own.listing.pictures import Pictures, check_classes, shown, some
 from jaxd2l.data.own.npz import from_npz
-from jaxd2l.data.own.settings import Options, Settings, warn
+from jaxd2l.data.own.settings import Convert, Options, Settings, warn
 from jaxd2l.data.own.unreadable import describe
 
 PREFIX = "tfds:"
@@ -30,6 +30,7 @@ def open_data(
     cache: bool = True,
     on_progress: Callable[[int, int], None] | None = None,
     on_note: Callable[[str], None] = warn,
+    convert: Convert | None = None,
 ) -> Dataset:
     """Read a user's own pictures.
 
@@ -46,6 +47,8 @@ def open_data(
         cache: keep decoded pictures for the next start.
         on_progress: called with the pictures decoded so far and their number.
         on_note: called with each line that a user should know; by default a `DataWarning`.
+        convert: makes the image of a picture's file and name, uint8 of `image_size` and `channels`, which have to be
+            given, or raises DataError; the arrays of a `.npz` are images already. None reads as described here.
 
     Returns:
         uint8 NHWC images and int32 labels. Rows of files are in an order that mixes the classes and depends on the
@@ -66,6 +69,7 @@ def open_data(
         cache=cache,
         on_progress=on_progress,
         on_note=on_note,
+        convert=convert,
     )
     text = str(spec)
     if text.startswith(PREFIX):

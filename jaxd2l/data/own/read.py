@@ -3,13 +3,15 @@
 import math
 import os
 import statistics
+import threading
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
+from typing import BinaryIO
 
 import numpy as np
 import PIL
-import psutil
 
 from jaxd2l.data.error import DataError
 from jaxd2l.data.own import cache
@@ -19,8 +21,10 @@ from jaxd2l.data.own.equal import row_digests
 from jaxd2l.data.own.listing.pictures import Pictures
 from jaxd2l.data.own.settings import Settings
 from jaxd2l.data.own.unreadable import UnreadableError, describe
+from jaxd2l.machine.memory import free_host_bytes
 
 LARGEST_CHOSEN = 224  # pixels a side where the sizes differ: the largest input of the book's networks
+_BYTES_A_PIXEL = 24  # at most, while a picture is decoded: colour in 4 bytes, turned, laid on white, converted
 
 
 def read_pictures(pictures: Pictures, settings: Settings) -> Decoded:
@@ -35,11 +39,11 @@ def read_pictures(pictures: Pictures, settings: Settings) -> Decoded:
         The pictures that are readable, the same whatever the number of threads and whether the cache was used.
 
     Raises:
-        DataError: the decoded pictures would not fit into half of this machine's memory.
+        DataError: the decoded pictures would not fit into half of the memory that is left.
         UnreadableError: a picture cannot be read and `settings.skip_unreadable` is off, or none can be read.
     """
     asked = f"{settings.image_size} {settings.channels}"
-    file = cache.cache_file(pictures.root, asked) if settings.cache else None
+    file = cache.cache_file(pictures.root, asked) if settings.cache and settings.convert is None else None
     states = (f"{name} {stamp}" for name, stamp in zip(pictures.names, pictures.stamps, strict=True))
     valid_for = cache.fingerprint((pictures.root, asked, PIL.__version__, *states))
     decoded = cache.load(file, valid_for) if file else None
@@ -73,19 +77,42 @@ def in_threads[T](
 
 
 def require_room(shape: tuple[int, int, int, int], where: str) -> None:
-    """Refuse what would not fit into half of the machine's memory: training keeps a copy on its device.
+    """Refuse what would not fit into half of the memory that is left: parts are copies, and so is what a device holds.
 
     Raises:
         DataError: naming the size and one that fits.
     """
     count, height, width, channels = shape
-    needed, room = math.prod(shape), _memory() // 2
-    if needed > room:
-        side = int((room / (count * channels)) ** 0.5)
+    needed, free = math.prod(shape), free_host_bytes()
+    if free is not None and needed > free // 2:
+        side = int((free // 2 / (count * channels)) ** 0.5)
         raise DataError(
             f"{where}: {count:,} pictures of {height} x {width} x {channels} bytes take {needed / 1e9:,.1f} GB, more "
-            f"than half of the memory; choose image_size={max(1, min(side, LARGEST_CHOSEN))} or less"
+            f"than half of the memory that is left ({free / 1e9:,.1f} GB); choose "
+            f"image_size={max(1, min(side, LARGEST_CHOSEN))} or less"
         )
+
+
+class Room:
+    """Bytes that threads may take at a time together; who needs more than all of them waits until it is alone."""
+
+    def __init__(self, size: int) -> None:
+        self._size = self._left = max(1, size)
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def taken(self, size: int) -> Iterator[None]:
+        """Wait for so many bytes, and hold them."""
+        size = min(size, self._size)
+        with self._changed:
+            self._changed.wait_for(lambda: self._left >= size)
+            self._left -= size
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._left += size
+                self._changed.notify_all()
 
 
 def _decode_all(pictures: Pictures, settings: Settings) -> Decoded:
@@ -93,14 +120,23 @@ def _decode_all(pictures: Pictures, settings: Settings) -> Decoded:
     height, width, channels = _shape(pictures, settings)
     require_room((n, height, width, channels), pictures.name)
     images = np.empty((n, height, width, channels), np.uint8)
+    free = free_host_bytes()
+    room = Room(1 << 62 if free is None else (free - images.nbytes) // 2)
+
+    def taken(pixels: int) -> AbstractContextManager[None]:
+        return room.taken(_BYTES_A_PIXEL * (pixels + height * width))
 
     def one(row: int) -> tuple[str, int | None]:
         try:
             with pictures.open(row) as file:
-                images[row], peak = decode(file, height, width, channels)
-            return "", peak
-        except (OSError, UnreadablePictureError) as error:
-            return _why(error), None
+                if settings.convert is None:
+                    images[row], peak = decode(file, height, width, channels, taken)
+                    return "", peak
+                with taken(_pixels(file)):
+                    images[row] = settings.convert(file, pictures.names[row])
+                return "", None
+        except (OSError, UnreadablePictureError, DataError) as error:
+            return _why(error).removeprefix(f"{pictures.names[row]}: "), None
 
     results = in_threads(one, n, settings.threads, settings.on_progress)
     rows = np.flatnonzero([not reason for reason, _ in results])
@@ -137,6 +173,17 @@ def _common_size(headers: Iterable[Header]) -> tuple[int, int]:
     return side, side
 
 
+def _pixels(file: BinaryIO) -> int:
+    """Of a picture, as its head says; the file is as before."""
+    try:
+        header = read_header(file)
+        return header.height * header.width
+    except UnreadablePictureError:  # converting it says why
+        return 0
+    finally:
+        file.seek(0)
+
+
 def _refuse_unreadable(pictures: Pictures, decoded: Decoded, settings: Settings) -> None:
     found, n = decoded.unreadable, len(pictures.names)
     if not found:
@@ -155,11 +202,3 @@ def _why(error: Exception) -> str:
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _memory() -> int:
-    """Bytes of memory of this machine; no bound where it does not say."""
-    try:
-        return int(psutil.virtual_memory().total)
-    except (OSError, KeyError, ValueError, psutil.Error):
-        return 1 << 62

@@ -4,7 +4,7 @@ import dataclasses
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypedDict
+from typing import BinaryIO, TypedDict
 
 import numpy as np
 
@@ -18,6 +18,12 @@ class DataWarning(UserWarning):
 def warn(note: str) -> None:
     """Say `note` as a Python warning, which a notebook shows and a test can turn into an error."""
     warnings.warn(note, DataWarning, skip_file_prefixes=(str(Path(__file__).parent),))
+
+
+TEST_FRACTION = 0.2  # held out where the data have no test part and nobody says how much
+
+
+Convert = Callable[[BinaryIO, str], np.ndarray]
 
 
 class Options(TypedDict, total=False):
@@ -36,11 +42,16 @@ class Options(TypedDict, total=False):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Settings:
-    """See `open_data`; `threads` decode, None for one a core."""
+    """See `open_data`; `threads` decode, None for one a core.
+
+    Attributes:
+        convert: makes the image of a picture's file and name, instead of the reading here; with it `image_size` and
+            `channels` say its shape.
+    """
 
     image_size: int | None = None
     channels: int | None = None
-    test_fraction: float = 0.2
+    test_fraction: float = TEST_FRACTION
     seed: int = 0
     hold_out: bool = True
     skip_unreadable: bool = False
@@ -48,6 +59,7 @@ class Settings:
     on_progress: Callable[[int, int], None] | None = None
     on_note: Callable[[str], None] = warn
     threads: int | None = None
+    convert: Convert | None = None
 
     def __post_init__(self) -> None:
         """Refuse what no data can be read with.
@@ -67,3 +79,9 @@ class Settings:
             raise ValueError(f"test_fraction is the share held out, between 0 and 1, got {self.test_fraction!r}")
         if isinstance(self.seed, bool) or not isinstance(self.seed, int) or not 0 <= self.seed <= LARGEST_SEED:
             raise ValueError(f"seed must be in [0, {LARGEST_SEED}], got {self.seed!r}")
+
+    def note_test_part(self, name: str) -> None:
+        """Say that data with a test part of their own have nothing held out, where a share was asked for."""
+        if self.hold_out and self.test_fraction != TEST_FRACTION:
+            share = f"test_fraction {self.test_fraction:g}"
+            self.on_note(f"{name}: the data have a test part, so {share} holds nothing out")

@@ -12,7 +12,7 @@ from jaxd2l.data.error import DataError
 from jaxd2l.data.examples import Dataset, Examples, check_examples
 from jaxd2l.data.own.listing.pictures import some
 from jaxd2l.data.own.open import PREFIX, open_data
-from jaxd2l.data.own.settings import warn
+from jaxd2l.data.own.settings import Convert, warn
 from jaxd2l.data.own.table_target import Task, from_table
 from jaxd2l.data.table import Categorical, Numeric, Table
 
@@ -73,6 +73,7 @@ class OwnData:
         learned_from: Callable[[np.ndarray], np.ndarray] | None = None,
         on_progress: Callable[[int, int], None] | None = None,
         on_note: Callable[[str], None] = warn,
+        convert: Convert | None = None,
     ) -> Opened:
         """Read the data.
 
@@ -83,6 +84,7 @@ class OwnData:
             learned_from: see `from_table`.
             on_progress: see `open_data`.
             on_note: likewise.
+            convert: likewise, for pictures.
 
         Raises:
             ValueError, DataError, OSError: see `open_data` and `from_table`.
@@ -112,6 +114,7 @@ class OwnData:
             channels=self.channels,
             skip_unreadable=self.skip_unreadable,
             on_progress=on_progress,
+            convert=convert,
             **shared,
         )
         return Opened(pictures if classes is None else by_class_name(pictures, classes))

@@ -94,6 +94,8 @@ def from_table(
         ys, names = _labels(targets, classes, f"{name}: target {target}", on_note)
     else:
         ys, names = [_numbers(part, f"{name}: target {target}") for part in targets], ()
+    if test is not None:
+        settings.note_test_part(name)
     if len(frames) == 1 and hold_out:
         frames, ys = _drawn(frames[0], ys[0], names, settings, name)
     elif classify and len(frames) == 2:

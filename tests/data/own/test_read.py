@@ -1,6 +1,7 @@
 import os
 import random
 import shutil
+import threading
 import warnings
 
 import numpy as np
@@ -11,7 +12,9 @@ from jaxd2l import data
 from jaxd2l.data.own import cache
 from jaxd2l.data.own.listing.folder import list_folder
 from jaxd2l.data.own.open import read
+from jaxd2l.data.own.read import Room
 from jaxd2l.data.own.settings import Settings
+from jaxd2l.machine import memory
 
 
 @pytest.fixture
@@ -220,3 +223,63 @@ def test_a_run_trains_on_what_was_read(tmp_path):
     run = fit(recipe, found, seed=0)
     assert run.epochs[-1].train_accuracy > 0.8
     assert run.epochs[-1].test_accuracy > 0.6
+
+
+def test_what_a_control_group_allows_bounds_what_is_read(folder, tmp_path, monkeypatch):
+    """Pictures and arrays alike: at most half of what is left."""
+    n, side = 22, 50
+    np.savez(
+        tmp_path / "a.npz",
+        x=np.random.default_rng(0).integers(0, 256, (n, side, side, 3), np.uint8),
+        y=np.arange(n) % 2,
+    )
+    monkeypatch.setattr(memory, "_control_groups", lambda: iter([2 * n * side * side * 3 + 2000]))
+    data.open_data(folder, image_size=side, channels=3)
+    data.open_data(tmp_path / "a.npz", on_note=print)
+    monkeypatch.setattr(memory, "_control_groups", lambda: iter([2 * n * side * side * 3 - 2]))
+    with pytest.raises(
+        data.DataError, match=r"22 pictures of 50 x 50 x 3 bytes take .* half of the memory that is left"
+    ):
+        data.open_data(folder, image_size=side, channels=3, cache=False)
+    with pytest.raises(data.DataError, match=r"a.npz: the arrays take .* half of the memory that is left"):
+        data.open_data(tmp_path / "a.npz")
+
+
+def test_threads_never_hold_more_than_there_is_and_a_giant_is_alone():
+    room, lock, held, most = Room(10), threading.Lock(), [], []
+
+    def work(size):
+        with room.taken(size):
+            with lock:
+                held.append(size)
+                most.append(sum(held) if len(held) > 1 else min(sum(held), 10))
+            with lock:
+                held.remove(size)
+
+    threads = [threading.Thread(target=work, args=(size,)) for size in (3, 4, 100, 5, 2, 10, 7) * 9]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert (len(most), held) == (63, [])
+    assert max(most) <= 10
+
+
+@pytest.mark.parametrize("kind", ["csv", "npz"])
+def test_a_share_that_a_test_part_leaves_without_effect_is_said(kind, folder, tmp_path):
+    notes = []
+    if kind == "npz":
+        x, y = np.zeros((4, 5, 5), np.uint8), np.arange(4) % 2
+        x[range(4), range(4)] = 9
+        np.savez(tmp_path / "a.npz", x_train=x, y_train=y, x_test=x + 1, y_test=y)
+    else:
+        names = sorted(f"{path.parent.name}/{path.name}" for path in folder.glob("[01]/*"))
+        lines = [f"{name},{name[0]},{('train', 'test')[row % 2]}" for row, name in enumerate(names)]
+        (folder / "a.csv").write_text("\n".join(["file,label,split", *lines]), encoding="utf-8")
+    where = {"csv": folder, "npz": tmp_path}[kind] / f"a.{kind}"
+    data.open_data(where, on_note=notes.append, cache=False)
+    assert not [line for line in notes if "test_fraction" in line]
+    data.open_data(where, test_fraction=0.5, on_note=notes.append, cache=False)
+    assert [line for line in notes if "test_fraction" in line] == [
+        "a: the data have a test part, so test_fraction 0.5 holds nothing out"
+    ]
