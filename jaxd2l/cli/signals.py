@@ -47,8 +47,10 @@ class StopSignals:
         deferred: whether somebody looks at `received`.
         where: said to the user when a signal ends the process; "" says nothing.
         told_to_stop: whether a handler raised; what comes out of the program then is due to it.
+        descriptor: where that is said: stderr, unless somebody put it elsewhere.
     """
 
+    descriptor: ClassVar[int] = 2
     _entered: ClassVar["StopSignals | None"] = None
 
     def __init__(self, where: str = "before the first update", *, at_once: bool = False) -> None:
@@ -123,13 +125,13 @@ class StopSignals:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self._code is not None:
-            _exit_now(self._code)
+            exit_at_once(self._code)
         first = self.received is None
         self.received = self.received or signal.Signals(number)
         if first and not self.deferred:
             if self._at_once:
                 self.say_last_words()
-                _exit_now(self.code())
+                exit_at_once(self.code())
             self.told_to_stop = True
             raise (self.ending() or KeyboardInterrupt)(self.where)
 
@@ -140,9 +142,9 @@ class StopSignals:
                 for number in (n for n in data if n in STOPPING):
                     seen += 1
                     if self._code is not None:
-                        _exit_now(self._code)
+                        exit_at_once(self._code)
                     if seen > 1:
-                        _exit_now(128 + number)
+                        exit_at_once(128 + number)
                     self._stop_unless_handled(signal.Signals(number))
 
     def _stop_unless_handled(self, number: signal.Signals) -> None:
@@ -152,7 +154,7 @@ class StopSignals:
         self.received = self.received or number
         if not self.say_last_words():
             self._left.wait(_LAST_WORDS_SECONDS)  # the main thread is telling
-        _exit_now(self.code() if self._code is None else self._code)
+        exit_at_once(self.code() if self._code is None else self._code)
 
     def say_last_words(self) -> bool:
         """Say on stderr that a signal ends the process, unless somebody has; whether it was said here."""
@@ -160,14 +162,15 @@ class StopSignals:
             return False
         name = "a signal" if self.received is None else self.received.name
         with contextlib.suppress(OSError, ValueError, AttributeError):
-            os.write(2, f"jaxd2l: stopped by {name}{self.where and f'; {self.where}'}\n".encode())
+            os.write(self.descriptor, f"jaxd2l: stopped by {name}{self.where and f'; {self.where}'}\n".encode())
         return True
 
 
-def _exit_now(code: int) -> NoReturn:
+def exit_at_once(code: int) -> NoReturn:
+    """End the process here and now, with the cursor shown that a progress bar may have hidden."""
     with contextlib.suppress(OSError, ValueError, AttributeError):  # there may be no stdout
         if sys.stdout.isatty():
-            os.write(sys.stdout.fileno(), b"\x1b[?25h")  # a progress bar may have hidden the cursor
+            os.write(sys.stdout.fileno(), b"\x1b[?25h")
     os._exit(code)
 
 

@@ -4,7 +4,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from jaxd2l.commands.asked.data import fitted, in_range, own_data
 from jaxd2l.commands.asked.devices import chosen_devices, free_on_each, told_devices
 from jaxd2l.commands.asked.page import closing_page
 from jaxd2l.commands.asked.page import named as named_page
+from jaxd2l.commands.asked.processes import agreed_ending, joined
 from jaxd2l.commands.asked.recipe import named, tell_changed_code, with_config
 from jaxd2l.commands.asked.start import check_start, told_start
 from jaxd2l.cost.budget import advice, foreseen_shortage, ran_out, require_memory
@@ -55,16 +56,21 @@ def run(args: argparse.Namespace) -> int:
             f"--checkpoint-every takes 0 or more seconds and --keep 1 or more checkpoints, got "
             f"{args.checkpoint_every:g} and {args.keep}"
         )
-    with StopSignals() as signals, ExitStack() as stack:
-        return _run(args, signals, stack)
+    with StopSignals() as signals, joined(args) as peers, ExitStack() as stack:
+        first = peers is None or peers.first
+        if not first:
+            args.quiet, args.json, args.no_report, args.tensorboard = True, False, True, None
+        return _run(args, signals, stack, first)
 
 
-def _run(args: argparse.Namespace, signals: StopSignals, stack: ExitStack) -> int:
+def _run(args: argparse.Namespace, signals: StopSignals, stack: ExitStack, first: bool) -> int:
+    """Do so; of several processes the first one alone writes and speaks."""
+    warn = _warn if first else _say_nothing
     weighed = with_config(args)
     base, code = named(args.recipe)
     found: dict[str, Any] | None = None
     if args.resume and run_folder.begun(args.out):
-        with run_folder.FolderLock(args.out):  # refused at once where another process writes there
+        with run_folder.FolderLock(args.out) if first else nullcontext():  # refused at once where another run writes
             found = run_folder.read_config(args.out)
     given, before = vars(args), run_folder.plain_settings(found or {})
     names = (*OVERRIDABLE, *_RUN_SETTINGS, *_SPLIT)
@@ -92,7 +98,7 @@ def _run(args: argparse.Namespace, signals: StopSignals, stack: ExitStack) -> in
     config = _configured(args, found, recipe, values)
     require_validation(recipe, data)
     if found is not None and run_folder.is_finished(folder, recipe, data):
-        return _report_finished(args, recipe, data, seed, folder)
+        return _report_finished(args, recipe, data, seed, folder) if first else ExitCode.DONE
 
     mesh = chosen_devices(args.devices, recipe, len(data.train.x), folder if found else None, args.shard_parameters)
     start = [*told_devices(mesh, recipe), *told_start(args, found, recipe, data)]
@@ -107,7 +113,7 @@ def _run(args: argparse.Namespace, signals: StopSignals, stack: ExitStack) -> in
         console.say(line)
     free, devices = free_on_each(mesh), 1 if mesh is None else mesh.size
     if free is not None and (shortage := foreseen_shortage(recipe, data, free, devices)):
-        _warn(shortage)
+        warn(shortage)
     program = compile_program(recipe, data, mesh=mesh)
     console.say(f"compiled in {program.compile_seconds:.1f} s")
     console.phase("beginning")
@@ -115,7 +121,7 @@ def _run(args: argparse.Namespace, signals: StopSignals, stack: ExitStack) -> in
     if program.dropped:
         console.say(f"{program.dropped} examples of each epoch fill no batch of {recipe.batch_size} and are left out")
 
-    board = None if events is None else Board(events, config, _warn)
+    board = None if events is None else Board(events, config, warn)
 
     def on_epoch(result: EpochResult, state: TrainState) -> None:
         console.epoch(result)
@@ -142,8 +148,8 @@ def _run(args: argparse.Namespace, signals: StopSignals, stack: ExitStack) -> in
             checkpoint_every=args.checkpoint_every,
             keep=args.keep,
             settings={**{name: config[name] for name in _RUN_SETTINGS[1:]}, **facts},
-            stop=signals.ending,
-            warn=_warn,
+            stop=lambda: agreed_ending(signals, mesh),
+            warn=warn,
             on_start=on_start,
             on_epoch=on_epoch,
             on_chunk=console.chunk,
@@ -222,6 +228,10 @@ def _page(
 ) -> dict[str, Any]:
     kept = f"the run is kept in {folder}; `jaxd2l report` writes its page"
     return named_page(closing_page(args, lambda: write_run_report(folder, data=data, recipe=recipe), say, kept))
+
+
+def _say_nothing(text: str) -> None:
+    """Of several processes the first speaks for all."""
 
 
 def _warn(text: str) -> None:

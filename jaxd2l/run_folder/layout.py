@@ -4,9 +4,12 @@ import datetime
 import json
 import os
 import shutil
+import time
 import unicodedata
 from pathlib import Path
 from typing import Any
+
+from jax.sharding import Mesh
 
 from jaxd2l.data import DataError
 from jaxd2l.machine.disk import patiently, write_atomically
@@ -26,7 +29,9 @@ from jaxd2l.run_folder.files import (
 from jaxd2l.run_folder.lock import LOCK, FolderInUseError, holder
 from jaxd2l.run_folder.metrics import whole_rows
 from jaxd2l.run_folder.portable_names import folder_named, require_writable_name
+from jaxd2l.train.mesh import meet, of_each, spans_processes
 
+_APPEARS_SECONDS = 10.0  # what one machine writes may take seconds to be seen by another
 _ENTRIES = (*FILES, *REPORT_FILES, CHECKPOINTS, DAMAGED, LOCK)
 
 
@@ -96,6 +101,26 @@ def create(path: Path, overwrite: bool = False) -> Path:
         patiently((path / name).unlink, missing_ok=True)
     write_atomically(path / METRICS, b"")  # shows at once whether the folder can be written
     return path
+
+
+def require_shared(path: Path, mesh: Mesh | None) -> None:
+    """Refuse a folder that only some of the processes of a mesh see; wait for it, as network file systems take time.
+
+    Raises:
+        OSError: in every process, naming the one that does not.
+    """
+    if not spans_processes(mesh):
+        return
+    meet(mesh, "the run's folder is made")
+    until = time.monotonic() + _APPEARS_SECONDS
+    while not (path / CONFIG).is_file() and time.monotonic() < until:
+        time.sleep(0.1)
+    blind = [i for i, sees in enumerate(of_each((path / CONFIG).is_file(), mesh)) if not sees]
+    if blind:
+        raise OSError(
+            f"process {blind[0]} does not see {path / CONFIG}, which process 0 wrote; name a folder on a file system "
+            "that all processes share"
+        )
 
 
 def begun(path: Path) -> bool:

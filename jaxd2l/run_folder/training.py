@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from jaxd2l.run_folder.best import ended_early, files_of_weights
 from jaxd2l.run_folder.files import CONFIG
 from jaxd2l.run_folder.initial import Fit, fit_to_network, kept_source, read_source, refuse_other_source
 from jaxd2l.run_folder.initial.source import INIT_FROM, From
-from jaxd2l.run_folder.layout import begun, check_free, create, finished_epochs, read_config
+from jaxd2l.run_folder.layout import begun, check_free, create, finished_epochs, read_config, require_shared
 from jaxd2l.run_folder.load import load_run
 from jaxd2l.run_folder.lock import FolderInUseError, FolderLock
 from jaxd2l.run_folder.metrics import read_tested, whole_rows, write_tested
@@ -29,6 +29,7 @@ from jaxd2l.train import DivergenceError, EpochResult, Program, Progress, Recipe
 from jaxd2l.train.check_data import check_run
 from jaxd2l.train.evaluation import CHUNK_SECONDS
 from jaxd2l.train.loop import beginning
+from jaxd2l.train.mesh import agreed, agreed_text, data_mesh, meet, require_same, writes_files
 from jaxd2l.train.program import initial_state
 
 Stop = Callable[[], type[BaseException] | None]
@@ -94,6 +95,8 @@ def fit(
         on_chunk: as in `jaxd2l.train.fit`, after what is to be kept of the piece is.
         program: as in `jaxd2l.train.fit`.
         mesh: as in `jaxd2l.train.fit`. A run goes on on other devices than it began with; its last bits differ then.
+            Over several processes all call this, the folder is where all of them see it, the first writes it, and
+            `stop` answers the same in all.
         chunk_seconds: as in `jaxd2l.train.fit`.
         **options: of `jaxd2l.train.fit`; with `run_dir` the best weights are those of the folder.
 
@@ -118,19 +121,21 @@ def fit(
         return train.fit(recipe, data, seed, program=program, mesh=mesh, chunk_seconds=chunk_seconds, **options)
     if resume and overwrite:
         raise ValueError("resume keeps the run that overwrite would replace; give one of them")
-    folder = Path(run_dir)
     train.run_keys(seed)
     data = check_run(recipe, data)
     config = configuration(recipe, seed, data, **(settings or {}))
     begun_with: Fit | None = None
+    together = data_mesh(mesh) if program is None else program.mesh
+    folder, writes = Path(agreed_text(str(run_dir), together)), writes_files(together)
+    require_same({**{n: str(v) for n, v in config.items()}, "resume": str(resume)}, together)
     with ExitStack() as stack:
-        going_on = resume and begun(folder)
+        going_on = bool(agreed(resume and begun(folder), together))
         if not going_on and init_from is not None:
             source = read_source(init_from, init_weights)
             begun_with = fit_to_network(source, recipe, data)
             config[INIT_FROM] = source.record()
         if going_on:
-            stack.enter_context(FolderLock(folder))
+            stack.enter_context(FolderLock(folder) if writes else nullcontext())
             found = read_config(folder)
             refuse_other_run(folder, found, config, recipe)
             if init_from is not None:
@@ -139,18 +144,21 @@ def fit(
             done, _ = finished_epochs(folder)
             if recipe.epochs < done:
                 raise ValueError(f"{folder} has finished {done} epochs already; epochs must be at least that")
-            if is_finished(folder, recipe, data):
+            if agreed(is_finished(folder, recipe, data), together):
                 return load_run(folder, recipe).as_run()
-        else:
+        elif writes:
             check_free(folder, overwrite or resume)
         program = program or train.compile_program(recipe, data, mesh=mesh)
-        if not going_on:
+        meet(together, "nobody reads what the folder held before")
+        if not going_on and writes:
             folder.mkdir(parents=True, exist_ok=True)
             stack.enter_context(FolderLock(folder))
             if resume and begun(folder):  # while this one was being compiled
                 raise FolderInUseError(f"another run began in {folder} meanwhile; give the same command again")
             create(folder, overwrite or resume)
-        write_json(folder / CONFIG, config)
+        if writes:
+            write_json(folder / CONFIG, config)
+        require_shared(folder, together)
         marks = fingerprint(config, dict(data.sha256))
         writer = stack.enter_context(
             RunWriter(
@@ -162,6 +170,7 @@ def fit(
                 every=checkpoint_every,
                 keep=keep,
                 tests=data.validation is not None,
+                mesh=together,
             )
         )
         start = writer.restore(beginning(program, _initial(program, recipe, seed))) if going_on else None
@@ -173,7 +182,8 @@ def fit(
                 source = kept_source(config[INIT_FROM], folder) if given is None else read_source(given)
                 begun_with = fit_to_network(source, recipe, data)
             options["weights"] = begun_with.weights(_initial(program, recipe, seed))
-        note_start(folder, environment(data, program.mesh), warn)
+        if writes:
+            note_start(folder, environment(data, program.mesh), warn)
         if on_start is not None:
             on_start(start)
 
@@ -206,7 +216,7 @@ def fit(
             error.args = (f"{error} (--clip-norm 1); the last finite weights are in {folder}",)
             raise
         writer.close()
-        if done_run.tested:
+        if done_run.tested and writes:
             write_tested(folder, done_run.tested)
         return done_run
 

@@ -11,6 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from jax.sharding import Mesh
+
 from jaxd2l.machine.disk import patiently, write_atomically
 from jaxd2l.run_folder.best import best_of, files_of_weights, put_best_in_order
 from jaxd2l.run_folder.checkpoint import Checkpoints, pack, unpack
@@ -19,6 +21,7 @@ from jaxd2l.run_folder.metrics import append_metrics, ends_whole, whole_rows, wr
 from jaxd2l.run_folder.settings import refuse_other_settings
 from jaxd2l.run_folder.weights import serialize, weights_epoch, write_weights
 from jaxd2l.train import DivergenceError, EpochResult, Progress, TrainState
+from jaxd2l.train.mesh import agreed, meet, readable, spans_processes, writes_files
 from jaxd2l.train.results import stopped_early
 
 SHORTEST_SECONDS = 5.0  # between the checkpoints of two epochs: shorter work is done again faster than saved
@@ -30,6 +33,9 @@ class RunWriter:
     A checkpoint is begun at the end of an epoch where 5 s have passed since the last one, and inside an epoch
     where `every` seconds have; with a smaller `every`, at the end of an epoch too. `stop` is asked after each
     piece: the exception it answers with ends the run once it is saved, None goes on.
+
+    Over several processes each has one. All save, the first one alone writes the other files, and its clock decides
+    when to save; `stop` has to answer the same in all of them.
     """
 
     def __init__(
@@ -43,11 +49,15 @@ class RunWriter:
         every: float = 30.0,
         keep: int = 2,
         tests: bool = False,
+        mesh: Mesh | None = None,
     ) -> None:
-        """Open the folder for a run of `epochs`; `tests` where the test part is judged after them."""
+        """Open the folder for a run of `epochs` on `mesh`; `tests` where the test part is judged after them."""
+        self._mesh, self._writes = mesh, writes_files(mesh)
         self._folder, self._epochs, self._fingerprint = folder, epochs, dict(fingerprint)
         self._stop, self._warn, self._every, self._tests = stop, warn, every, tests
-        self._checkpoints = Checkpoints(folder / CHECKPOINTS, keep=keep, damaged=folder / DAMAGED)
+        self._checkpoints = Checkpoints(
+            folder / CHECKPOINTS, keep=keep, damaged=folder / DAMAGED, read_only=not self._writes
+        )
         self._rows: list[dict[str, Any]] = []
         self._best: int | None = None  # the epoch of best.safetensors
         self._saved_at = time.monotonic()
@@ -63,14 +73,20 @@ class RunWriter:
             DataError: all checkpoints are damaged, or they do not fit the network.
             OSError: the folder cannot be read or written.
         """
-        remove_partial_files(self._folder)
-        progress = None
-        if any((self._folder / name).is_dir() for name in (CHECKPOINTS, DAMAGED)):
-            checkpoint = self._checkpoints.newest(self._warn)
-            if checkpoint is not None:
-                refuse_other_settings(self._folder, checkpoint.facts["fingerprint"], self._fingerprint)
-                progress = unpack(checkpoint, like)
-        self._put_in_order(progress)
+        checkpoint = progress = None
+        if self._writes:
+            remove_partial_files(self._folder)
+            if any((self._folder / name).is_dir() for name in (CHECKPOINTS, DAMAGED)):
+                checkpoint = self._checkpoints.newest(self._warn)
+        found = agreed(-1 if checkpoint is None else checkpoint.number, self._mesh)
+        if found >= 0:
+            checkpoint = checkpoint or self._checkpoints.read(found)
+            refuse_other_settings(self._folder, checkpoint.facts["fingerprint"], self._fingerprint)
+            progress = unpack(checkpoint, like)
+        if self._writes:
+            self._put_in_order(progress)
+        meet(self._mesh, "the run's folder is in order")
+        self._rows = self._rows if self._writes else whole_rows(self._folder)
         return progress
 
     @property
@@ -85,6 +101,11 @@ class RunWriter:
             OSError: the folder cannot be written; the files of the epoch before stay.
         """
         row = result.row()
+        if spans_processes(self._mesh):
+            state = readable(state._replace(opt_state=()))
+        if not self._writes:
+            self._rows = [*self._rows[: result.epoch - 1], row, *self._rows[result.epoch :]]
+            return
         written = self._rows[result.epoch - 1 : result.epoch]
         if written:
             if reproduced(written[0]) == reproduced(row):
@@ -126,13 +147,14 @@ class RunWriter:
             )
         since = time.monotonic() - self._saved_at
         due = since >= self._every or (progress.step == 0 and since >= SHORTEST_SECONDS)
-        if not self._checkpoints.busy and due:
+        if agreed(not self._checkpoints.busy and due, self._mesh):
             self._save(progress)
 
     def diverged(self, error: DivergenceError) -> None:
         """Leave the last finite weights in the folder: those of the last epoch, or the initial ones."""
-        if not self._rows:
-            write_weights(self._folder, error.state.params, error.state.batch_stats, 0)
+        params, batch_stats = readable((error.state.params, error.state.batch_stats))
+        if not self._rows and self._writes:
+            write_weights(self._folder, params, batch_stats, 0)
 
     def close(self) -> None:
         """Wait for the last checkpoint.

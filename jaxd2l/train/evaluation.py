@@ -12,7 +12,7 @@ from jaxd2l.data import Dataset, Examples, Rows, ordered_rows
 from jaxd2l.train.check_data import check_dataset
 from jaxd2l.train.compiler import compiled
 from jaxd2l.train.epoch import empty_tally, make_evaluation
-from jaxd2l.train.mesh import on_device, placed, sharded_shapes
+from jaxd2l.train.mesh import agreed, on_device, placed, sharded_shapes
 from jaxd2l.train.program import mean
 from jaxd2l.train.recipe import Recipe
 from jaxd2l.train.step import make_judge
@@ -63,7 +63,7 @@ class Evaluation:
         record: Any = placed(empty_tally(steps), self._mesh)
         params, batch_stats = placed((params, batch_stats), self._mesh)
         while done < steps:
-            last = self._pace.last_step(done, steps)
+            last = agreed(self._pace.last_step(done, steps), self._mesh)
             began = time.perf_counter()
             record = jax.block_until_ready(
                 self._executable(

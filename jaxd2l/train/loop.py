@@ -12,7 +12,7 @@ from jax.sharding import Mesh
 from jaxd2l.data import Dataset
 from jaxd2l.train.check_data import check_run
 from jaxd2l.train.evaluation import CHUNK_SECONDS, Evaluation, Pace, compile_evaluation
-from jaxd2l.train.mesh import on_device, placed
+from jaxd2l.train.mesh import agreed, on_device, placed, readable
 from jaxd2l.train.optimizer.schedule import rate_in_force
 from jaxd2l.train.program import Program, Weights, compile_program, initial_state, mean
 from jaxd2l.train.recipe import Recipe
@@ -121,7 +121,7 @@ def fit(
         finite = initial if now.epoch == 1 else jax.tree.map(jnp.copy, now.state)  # the loop donates `now.state`
         rows = program.shuffle(keys.shuffle, np.int32(now.epoch))
         while now.step < steps:
-            last = pace.last_step(now.step, steps)
+            last = agreed(pace.last_step(now.step, steps), program.mesh)
             began = time.perf_counter()
             state, record = jax.block_until_ready(
                 program.epoch(now.state, now.record, *train, rows, keys.noise, np.int32(now.step), np.int32(last))
@@ -146,7 +146,7 @@ def fit(
         if on_epoch is not None:
             on_epoch(result, now.state)
         if validated and best_weights is None and best_epoch((*now.results, result)) == now.epoch:
-            best = jax.tree.map(np.array, now.state.deciding)
+            best = jax.tree.map(np.array, readable(now.state.deciding))
         now = Progress(now.state, program.record(steps), now.epoch + 1, 0, 0.0, (*now.results, result))
         watch(now)
     tested = {}

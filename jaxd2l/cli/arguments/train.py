@@ -6,7 +6,7 @@ from typing import Any
 
 from jaxd2l.book import EXPERIMENTS
 from jaxd2l.cli import options
-from jaxd2l.cli.devices import add_devices_option, add_shard_option
+from jaxd2l.cli.devices import add_devices_option, add_process_options, add_shard_option
 
 WHEN_STOPPED = "before the first update"
 
@@ -87,6 +87,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         "there are and the batch can be divided over; with --resume, as many as the run began with)",
     )
     add_shard_option(parser)
+    add_process_options(parser)
     parser.add_argument(
         "--deterministic",
         action="store_true",

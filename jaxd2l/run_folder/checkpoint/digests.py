@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 
 from jaxd2l.machine.disk import replace
+from jaxd2l.train.mesh import readable
 
 _SUMS = "SHA256SUMS"
+_OPTIMIZER = "state.opt_state"
 
 
 def sum_files(step: Path) -> None:
@@ -36,6 +39,22 @@ def damaged_file(step: Path) -> str | None:
         if hashlib.sha256(path.read_bytes()).hexdigest() != digest:
             return f"{name} does not agree with its SHA-256"
     return None
+
+
+def document_of(arrays: Mapping[str, np.ndarray | jax.Array], facts: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The JSON of a checkpoint: its facts, what its arrays are, and the SHA-256 of both.
+
+    None where an array holds a NaN or an infinity, outside the optimizer's state. Of arrays in parts on several
+    processes one after another is gathered, so each process calls this.
+    """
+    described = {}
+    for name, a in arrays.items():
+        whole = np.asarray(readable(a))
+        if not name.startswith(_OPTIMIZER) and not np.isfinite(whole).all():
+            return None
+        described[name] = describe(whole)
+    document: dict[str, Any] = {"facts": dict(facts), "arrays": described}
+    return {**document, "sha256": digest_of(document)}
 
 
 def describe(a: np.ndarray) -> dict[str, Any]:

@@ -15,12 +15,14 @@ from jaxd2l.train.results import EpochResult, Progress
 _DOT = "."  # between the names of a path in a file
 
 
-def pack(progress: Progress, **facts: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+def pack(progress: Progress, **facts: Any) -> tuple[dict[str, np.ndarray | jax.Array], dict[str, Any]]:
     """`progress` as copied host arrays by name and JSON facts, to which `facts` are added.
 
-    Of a typed key its numbers are kept; an array without elements is left out.
+    Of a typed key its numbers are kept; an array without elements is left out. What lies on the devices of several
+    processes stays there: each of them saves its part.
     """
-    arrays = {name: np.array(_bare(leaf)) for name, leaf in _named(progress).items() if leaf.size}
+    bare = {name: _bare(leaf) for name, leaf in _named(progress).items() if leaf.size}
+    arrays = {name: np.array(leaf) if leaf.is_fully_addressable else leaf for name, leaf in bare.items()}
     place = {"epoch": progress.epoch, "step": progress.step, "seconds": progress.seconds}
     return arrays, {**place, "results": [result.row() for result in progress.results], **facts}
 

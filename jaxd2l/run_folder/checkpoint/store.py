@@ -6,11 +6,11 @@ and a checkpoint that does not agree with them is never returned. A list of the 
 step is committed, keeps damaged files away from Orbax; `sha256sum -c SHA256SUMS` reads it too.
 
 Arrays are saved from host copies by a thread of their own, importing Orbax included (a second), so that
-training goes on meanwhile and may donate its buffers.
+training goes on meanwhile and may donate its buffers. What lies on the devices of several processes is saved by all of
+them together while training waits.
 """
 
 import errno
-import logging
 import shutil
 import threading
 from collections.abc import Callable, Mapping
@@ -18,14 +18,15 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 from jaxd2l.data import DataError
 from jaxd2l.machine.disk import patiently, replace
-from jaxd2l.run_folder.checkpoint.digests import damaged_file, describe, digest_of, disagreement, sum_files
+from jaxd2l.run_folder.checkpoint.digests import damaged_file, disagreement, document_of, sum_files
+from jaxd2l.run_folder.checkpoint.manager import TRASH, open_manager, restored, save_together
+from jaxd2l.train.mesh import agreed
 
-_OPTIMIZER = "state.opt_state"
-_TRASH = ".forgotten-"  # begins the name of a checkpoint that is being deleted
 _HARD = (errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # not the file's fault
 _HARD_WORDS = ("PERMISSION_DENIED", "Permission denied", "RESOURCE_EXHAUSTED", "Too many open files")
 
@@ -42,6 +43,7 @@ class Checkpoints:
     """The checkpoints of one run, in one folder, numbered by updates made.
 
     The newest `keep` stay, and the earliest one with the highest score. One writer a folder: the caller holds a lock.
+    Of several processes that save together all but the first are `read_only`.
     """
 
     def __init__(self, folder: Path, *, keep: int = 2, damaged: Path | None = None, read_only: bool = False) -> None:
@@ -60,7 +62,11 @@ class Checkpoints:
         return sorted(self._manager().all_steps()) if self._folder.is_dir() else []
 
     def save(
-        self, number: int, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any], score: float | None = None
+        self,
+        number: int,
+        arrays: Mapping[str, np.ndarray | jax.Array],
+        facts: Mapping[str, Any],
+        score: float | None = None,
     ) -> None:
         """Begin to save; returns at once where no other save is under way, which is waited for.
 
@@ -69,7 +75,8 @@ class Checkpoints:
 
         Args:
             number: updates made so far.
-            arrays: host arrays that nobody changes any more.
+            arrays: host arrays that nobody changes any more; or arrays that lie on the devices of several processes,
+                each of which calls this, and returns when it is saved.
             facts: plain JSON values.
             score: the highest one is kept beside the newest; None is never the best.
 
@@ -77,8 +84,11 @@ class Checkpoints:
             OSError: an earlier save failed; the checkpoints before it are untouched.
         """
         self.wait()
+        if any(isinstance(a, jax.Array) for a in arrays.values()):
+            return self._save(number, dict(arrays), dict(facts), score)
         self._writer = self._writer or ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self._pending = self._writer.submit(self._save, number, dict(arrays), dict(facts), score)
+        return None
 
     @property
     def busy(self) -> bool:
@@ -125,7 +135,7 @@ class Checkpoints:
         """
         try:
             problem = damaged_file(self._folder / str(number))
-            item: Any = None if problem else self._restore(number)
+            item: Any = None if problem else restored(self._manager(), self._folder, number)
         except Exception as error:  # damage shows as nearly any exception of Orbax, TensorStore or JSON
             hard = isinstance(error, OSError) and error.errno in _HARD
             if hard or isinstance(error, MemoryError):
@@ -164,43 +174,31 @@ class Checkpoints:
     def _manager(self) -> Any:
         with self._opening:
             if self._orbax is None:
-                import orbax.checkpoint as ocp
-
-                for trash in () if self._read_only else self._folder.glob(f"{_TRASH}*"):
-                    patiently(shutil.rmtree, trash)
-                logging.getLogger("absl").setLevel(logging.CRITICAL)  # Orbax reports options, and errors it also raises
-                logging.getLogger("asyncio").addFilter(_not_an_orphan)
-                options = ocp.CheckpointManagerOptions(
-                    create=not self._read_only,
-                    read_only=self._read_only,
-                    cleanup_tmp_directories=not self._read_only,  # off by default: what a kill left behind would stay
-                    enable_async_checkpointing=False,  # the thread is ours, so that it hashes and imports too
-                )
-                self._orbax = ocp.CheckpointManager(self._folder, options=options)
+                self._orbax = open_manager(self._folder, read_only=self._read_only)
             return self._orbax
 
-    def _restore(self, number: int) -> Any:
-        import orbax.checkpoint as ocp
-
-        items = ocp.args.Composite(arrays=ocp.args.StandardRestore(), facts=ocp.args.JsonRestore())
-        return self._manager().restore(number, args=items)
-
-    def _save(self, number: int, arrays: dict[str, np.ndarray], facts: dict[str, Any], score: float | None) -> None:
-        finite = (np.isfinite(a).all() for name, a in arrays.items() if not name.startswith(_OPTIMIZER))
-        if not all(finite):
+    def _save(
+        self, number: int, arrays: dict[str, np.ndarray | jax.Array], facts: dict[str, Any], score: float | None
+    ) -> None:
+        if (document := document_of(arrays, facts)) is None:
             return
-        described = {name: describe(a) for name, a in arrays.items()}
-        document: dict[str, Any] = {"facts": facts, "arrays": described}
-        document["sha256"] = digest_of(document)
         try:
             import orbax.checkpoint as ocp
 
-            manager = self._manager()
-            if number in manager.all_steps():
+            together = next((a.sharding.mesh for a in arrays.values() if isinstance(a, jax.Array)), None)  # type: ignore[attr-defined]
+            if agreed(not self._read_only and number in self._manager().all_steps(), together):
                 return
             self._require_room(arrays)
             items = ocp.args.Composite(arrays=ocp.args.StandardSave(arrays), facts=ocp.args.JsonSave(document))
-            manager.save(number, args=items, force=True)
+            if together is None:
+                self._manager().save(number, args=items, force=True)
+            else:
+                save_together(self._folder / str(number), items)
+            if self._read_only:
+                return
+            manager = self._manager()
+            if together is not None:
+                manager.reload()
             sum_files(self._folder / str(number))
             self._scores[number] = score
             self._forget(manager)
@@ -210,7 +208,7 @@ class Checkpoints:
             reason = " ".join(str(error).split())[:200]
             raise OSError(f"cannot save a checkpoint in {self._folder}: {reason}") from error
 
-    def _require_room(self, arrays: Mapping[str, np.ndarray]) -> None:
+    def _require_room(self, arrays: Mapping[str, np.ndarray | jax.Array]) -> None:
         """Orbax finds a full disk too, but by half a checkpoint and tracebacks from its threads."""
         needed = sum(a.nbytes for a in arrays.values()) * 9 // 8 + 2**16
         free = shutil.disk_usage(self._folder).free
@@ -229,7 +227,7 @@ class Checkpoints:
         best = max(scored, key=lambda n: (self._scores[n], -n), default=None)  # the earliest among equals
         old = [number for number in numbers[: -self._keep] if number != best]
         for number in old:  # Orbax deletes file by file: a kill would leave half a checkpoint under its own name
-            trash = self._folder / f"{_TRASH}{number}"
+            trash = self._folder / f"{TRASH}{number}"
             replace(self._folder / str(number), trash)
             patiently(shutil.rmtree, trash)
         if old:
@@ -242,8 +240,3 @@ class Checkpoints:
         replace(self._folder / str(number), target)
         self._manager().reload()
         return target
-
-
-def _not_an_orphan(record: logging.LogRecord) -> bool:
-    """Where one write fails Orbax does not wait for the others, and asyncio would log their tracebacks."""
-    return "never retrieved" not in record.getMessage()

@@ -8,8 +8,14 @@ import numpy as np
 from jax.sharding import Mesh
 
 from jaxd2l.machine.device import default_device, default_platform
+from jaxd2l.train.mesh.processes import require_whole_processes
 
 AXIS, SHARDED = "data", "fsdp"  # fully sharded data parallel: parameters are divided too
+
+
+def all_devices() -> list[Any]:
+    """The devices of the kind that is the default, of all processes where there are several, else `local_devices`."""
+    return list(jax.devices(default_platform())) if jax.process_count() > 1 else local_devices()
 
 
 def local_devices() -> list[Any]:
@@ -22,7 +28,8 @@ def data_mesh(devices: Mesh | Iterable[Any] | None) -> Mesh | None:
     """The one axis over which the rows of a batch are divided, in the form that programs are compiled for.
 
     Args:
-        devices: some devices of one kind, or a mesh of them with one axis, whatever it is called.
+        devices: some devices of one kind, or a mesh of them with one axis, whatever it is called; where they belong to
+            several processes (`jax.distributed`), all that there are.
 
     Returns:
         A mesh with the axis "data", or "fsdp" where it is called so: then each device holds only a part of the large
@@ -30,7 +37,7 @@ def data_mesh(devices: Mesh | Iterable[Any] | None) -> Mesh | None:
         said.
 
     Raises:
-        ValueError: no device, devices of several kinds, or a mesh of several axes.
+        ValueError: no device, devices of several kinds, a mesh of several axes, or some of several processes' devices.
     """
     if devices is None:
         return None
@@ -48,6 +55,7 @@ def data_mesh(devices: Mesh | Iterable[Any] | None) -> Mesh | None:
         raise ValueError(f"a run takes different devices of one kind, got {', '.join(map(str, found)) or 'none'}")
     if found == [default_device()]:
         return None
+    require_whole_processes(found)
     return Mesh(np.array(found), (axis,))
 
 

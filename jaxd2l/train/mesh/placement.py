@@ -13,6 +13,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxd2l.data import Examples, Rows
 from jaxd2l.nn.kernels.shards import num_shards
 from jaxd2l.train.mesh.devices import SHARDED
+from jaxd2l.train.mesh.processes import from_every_process, spans_processes
 from jaxd2l.train.state import TrainState
 
 PyTree = Any
@@ -64,8 +65,15 @@ def sharded_shapes(tree: PyTree, mesh: Mesh | None) -> PyTree:
 
 
 def placed(tree: PyTree, mesh: Mesh | None) -> PyTree:
-    """Arrays where the programs of `mesh` want them; themselves where there is none."""
-    return tree if mesh is None else jax.device_put(tree, shardings(tree, mesh))
+    """Arrays where the programs of `mesh` want them; themselves where there is none.
+
+    Over several processes every one gives the whole arrays, and puts what its own devices hold: of the rows' indices
+    its share of each batch.
+    """
+    if mesh is None:
+        return tree
+    where = shardings(tree, mesh)
+    return jax.tree.map(from_every_process, tree, where) if spans_processes(mesh) else jax.device_put(tree, where)
 
 
 def on_device(examples: Examples, mesh: Mesh | None = None) -> Examples:

@@ -1,0 +1,58 @@
+"""Run by `test_processes.py` once in each process: trains one run over all of their devices and prints what came of it.
+
+How many processes there are is settled before JAX is first used.
+"""
+
+import json
+import sys
+
+import jax
+import numpy as np
+
+from jaxd2l import run_folder
+from jaxd2l.data import Dataset, Examples
+from jaxd2l.nn.models import MLP
+from jaxd2l.train import Recipe, compile_program
+from jaxd2l.train.mesh import of_each, require_same
+
+
+def trained(folder, mesh):
+    """A run in the folder, stopped inside its first epoch and gone on with; every process has its own pace."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 3, 52).astype(np.int32)
+    x = (rng.normal(size=(52, 8)) + y[:, None]).astype(np.float32)
+    data = Dataset("clouds", Examples(x, y), Examples(x[:19], y[:19]), ("a", "b", "c"))
+    model = MLP(hidden=(128,), num_outputs=3, dropout=(0.3,))
+    recipe = Recipe("small", model, "clouds", learning_rate=0.05, epochs=2, batch_size=16, optimizer="adam")
+    seen = iter(range(100))
+    program = compile_program(recipe, data, mesh=mesh)
+    settings = {"run_dir": folder, "resume": True, "program": program, "chunk_seconds": float(jax.process_index())}
+    try:
+        run_folder.fit(recipe, data, **settings, stop=lambda: InterruptedError if next(seen) else None)
+    except InterruptedError as error:
+        stopped = str(error)
+    run = run_folder.fit(recipe, data, **settings)
+    return stopped.partition(";")[0], [epoch.train_loss for epoch in run.epochs]
+
+
+def main():
+    """Train, and ask for different things once."""
+    folder, coordinator, number, me = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+    if number > 1:
+        jax.distributed.initialize(coordinator, number, me, initialization_timeout=60)
+    devices = jax.devices()
+    mesh = jax.make_mesh((len(devices),), ("data",))
+    stopped, losses = trained(f"{folder}/whole", mesh)
+    in_parts = trained(f"{folder}/parts", jax.make_mesh((len(devices),), ("fsdp",)))
+    try:
+        require_same({"seed": str(me)}, mesh)
+        refused = ""
+    except ValueError as error:
+        refused = str(error)
+    told = [stopped, losses, in_parts, refused, of_each(me, mesh)]
+    with open(f"{folder}/{me}.json", "w", encoding="utf-8") as file:
+        json.dump(told, file)
+
+
+if __name__ == "__main__":
+    main()
