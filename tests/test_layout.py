@@ -301,6 +301,7 @@ WRITERS = {
     "run_folder/checkpoint/digests.py": "moves its file into place itself",
     "data/own/cache.py": "likewise",
     "cli/explain.py": "a new file of its own, of an error that is being told",
+    "commands/asked/peers.py": "likewise, of what libraries say",
     "claims/subjects/tables.py": "a file to read, in a folder for temporary ones",
 }
 
