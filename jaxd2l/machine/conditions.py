@@ -3,6 +3,7 @@
 It is recorded when a run begins and compared when it goes on: the same bits, or a word which conditions differ.
 """
 
+import contextlib
 import datetime
 import importlib.metadata
 import os
@@ -55,7 +56,7 @@ def environment(
         devices_used: see `conditions`.
     """
     return {
-        "jaxd2l": importlib.metadata.version("jaxd2l"),
+        **_versions(["jaxd2l"]),
         "commit": _commit(),
         "python": platform.python_version(),
         **conditions(devices_used),
@@ -133,7 +134,12 @@ def _plain(value: Any) -> Any:
 
 
 def _versions(packages: Iterable[str]) -> dict[str, str]:
-    return {name: importlib.metadata.version(name) for name in packages}
+    """Of those that are installed: a frozen run is thawed without Flax and optax."""
+    found = {}
+    for name in packages:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
 
 
 def _commit() -> str | None:
