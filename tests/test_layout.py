@@ -45,7 +45,7 @@ ALLOWED = {
     "recipes": {"book", "data", "nn", "train"},
     "experiments": {"data", "nn", "train", "selection", "recipes"},
     "interop": {"machine", "data", "nn", "train", "recipes"},
-    "prediction": {"data", "nn", "train", "recipes", "run_folder"},
+    "prediction": {"machine", "data", "nn", "train", "recipes", "run_folder"},
     "report": {
         *("machine", "data", "nn", "train", "cost", "selection", "recipes", "experiments", "run_folder", "prediction"),
     },

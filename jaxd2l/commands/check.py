@@ -92,7 +92,7 @@ def _environment(folder: Path, unfinished: bool) -> Finding:
         return Finding(run_folder.ENVIRONMENT, text)
     except FileNotFoundError:
         return Finding(run_folder.ENVIRONMENT, "missing: the run was killed before its first step")
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    except (ValueError, OverflowError, TypeError, KeyError, AttributeError, RecursionError) as error:
         return Finding(run_folder.ENVIRONMENT, f"damaged ({error!r})", wrong=True)
 
 
@@ -173,7 +173,7 @@ def _checkpoints(folder: Path, config: dict[str, Any], rows: list[dict[str, Any]
             try:
                 found = checkpoints.read(number)
                 findings.append(Finding(name, _agree(folder, found, config, rows)))
-            except (ValueError, KeyError, TypeError) as error:
+            except (ValueError, OverflowError, KeyError, TypeError) as error:
                 findings.append(Finding(name, str(error), wrong=True))
         checkpoints.close()
     aside = sorted((folder / run_folder.DAMAGED).iterdir()) if (folder / run_folder.DAMAGED).is_dir() else []

@@ -1,12 +1,15 @@
 """Files written whole or not at all, and what Windows refuses for a moment tried again."""
 
 import contextlib
+import errno
+import io
 import json
 import os
 import time
 from collections.abc import Callable, Mapping
+from gzip import GzipFile
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 _PAUSES_SECONDS = (0.01, 0.02, 0.04, 0.08, 0.15, 0.2)
 _OPEN_ELSEWHERE = (5, 32)  # Windows' ERROR_ACCESS_DENIED and ERROR_SHARING_VIOLATION
@@ -50,6 +53,20 @@ def write_named(path: Path, data: bytes) -> None:
             raise with_name(error, path) from error
     else:
         write_atomically(target, data)
+
+
+def read_at_most(file: BinaryIO | GzipFile, most: int, name: str) -> bytes:
+    """All that a file holds, which may be a device or an archive's content that never ends.
+
+    Raises:
+        OSError: it holds more than `most` bytes, or cannot be read.
+    """
+    found = io.BytesIO()
+    while part := file.read(1 << 22):
+        found.write(part)
+        if found.tell() > most:
+            raise OSError(errno.EFBIG, f"larger than the {most / 1e6:,.0f} MB that can be read here", name)
+    return found.getvalue()
 
 
 def patiently[**P, R](action: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:

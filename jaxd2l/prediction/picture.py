@@ -14,11 +14,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxd2l.data.error import DataError
+from jaxd2l.machine.disk import read_at_most
 from jaxd2l.prediction.ground import DIFFERENT, border_of
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 INVERT = ("auto", "yes", "no")
 _MIDDLE = 128
+_BYTES_A_PIXEL = 24  # at most, while a picture is converted: colour in 4 bytes, turned, laid on a ground, compared
+MOST_BYTES = 1 << 29  # of a file; a device never ends
 
 
 class Conversion(NamedTuple):
@@ -127,13 +130,16 @@ def _read(path: Path, data: bytes | None) -> tuple[Any, tuple[str, str, int, int
     """The first frame, upright, in 8 bits a channel."""
     from PIL import Image, ImageOps, UnidentifiedImageError
 
-    data = path.read_bytes() if data is None else data
+    if data is None:
+        with path.open("rb") as file:
+            data = read_at_most(file, MOST_BYTES, str(path))
     steps: list[str] = []
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # only the limit above it is refused
             opened: Any = Image.open(io.BytesIO(data))
             found = (str(opened.format), opened.mode, opened.width, opened.height)
+            _require_room(path, opened.width, opened.height)
             opened.load()
         if getattr(opened, "n_frames", 1) > 1:
             steps.append(f"first of {opened.n_frames} frames")
@@ -145,9 +151,19 @@ def _read(path: Path, data: bytes | None) -> tuple[Any, tuple[str, str, int, int
         raise DataError(f"{path}: {what}; expected PNG, JPEG, WebP, BMP, GIF or TIFF") from error
     except Image.DecompressionBombError as error:
         raise DataError(f"{path}: {error}; reduce it first") from error
+    except (DataError, MemoryError):
+        raise
     except Exception as error:  # a decoder raises anything on damaged bytes: SyntaxError, struct.error, IndexError
         raise DataError(f"{path}: a damaged picture ({error})") from error
     return _in_bytes(image, path, steps), found, steps
+
+
+def _require_room(path: Path, width: int, height: int) -> None:
+    from jaxd2l.machine.memory import free_host_bytes
+
+    free = free_host_bytes()
+    if free is not None and _BYTES_A_PIXEL * width * height > free:
+        raise DataError(f"{path}: {width} x {height} pixels are more than memory has room for; reduce it first")
 
 
 def _in_bytes(image: Any, path: Path, steps: list[str]) -> Any:

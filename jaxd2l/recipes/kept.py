@@ -43,7 +43,7 @@ def described(config: Mapping[str, Any]) -> Dataset:
             arrays.append(jax.ShapeDtypeStruct((1, *map(int, shape)), jnp.dtype(dtype)))
         part = Examples(*arrays)  # type: ignore[arg-type]
         return Dataset(str(data["name"]), part, part, tuple(map(str, data["classes"])))
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise DataError(f"data is not what a training writes ({error!r})") from error
 
 
@@ -53,7 +53,7 @@ def _statistics(config: Mapping[str, Any]) -> ChannelStatistics | None:
         return None
     try:
         return ChannelStatistics(*(tuple(map(float, record[name])) for name in ChannelStatistics._fields))
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise DataError(f"statistics are not what a training writes ({error!r})") from error
 
 

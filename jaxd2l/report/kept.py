@@ -40,7 +40,7 @@ def _read[Result](
         content: dict[str, Any] = json.loads(path.read_bytes())
         found, result = complete(content["settings"]), result_of(content)
         differing = sorted(name for name in {*expected, *found} if expected.get(name) != found.get(name))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, OverflowError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{path}: {foreign.format(error=repr(error))}") from error
     if differing:
         name, ending = differing[0], "name another --out, or remove the file"

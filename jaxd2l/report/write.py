@@ -171,7 +171,7 @@ def write_results_report(out_dir: Path, name: str, path: Path | None = None) -> 
     result = _json(out_dir / name)
     try:
         page, drawings = page_of(result)
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError, IndexError) as error:
         raise DataError(f"{out_dir / name}: not what jaxd2l {command} writes ({error!r}); run it again") from error
     return _written(path or out_dir / run_folder.REPORT, page, drawings)
 

@@ -197,7 +197,7 @@ class KeptRun:
         try:
             dtype, *shape = self.config["data"]["input"]
             return jax.ShapeDtypeStruct((1, *map(int, shape)), jnp.dtype(dtype))
-        except (KeyError, TypeError, ValueError):  # runs of earlier versions do not say
+        except (KeyError, TypeError, ValueError, OverflowError):  # runs of earlier versions do not say
             x = shapes(self.recipe.dataset).train.x
             return jax.ShapeDtypeStruct((1, *x.shape[1:]), x.dtype)
 

@@ -68,7 +68,7 @@ def whole_rows(path: Path) -> list[dict[str, Any]]:
         try:
             row = json.loads(line)
             EpochResult(**row)
-        except (ValueError, TypeError, RecursionError):
+        except (ValueError, OverflowError, TypeError, RecursionError):
             break
         if row["epoch"] != len(rows) + 1:
             break
@@ -93,7 +93,7 @@ def read_tested(path: Path, epochs: int) -> dict[str, Judged]:
     """What the test part said after so many epochs; {} where it has not been judged, or earlier in a longer run."""
     try:
         found = {name: Judged(**judged) for name, judged in json.loads((path / TEST).read_bytes()).items()}
-    except (FileNotFoundError, ValueError, TypeError, AttributeError, RecursionError):
+    except (FileNotFoundError, ValueError, OverflowError, TypeError, AttributeError, RecursionError):
         return {}
     return found if {"last", "best"} <= found.keys() and found["last"].epoch == epochs else {}
 

@@ -111,7 +111,7 @@ def recipe_of(folder: Path, recipe: Recipe | None = None) -> tuple[Recipe, dict[
         found = overridden(recipe if recipe is not None else kept_recipe(config), plain_settings(config))
     except FileNotFoundError as error:
         raise DataError(f"{folder} was trained with a network that is gone: {error.filename}; put it back") from error
-    except (ValueError, TypeError) as error:
+    except (ValueError, OverflowError, TypeError) as error:
         own = "" if recipe is not None else "; a run of a recipe of your own is opened with it: recipe=..."
         raise DataError(f"{folder / CONFIG}: {error}{own}") from error
     if "model" in config and _as_today(config["model"]) != _as_today(repr(found.model)):

@@ -1,8 +1,12 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from picture_files import CHINA, FLOWER
 
 from jaxd2l.data import Examples, channel_statistics
+from jaxd2l.data.own.array_images import image_bytes
+from jaxd2l.data.own.settings import Settings
 
 
 def statistics(x):
@@ -31,3 +35,16 @@ def test_more_pictures_than_a_chunk_count_once_each():
 def test_what_are_no_stored_images_is_refused(x):
     with pytest.raises(ValueError, match="expected uint8 images"):
         statistics(x)
+
+
+def test_what_is_taken_beside_the_images_does_not_grow_with_them():
+    """By NumPy's own account; counts of 8 bytes for each pixel of a thousand images once were all made at a time."""
+    peaks = []
+    for n in (2, 16):
+        x = np.zeros((n, 1000, 1000, 1), np.uint8)
+        tracemalloc.start()
+        channel_statistics(Examples(x, np.zeros(n, np.int32)))
+        image_bytes([("x", x.view(bool))], "images", Settings())
+        peaks.append(tracemalloc.get_traced_memory()[1] - n * x[0].size)
+        tracemalloc.stop()
+    assert max(peaks) < 90e6

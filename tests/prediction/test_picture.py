@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from jaxd2l.data import DataError
-from jaxd2l.prediction import convert_picture, framing
+from jaxd2l.machine import memory
+from jaxd2l.prediction import convert_picture, framing, picture
 
 
 def drawn(ground=0, thing=200, size=(28, 28), box=(8, 6, 20, 22)):
@@ -203,3 +204,14 @@ def test_a_file_that_is_not_there_is_an_os_error(tmp_path):
         convert_picture(tmp_path / "none.png", 28, 28, 1)
     with pytest.raises(IsADirectoryError):
         convert_picture(tmp_path, 28, 28, 1)
+
+
+@pytest.mark.posix
+def test_what_memory_has_no_room_for_is_refused_before_it_is_decoded(tmp_path, monkeypatch):
+    path = saved(tmp_path, Image.new("1", (3000, 2000)))
+    monkeypatch.setattr(memory, "_control_groups", lambda: iter([100_000_000]))
+    with pytest.raises(DataError, match="3000 x 2000 pixels are more than memory has room for"):
+        convert_picture(path, 28, 28, 1)
+    monkeypatch.setattr(picture, "MOST_BYTES", 1 << 23)
+    with pytest.raises(OSError, match="larger than the 8 MB that can be read here"):
+        convert_picture("/dev/zero", 28, 28, 1)

@@ -79,7 +79,7 @@ def read_class_weights(path: Path, classes: Sequence[str]) -> tuple[float, ...]:
             raise DataError(f"{path}: class {name!r} has two weights; give one")
         try:
             weights[label] = float(value)  # type: ignore[arg-type]
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             weights[label] = math.nan
         if isinstance(value, bool) or not 0 <= weights[label] < math.inf:
             raise DataError(f"{path}: the weight of class {name!r} is {value!r}, expected a number of at least 0")

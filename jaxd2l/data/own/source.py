@@ -168,7 +168,7 @@ def kept_data(config: Mapping[str, Any]) -> Kept | None:
         described = config.get("data")
         name = described.get("name") if isinstance(described, Mapping) else None
         return Kept(own, table, tuple(map(int, record["examples"])), dict(record["sha256"]), str(name or ""))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise DataError(f"own_data is not what a training writes ({error!r})") from error
 
 

@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING
 
 from jaxd2l.data.error import DataError
 from jaxd2l.data.table.column import is_missing
+from jaxd2l.machine.disk import read_at_most
 
 if TYPE_CHECKING:
     import pandas as pd
 
+_TIMES = 12  # what a table takes in memory for each byte of its file: a text object a cell
 # What files of other kinds start with, and what to do about them; a column may be named PAR1.
 _STARTS = (
     (b"\x1f\x8b", "gzip inside gzip: unpack it once"),
@@ -88,10 +90,15 @@ def csv_lines(rows: Iterable[Iterable[object]]) -> str:
 
 
 def _text(path: Path) -> str:
-    raw = path.read_bytes()
+    from jaxd2l.machine.memory import free_host_bytes  # imports psutil
+
+    most = (free_host_bytes() or 1 << 60) // _TIMES
+    with path.open("rb") as file:
+        raw = read_at_most(file, most, str(path))
     try:
         if raw[:2] == b"\x1f\x8b":
-            raw = gzip.decompress(raw)
+            with gzip.GzipFile(fileobj=io.BytesIO(raw)) as unpacked:
+                raw = read_at_most(unpacked, most, str(path))
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(f"{path}: damaged gzip file ({error}); copy or download it again") from None
     kind = _other_kind(raw)

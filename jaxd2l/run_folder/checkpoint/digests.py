@@ -75,7 +75,7 @@ def disagreement(arrays: Any, document: Any) -> str | None:
         return "not a checkpoint of jaxd2l"
     try:
         digest = digest_of(document)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         return f"its JSON has another form ({type(error).__name__}: {error})"
     if digest != document.get("sha256"):
         return "its JSON does not agree with its SHA-256"

@@ -1,3 +1,4 @@
+import shutil
 import sys
 from pathlib import Path
 
@@ -123,3 +124,10 @@ def test_missing_splits_and_damaged_pictures_are_named(tmp_path):
         file.write_bytes(file.read_bytes()[:100])
     with pytest.raises(DataError, match="not ArrayRecord"):
         data.open_data(f"tfds:{prepared}")
+
+
+def test_labels_without_a_name_are_refused(prepared, tmp_path):
+    shutil.copytree(prepared, tmp_path / "cut")
+    (tmp_path / "cut" / "label.labels.txt").write_text("zero\none\n", encoding="utf-8")
+    with pytest.raises(DataError, match="label 9 has no name, only 2 are kept"):
+        data.open_data(f"tfds:{tmp_path / 'cut'}")

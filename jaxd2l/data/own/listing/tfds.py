@@ -57,6 +57,9 @@ def list_tfds(folder: Path) -> Pictures:
         check_class_name(name, str(folder))
     if negative := sum(int((part < 0).sum()) for part in labels):
         raise DataError(f"{folder}: {negative:,} pictures have no label (-1); prepare it with labels")
+    largest = max((int(part.max()) for part in labels if part.size), default=-1)
+    if largest >= len(classes):
+        raise DataError(f"{folder}: label {largest} has no name, only {len(classes)} are kept; prepare it again")
     unread = [name for name in splits if name not in parts]
     files = sorted(path for path in folder.iterdir() if path.is_file())
     state = "\n".join(f"{os.fspath(path)} {stamp(path)}" for path in files)
