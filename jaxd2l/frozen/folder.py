@@ -12,16 +12,15 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from jaxd2l.data import DataError
 from jaxd2l.frozen.container import Frozen
 from jaxd2l.frozen.replay import AVERAGE, Arrays, Standing, Thawed, best_epoch, weights_of
-from jaxd2l.interop.digested import pack, parse, parse_with_facts
+from jaxd2l.interop.digested import pack, parse_with_facts
 from jaxd2l.machine.conditions import environment
 from jaxd2l.machine.disk import patiently, write_atomically, write_json
 
 STANDING = "thaw.safetensors"
 _EVERY_SECONDS = 5.0  # between two keepings of the state: shorter work is done again faster than kept
-_STATE, _RECORD = "state.", "record."
+_STATE, _RECORD, _BEST = "state.", "record.", "best."
 
 
 class Folder:
@@ -32,6 +31,7 @@ class Folder:
         self.path, self._frozen, self._stop = path, frozen, stop
         self._names: dict[str, str] = frozen.facts["names"]
         self._rows: list[dict[str, Any]] = []
+        self._best: dict[str, np.ndarray] = {}  # the weights of the best epoch so far
         self._kept_at = time.monotonic()
 
     def begin(self) -> None:
@@ -72,13 +72,11 @@ class Folder:
         }
         self._rows = list(rows)
         self._write_rows()
-        best = None
-        if rows:
-            file = self.path / self._names["best"]
-            best, of = parse(file.read_bytes(), str(file))
-            if of != best_epoch(rows):
-                raise DataError(f"{file} is not of epoch {best_epoch(rows)}, the best so far; thaw into another folder")
-        return Standing(part(_STATE), part(_RECORD), epoch, step, float(facts["seconds"]), rows), best
+        self._best = {name: np.asarray(a) for name, a in part(_BEST).items()}
+        if rows:  # the file may be of a later epoch, which is trained again
+            write_atomically(self.path / self._names["best"], pack(self._best, best_epoch(rows)))
+        standing = Standing(part(_STATE), part(_RECORD), epoch, step, float(facts["seconds"]), rows)
+        return standing, self._best if rows else None
 
     def epoch(self, row: dict[str, Any], state: Arrays) -> None:
         """Write the weights and the line of a finished epoch.
@@ -86,14 +84,14 @@ class Folder:
         Raises:
             OSError: the folder cannot be written.
         """
-        weights = {"last": pack(weights_of(state), row["epoch"])}
+        weights = {"last": weights_of(state)}
         if any(name.startswith(AVERAGE) for name in state):
-            weights["ema"] = pack(weights_of(state, average=True), row["epoch"])
-        for which, content in weights.items():
-            write_atomically(self.path / self._names[which], content)
+            weights["ema"] = weights_of(state, average=True)
         self._rows.append(row)
         if best_epoch(tuple(self._rows)) == row["epoch"]:
-            write_atomically(self.path / self._names["best"], weights.get("ema", weights["last"]))
+            self._best = weights["best"] = weights.get("ema", weights["last"])
+        for which, named in weights.items():
+            write_atomically(self.path / self._names[which], pack(named, row["epoch"]))
         self._write_rows()
 
     def piece(self, now: Standing) -> None:
@@ -108,6 +106,7 @@ class Folder:
             return
         arrays = {f"{_STATE}{name}": np.asarray(a) for name, a in now.state.items()}
         arrays |= {f"{_RECORD}{name}": np.asarray(a) for name, a in now.record.items()}
+        arrays |= {f"{_BEST}{name}": a for name, a in self._best.items()}
         facts = {"step": now.step, "seconds": now.seconds, "rows": list(now.rows)}
         write_atomically(self.path / STANDING, pack(arrays, now.epoch, facts))
         self._kept_at = time.monotonic()

@@ -98,6 +98,7 @@ def test_a_thawing_that_was_stopped_goes_on_to_the_same_bits(run, file, tmp_path
     other = changed(file, tmp_path / "other.frozen", weight_decay=1.0)
     assert main(["thaw", str(other), "--out", str(out), "--resume"]) == 2
     assert "does not hold the thawing of" in capsys.readouterr().err
+    (out / "best.safetensors").write_bytes(b"of a later epoch, as a kill may leave it")
     assert main(["thaw", str(file), "--out", str(out), "--resume"]) == 0
     assert "the same to the last bit" in capsys.readouterr().out
     assert (out / "best.safetensors").read_bytes() == (run / "best.safetensors").read_bytes()
