@@ -345,11 +345,15 @@ CASES = {
 }
 
 
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
 def main() -> int:
     """Try the cases."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=CASES, default=list(CASES), metavar="CASE", help=", ".join(CASES))
-    parser.add_argument("--out", type=Path, help="write the results as JSON")
+    parser.add_argument("--out", type=Path, help="write the results as JSON, beside those of other cases there")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="leave run folders and output there")
     args = parser.parse_args()
     told: dict[str, Any] = {}
@@ -358,18 +362,18 @@ def main() -> int:
         work.mkdir(parents=True, exist_ok=True)
         for name in args.only:
             began = time.monotonic()
-            told[name] = {**CASES[name](work), "seconds": round(time.monotonic() - began, 1)}
+            told[name] = {**CASES[name](work), "seconds": round(time.monotonic() - began, 1), "when": _now()}
             print(name, json.dumps(told[name], indent=2), flush=True)
     if args.out:
+        before = json.loads(args.out.read_bytes())["cases"] if args.out.exists() else {}
         head = {
             "command": "python scripts/many_processes.py",
             "run": " ".join(("jaxd2l train", *WHOLE)),
             "broken_run": " ".join(("jaxd2l train", *BROKEN, *OFTEN)),
-            "when": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "platform": platform.platform(),
             "conditions": {name: run_folder.conditions()[name] for name in ("jax", "device", "processor")},
         }
-        args.out.write_text(json.dumps({**head, "cases": told}, indent=2) + "\n", encoding="utf-8")
+        args.out.write_text(json.dumps({**head, "cases": {**before, **told}}, indent=2) + "\n", encoding="utf-8")
     return int(not all(case.get("holds", True) for case in told.values()))
 
 

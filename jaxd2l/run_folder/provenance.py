@@ -24,7 +24,9 @@ def environment(data: Dataset, mesh: Mesh | None = None) -> dict[str, Any]:
         data: of the run.
         mesh: the devices that share its batches; the default one alone when None.
     """
-    return conditions.environment(data.name, data.sha256, 1 if mesh is None else mesh.size)
+    found = conditions.environment(data.name, data.sha256, 1 if mesh is None else mesh.size)
+    processes = 1 if mesh is None else len({device.process_index for device in mesh.devices.flat})
+    return found if processes == 1 else {**found, "processes": processes}
 
 
 def note_start(folder: Path, now: Mapping[str, Any], warn: Callable[[str], None]) -> None:

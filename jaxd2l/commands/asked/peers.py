@@ -100,6 +100,7 @@ class Peers:
         if self.first:
             time.sleep(_LOOK_SECONDS)  # the service, in which the others look, ends with this process
         self._forget_file()
+        sys.stdout.flush()
         exit_at_once(self._code)
 
     def _watch(self) -> None:
@@ -192,5 +193,5 @@ class Peers:
         """What the processes have written there, by their numbers."""
         try:
             return {key.rpartition("/")[2]: value for key, value in self._client.key_value_dir_get(folder)}
-        except jax.errors.JaxRuntimeError:
+        except Exception:  # nothing is there, or the service is gone: of several kinds
             return {}

@@ -12,7 +12,10 @@ import jax
 from jax.sharding import Mesh
 
 from jaxd2l.cli.signals import StopSignals
+from jaxd2l.commands.asked import compilation_cache
+from jaxd2l.commands.asked.chosen_device import make_deterministic
 from jaxd2l.commands.asked.peers import HEARTBEAT_SECONDS, Peers
+from jaxd2l.run_folder import begun, read_config
 from jaxd2l.train.mesh import of_each
 
 # by Kubeflow's runtime and others; then by its older operator
@@ -49,6 +52,9 @@ def joined(args: argparse.Namespace) -> AbstractContextManager[Peers | None]:
     place = given if method else place_of(given, os.environ)
     if place == Place() and args.dist == "none":
         raise ValueError(_MISSING)
+    compilation_cache.use()  # JAX looks once, when it first compiles, whether programs are kept
+    if args.deterministic or (args.resume and begun(args.out) and read_config(args.out).get("deterministic")):
+        make_deterministic()
     if args.device != "auto":
         jax.config.update("jax_platforms", {"gpu": "cuda"}.get(args.device, args.device))
     return Peers(args.command, lambda: _initialize(place, method))
