@@ -1,8 +1,10 @@
 """Where a process stands among others, by options and variables; and two processes as one command."""
 
+import socket
+
 import pytest
 
-from jaxd2l.commands.asked.processes import Place, local_devices_of, place_of
+from jaxd2l.commands.asked.processes import Place, _require_bindable, local_devices_of, place_of
 
 KUBEFLOW = {"JAX_COORDINATOR_ADDRESS": "trainer-0:1234", "JAX_NUM_PROCESSES": "3", "JAX_PROCESS_ID": "2"}
 OLDER = {"COORDINATOR_ADDRESS": "worker-0", "COORDINATOR_PORT": "6666", "NUM_PROCESSES": "3", "PROCESS_ID": "0"}
@@ -33,6 +35,7 @@ def test_options_come_before_variables(given, variables, found):
         (Place("node1", 2, 0), {}, "HOST:PORT"),
         (Place(":12355", 2, 0), {}, "HOST:PORT"),
         (Place("node1:port", 2, 0), {}, "HOST:PORT"),
+        (Place("node1:99999", 2, 0), {}, "HOST:PORT"),
         (Place("node1:12355", 2, 2), {}, "got 2 of 2"),
         (Place("node1:12355", 0, 0), {}, "got 0 of 0"),
         (Place("node1:12355", 2, -1), {}, "got -1 of 2"),
@@ -68,3 +71,16 @@ def _slurm(tasks, node, rank, **others):
 )
 def test_every_device_of_a_machine_is_some_process_s(variables, taken):
     assert local_devices_of(variables) == taken
+
+
+def test_an_address_that_is_taken_or_another_machine_s_is_refused():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        for address in (f"127.0.0.1:{taken.getsockname()[1]}", "192.0.2.1:12355"):
+            with pytest.raises(ValueError, match=f"process 0 cannot listen on {address}"):
+                _require_bindable(address)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{free.getsockname()[1]}"
+    _require_bindable(address)

@@ -4,6 +4,7 @@ import argparse
 import os
 import re
 import signal
+import socket
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
@@ -90,7 +91,8 @@ def place_of(given: Place, variables: Mapping[str, str]) -> Place:
     assert found.coordinator is not None
     assert found.processes is not None
     assert found.process is not None
-    if not re.fullmatch(r"(\[[0-9a-fA-F:.%\w]+\]|[^:\s]+):[0-9]{1,5}", found.coordinator):
+    address = re.fullmatch(r"(\[[0-9a-fA-F:.%\w]+\]|[^:\s]+):([0-9]{1,5})", found.coordinator)
+    if address is None or not 0 < int(address[2]) < 2**16:
         raise ValueError(f"--coordinator takes HOST:PORT, such as node1:12355, got {found.coordinator!r}")
     if found.processes < 1 or not 0 <= found.process < found.processes:
         raise ValueError(
@@ -121,6 +123,25 @@ def local_devices_of(variables: Mapping[str, str]) -> list[int] | None:
     return list(range(rank * share, (rank + 1) * share))
 
 
+def _require_bindable(address: str) -> None:
+    """Refuse an address that process 0 cannot listen on; JAX's service may crash there.
+
+    Raises:
+        ValueError: with the reason.
+    """
+    host, _, port = address.rpartition(":")
+    try:
+        family, kind, _, _, where = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(where)
+    except (OSError, OverflowError) as error:
+        raise ValueError(
+            f"process 0 cannot listen on {address} ({error}); name a free port and an address of its machine, or set "
+            "JAX_COORDINATOR_BIND_ADDRESS to where it is to listen"
+        ) from error
+
+
 def _on_this_machine(variables: Mapping[str, str]) -> tuple[int, int]:
     """How many processes the engine started here, 0 where it does not say, and which of them this is."""
     if "OMPI_COMM_WORLD_LOCAL_SIZE" in variables:
@@ -147,6 +168,8 @@ def _initialize(place: Place, method: str | None) -> None:
 
     jax.config.update("jax_enable_preemption_service", False)  # it would take SIGTERM from us
     bind = None if place.coordinator is None else os.environ.get("JAX_COORDINATOR_BIND_ADDRESS", place.coordinator)
+    if bind is not None and place.process == 0:
+        _require_bindable(bind)
     try:
         jax.distributed.initialize(
             *place,
