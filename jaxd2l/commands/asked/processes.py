@@ -91,8 +91,8 @@ def place_of(given: Place, variables: Mapping[str, str]) -> Place:
     assert found.coordinator is not None
     assert found.processes is not None
     assert found.process is not None
-    address = re.fullmatch(r"(\[[0-9a-fA-F:.%\w]+\]|[^:\s]+):([0-9]{1,5})", found.coordinator)
-    if address is None or not 0 < int(address[2]) < 2**16:
+    written = re.fullmatch(r"(\[[0-9a-fA-F:.%\w]+\]|[^:\s]+):([0-9]{1,5})", found.coordinator)
+    if written is None or not 0 < int(written[2]) < 2**16:
         raise ValueError(f"--coordinator takes HOST:PORT, such as node1:12355, got {found.coordinator!r}")
     if found.processes < 1 or not 0 <= found.process < found.processes:
         raise ValueError(
