@@ -83,8 +83,7 @@ class Peers:
             jax.distributed.shutdown()
             self._give_descriptors_back()
             return
-        if isinstance(error, Exception) and not isinstance(error, OSError) and not raised_here(error):
-            # as an exchange ends whose other side is gone: soon one of the threads knows who, and ends the process
+        if _may_be_of_another(error):  # soon one of the threads knows whose it is, and ends the process
             time.sleep(2 * HEARTBEAT_SECONDS)
         self._code, message = explain(error)
         self._leaving.set()
@@ -195,3 +194,10 @@ class Peers:
             return {key.rpartition("/")[2]: value for key, value in self._client.key_value_dir_get(folder)}
         except Exception:  # nothing is there, or the service is gone: of several kinds
             return {}
+
+
+def _may_be_of_another(error: BaseException) -> bool:
+    """Whether an error is what an exchange between processes ends with when the other side is gone."""
+    if re.search(r"gloo|nccl|UNAVAILABLE|coordination", str(error), re.IGNORECASE):
+        return True
+    return isinstance(error, Exception) and not isinstance(error, OSError) and not raised_here(error)
