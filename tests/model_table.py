@@ -28,6 +28,7 @@ from jaxd2l.nn.models import (
     resnet50,
     resnext50,
 )
+from jaxd2l.nn.models.alexnet import CONV_ARCH
 from jaxd2l.nn.models.resnet import PAPER_RESIDUAL, RESNEXT_BLOCK, Bottleneck
 
 
@@ -45,6 +46,7 @@ class Entry(NamedTuple):
     small: nn.Module | None = None
 
 
+_alexnet = AlexNet(conv_arch=tuple((features // 8, *rest) for features, *rest in CONV_ARCH), dense_features=(64, 32))
 _vgg = partial(VGG, width_divisor=8, dense_features=(64, 32))
 _paper = partial(ResNet, stages=(3, 4, 6, 3), width=16, use_bias=False)
 MODELS = {
@@ -56,8 +58,8 @@ MODELS = {
     "lenet_relu": Entry(LeNet(conv_activation=relu, dense_activation=relu), (28, 28, 1), 61_706, 12),
     "lenet_conv_relu": Entry(LeNet(conv_activation=relu), (28, 28, 1), 61_706, 12),
     "lenet_bn": Entry(LeNet(padding=0, normalisation=BatchNorm), (28, 28, 1), 44_878, 16),
-    "alexnet": Entry(AlexNet(), (224, 224, 1), 46_764_746, 65),
-    "vgg11": Entry(VGG(VGG11, width_divisor=4), (224, 224, 1), 43_093_322, 32),
+    "alexnet": Entry(AlexNet(), (224, 224, 1), 46_764_746, 65, _alexnet),
+    "vgg11": Entry(VGG(VGG11, width_divisor=4), (224, 224, 1), 43_093_322, 32, _vgg(VGG11)),
     "vgg13": Entry(VGG(VGG13, num_classes=1000), (224, 224, 3), 133_047_848, 32, _vgg(VGG13)),
     "vgg16": Entry(VGG(VGG16, num_classes=1000), (224, 224, 3), 138_357_544, 32, _vgg(VGG16)),
     "vgg19": Entry(VGG(VGG19, num_classes=1000), (224, 224, 3), 143_667_240, 32, _vgg(VGG19)),
@@ -69,6 +71,24 @@ MODELS = {
     "resnext50": Entry(resnext50(1000), (224, 224, 3), 25_028_904, 1, _paper(RESNEXT_BLOCK)),
     "densenet": Entry(DenseNet(), (96, 96, 1), 758_226, 29),
     "conv3d": Entry(Conv3DNet(), (8, 28, 28, 1), 3_866, 4),
+}
+
+# narrow and shallow networks of every kind, and a small image's pixels: what is of layers and of how they are joined
+_inceptions = (((8, (8, 8), (4, 8), 8),), ((16, (8, 16), (4, 8), 8),))
+SHALLOW = {
+    "softmax": (SoftmaxRegression(), 28),
+    "mlp": (MLP(), 28),
+    "dropout_mlp": (MLP(hidden=(256, 256), dropout=(0.2, 0.5)), 28),
+    "lenet": (LeNet(), 28),
+    "lenet_bn": (LeNet(padding=0, normalisation=BatchNorm), 28),
+    "alexnet": (AlexNet(conv_arch=_alexnet.conv_arch, dense_features=(256, 256)), 65),
+    "vgg": (VGG(((1, 8), (1, 16), (2, 32), (2, 64)), dense_features=(64, 64), dropout=0.0), 28),
+    "nin": (NiN(features=(24, 32, 48), dropout=0.0), 67),
+    "googlenet": (GoogLeNet(stages=_inceptions), 32),
+    "resnet": (ResNet(stages=(1, 1), width=8), 28),
+    "resnext": (ResNet(RESNEXT_BLOCK, (1, 1), width=16, use_bias=False), 28),
+    "densenet": (DenseNet(blocks=(2, 2), growth=8, stem_features=16), 28),
+    "conv3d": (Conv3DNet(features=(16, 32)), 12),  # the image repeated four times as a clip
 }
 
 # for the loop of a developer: one of each kind that is traced and compiled in a moment

@@ -57,6 +57,9 @@ def _values(jaxpr, consts, arguments, chosen, found):
                 if not isinstance(a, core.Literal) and a in chosen
             }
             out = _values(sub, getattr(closed, "consts", ()), [read(v) for v in given], passed, found)
+            for inner, outer in zip(sub.outvars, equation.outvars, strict=True):
+                if not isinstance(inner, core.Literal) and inner in passed:
+                    chosen[outer] = passed[inner]
         else:
             out = equation.primitive.bind(*map(read, equation.invars), **equation.params)
             out = list(out) if equation.primitive.multiple_results else [out]

@@ -130,6 +130,11 @@ def _walk(
         }
         results = _walk(sub, inner, passed, found, platform, inside)
         values |= zip(equation.outvars, results, strict=True)
+        chosen |= {  # which comes out again where a backward pass keeps it
+            outer: passed[v]
+            for v, outer in zip(sub.outvars, equation.outvars, strict=True)
+            if not isinstance(v, core.Literal) and v in passed
+        }
     return [read(v) for v in jaxpr.outvars]
 
 
