@@ -28,6 +28,7 @@ import pytest  # noqa: E402
 from jax._src import lru_cache  # noqa: E402
 from jax.experimental.compilation_cache import compilation_cache  # noqa: E402
 
+from jaxd2l import kept  # noqa: E402
 from jaxd2l.data import datasets  # noqa: E402
 
 # at any load: neither an example nor the drawing of one is late
@@ -82,7 +83,8 @@ def ticking(monkeypatch):
 
 @pytest.fixture
 def compiled_anew():
-    """Nothing is taken from the compilation cache: for what must hold of two compilations of one program."""
+    """Nothing is taken from what was compiled before: for what must hold of two compilations of one program."""
+    kept.forget()
     jax.config.update("jax_enable_compilation_cache", False)
     compilation_cache.reset_cache()
     yield

@@ -14,13 +14,12 @@ import jax
 import numpy as np
 
 from jaxd2l.data import Dataset, Examples, Rows
+from jaxd2l.kept import made_once
+from jaxd2l.machine.device import default_device
 from jaxd2l.prediction import Predictor
-from jaxd2l.sklearn.kept import made_once
 from jaxd2l.sklearn.rows import Weighted
-from jaxd2l.train.optimizer import HyperparametersInState
-from jaxd2l.train.program import Program, compile_program, stored
+from jaxd2l.train.program import Program, compile_program, identity, stored
 from jaxd2l.train.recipe import Recipe
-from jaxd2l.train.same_program import COMPILED
 from jaxd2l.train.step import Tally
 
 _FEWEST = 256  # rows that a program is made for at least
@@ -68,7 +67,7 @@ def training_of(recipe: Recipe, rows: Weighted, held: Weighted | None, classes: 
     if held is not None:
         data = data._replace(validation=_padded(held, _room(len(held.x), size)))
     compiled = _compiled(recipe, data)
-    shuffle = made_once(("shuffle", room, size, keep_last), lambda: jax.jit(compiled.shuffle))
+    shuffle = _made_here(("shuffle", room, size, keep_last), lambda: jax.jit(compiled.shuffle))
     program = dataclasses.replace(
         compiled,
         recipe=recipe,
@@ -92,7 +91,7 @@ def predictor_for(
         return first
 
     fields = tuple(getattr(recipe, name) for name in ("model", "image_size", "statistics", "precision"))
-    other = copy.copy(made_once(("predict", fields, recipe.hits is None, classes, shape, str(dtype)), make))
+    other = copy.copy(_made_here(("predict", fields, recipe.hits is None, classes, shape, str(dtype)), make))
     other.variables = jax.device_put({"params": params, "batch_stats": batch_stats})
     return other
 
@@ -119,7 +118,7 @@ def _normalises_batches(recipe: Recipe, data: Dataset) -> bool:
         variables = jax.eval_shape(lambda x: recipe.model.init(jax.random.key(0), x, train=False), x)
         return bool(jax.tree.leaves(variables.get("batch_stats", {})))
 
-    return bool(made_once(("statistics", recipe.model, shape), make))
+    return bool(_made_here(("statistics", recipe.model, shape), make))
 
 
 def _compiled(recipe: Recipe, data: Dataset) -> Program:
@@ -128,14 +127,16 @@ def _compiled(recipe: Recipe, data: Dataset) -> Program:
     without: tuple[str, ...] = ("shuffle", "evaluation")
     if data.validation is not None:
         shapes, without = shapes._replace(validation=stored(recipe, data.validation)), without[:1]
-    fields = [getattr(recipe, name) for name in COMPILED]
-    if not recipe.course.is_constant:
-        fields.append(recipe.epochs)
-    if not isinstance(recipe.make_optimizer(), HyperparametersInState):
-        fields += [recipe.learning_rate, recipe.weight_decay]
     arrays = [(a.shape, str(a.dtype)) for part in (shapes.train, shapes.judged) for a in part]
-    program: Program = made_once((fields, arrays, without), lambda: compile_program(recipe, shapes, without=without))
+    program: Program = _made_here(
+        (identity(recipe), arrays, without), lambda: compile_program(recipe, shapes, without=without)
+    )
     return program
+
+
+def _made_here(key: Any, make: Callable[[], Any]) -> Any:
+    """What was made once for this key, this device and these types."""
+    return made_once(("sklearn", key, default_device(), jax.config.jax_enable_x64), make)
 
 
 def _shuffled(

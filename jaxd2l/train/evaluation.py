@@ -11,11 +11,10 @@ from jax.sharding import Mesh
 from jaxd2l.data import Dataset, Examples, Rows, ordered_rows
 from jaxd2l.train.check_data import check_dataset
 from jaxd2l.train.compiler import compiled
-from jaxd2l.train.epoch import empty_tally, make_evaluation
+from jaxd2l.train.epoch import empty_tally
 from jaxd2l.train.mesh import agreed, on_device, placed, sharded_shapes
-from jaxd2l.train.program import mean
+from jaxd2l.train.program import evaluation_of, mean
 from jaxd2l.train.recipe import Recipe
-from jaxd2l.train.step import make_judge
 
 PyTree = Any
 CHUNK_SECONDS = 0.5  # how long the host lets the device run before it looks at signals and the progress bar
@@ -91,7 +90,7 @@ def compile_evaluation(
     rows, examples, steps = placed(rows, mesh), on_device(examples, mesh), rows.indices.shape[0]
     call: Any = (params, batch_stats, empty_tally(steps), *examples, rows, np.int32(0), np.int32(steps))
     call = call if mesh is None else sharded_shapes(call, mesh)
-    executable = compiled(make_evaluation(make_judge(recipe.model, recipe.objective())), call, donate=(2,), mesh=mesh)
+    executable = compiled(evaluation_of(recipe), call, donate=(2,), mesh=mesh)
     return Evaluation(executable, rows, examples, classified=recipe.hits is not None, seconds=seconds, mesh=mesh)
 
 

@@ -14,10 +14,9 @@ from jaxd2l.train.check_data import check_run
 from jaxd2l.train.evaluation import CHUNK_SECONDS, Evaluation, Pace, compile_evaluation
 from jaxd2l.train.mesh import agreed, on_device, placed, readable
 from jaxd2l.train.optimizer.schedule import rate_in_force
-from jaxd2l.train.program import Program, Weights, compile_program, initial_state, mean
+from jaxd2l.train.program import Program, Weights, compile_program, initial_state, mean, require_same_program
 from jaxd2l.train.recipe import Recipe
 from jaxd2l.train.results import DivergenceError, EpochResult, Judged, Progress, Run, best_epoch, stopped_early
-from jaxd2l.train.same_program import require_same_program
 from jaxd2l.train.state import TrainState, run_keys, unsound_weights
 
 

@@ -22,7 +22,7 @@ from jaxd2l.selection.grid import Point, grid
 from jaxd2l.selection.kfold import kfold
 from jaxd2l.selection.sweep import Method, sweep
 from jaxd2l.train import Recipe, compile_program, evaluate, evaluation, fit
-from jaxd2l.train.same_program import COMPILED, require_same_program
+from jaxd2l.train.program import COMPILED, identity, require_same_program
 
 N = 11
 REGRESSION = Recipe(
@@ -138,8 +138,9 @@ def train_and_judge(name, x, y):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", TYPES)
-@pytest.mark.parametrize("name", ["regression", "classes"])
+@pytest.mark.parametrize(
+    ("name", "kind"), [*(("regression", kind) for kind in TYPES), *(("classes", kind) for kind in ("uint8", "half"))]
+)
 def test_inputs_of_every_type_and_layout_train_as_float32(name, kind):
     recipe = RECIPES[name]
     x, y = values(recipe)
@@ -195,15 +196,15 @@ def test_folds_of_every_type_and_layout_hold_the_same_numbers(kind):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("dtype", [">i8", bool, ml_dtypes.bfloat16, ">u2", "<f2"])
-def test_k_fold_trains_them_as_float32(dtype):
+def test_k_fold_trains_them_as_float32():
     x, y = values(REGRESSION)
 
     def params(dtype):
         folds = same_in_every_fold(Examples(x.astype(dtype), y.astype(dtype)), assign_folds(N, 3, 0))
         return bits(kfold(lambda _: Linear(), folds, grid((0.01,)), epochs=2, batch_size=4).params)
 
-    assert params(dtype) == params(np.float32)
+    plain = params(np.float32)
+    assert [dtype for dtype in (">i8", bool, ml_dtypes.bfloat16) if params(dtype) != plain] == []
 
 
 BAD = {
@@ -335,7 +336,7 @@ OTHER = {
     "remat": True,
     "accumulate": 2,
     "clip_norm": 1.0,
-    "optimizer": lambda r, d: None,
+    "optimizer": "adam",
     "loss": squared_error,
     "hits": None,
     "statistics": ChannelStatistics((0.5,), (0.25,)),
@@ -372,6 +373,7 @@ def test_a_program_is_of_one_recipe_in_every_field(field):
     base = dataclasses.replace(IMAGES, **ALONE_WITHOUT_MEANING.get(field, {}))
     program = dataclasses.replace(compiled_once(IMAGES, data), recipe=base)
     other = dataclasses.replace(base, **{field: OTHER[field]})
+    assert identity(other) != identity(base), "functions of one are not those of the other"
     with pytest.raises(ValueError, match=f"compiled with {field} .*compile one for this recipe, or leave program out"):
         require_same_program(program, other, data)
 

@@ -2,9 +2,11 @@ import dataclasses
 import math
 
 import chex
+import jax
 import numpy as np
 import pytest
 
+from jaxd2l import kept
 from jaxd2l.data import Dataset, Examples
 from jaxd2l.data.synthetic import linear_regression
 from jaxd2l.nn import BatchNorm, sigmoid
@@ -79,7 +81,23 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_others(compiled_anew
     chex.assert_trees_all_equal(first.state, again.state)
     assert [e.train_loss for e in first.epochs] == [e.train_loss for e in again.epochs]
     assert first.epochs[0].train_loss != other.epochs[0].train_loss
+    kept.forget()
     chex.assert_trees_all_equal(fit(TINY, DATA, 3).state, first.state)  # compiled anew
+
+
+def test_a_second_training_of_an_equal_recipe_compiles_nothing(compiled_anew):
+    equal = dataclasses.replace(TINY, model=TINY.model.clone(), name="again", learning_rate=0.01, epochs=2)
+    compiled = []
+    listen = lambda event, seconds, **_: compiled.append(event) if "backend_compile" in event else None  # noqa: E731
+    fit(TINY, DATA)
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    try:
+        fit(equal, DATA)
+        assert compiled == []
+        fit(dataclasses.replace(equal, batch_size=7), DATA)
+        assert compiled, "nobody listens"
+    finally:
+        jax.monitoring.unregister_event_duration_listener(listen)
 
 
 def test_one_program_serves_other_learning_rates():

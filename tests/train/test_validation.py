@@ -124,7 +124,9 @@ def test_without_a_validation_part_and_an_average_nothing_is_added():
 def test_a_training_that_never_looks_at_the_test_part_is_the_same_training(validated, monkeypatch):
     data = hold_out(clouds(), 0.2) if validated else clouds()
     compiled = []
-    monkeypatch.setattr("jaxd2l.train.program.compiled", lambda f, *a, **k: compiled.append(f) or compiling(f, *a, **k))
+    monkeypatch.setattr(
+        "jaxd2l.train.program.compiling.compiled", lambda f, *a, **k: compiled.append(f) or compiling(f, *a, **k)
+    )
     alone = fit(RECIPE, data, 1, with_test=False)
     assert len(compiled) == (4 if validated else 3), "what nothing is judged by is not compiled"
     both = fit(RECIPE, data, 1)

@@ -10,15 +10,8 @@ from jax.sharding import Mesh
 from jaxd2l.data import Dataset
 from jaxd2l.train.mesh import data_mesh
 from jaxd2l.train.optimizer import HyperparametersInState
-from jaxd2l.train.program import Program, stored
+from jaxd2l.train.program.binding import COMPILED, Program, stored
 from jaxd2l.train.recipe import Recipe
-
-# What is compiled in; the other fields name, count or cite.
-COMPILED = (
-    *("model", "batch_size", "image_size", "augment", "mixup", "precision", "remat", "accumulate", "clip_norm"),
-    *("optimizer", "momentum", "nesterov", "schedule", "warmup", "step_epochs", "step_factor", "loss", "hits"),
-    *("statistics", "label_smoothing", "class_weights", "ema", "freeze"),
-)
 
 
 def require_same_program(

@@ -1,4 +1,4 @@
-"""What is made once for all estimators of a process that need the same, the latest of it."""
+"""What is made once for all of a process that need the same, the latest of it."""
 
 import dataclasses
 import functools
@@ -6,9 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
-import jax
-
-from jaxd2l.machine.device import default_device
 
 _LATEST = 64
 
@@ -25,18 +22,23 @@ def _made(wanted: _Wanted) -> Any:
 
 
 def made_once(key: Any, make: Callable[[], Any]) -> Any:
-    """What `make` gave when it was called first for this key, and these settings of JAX.
+    """What `make` gave when it was called first for this key.
 
     Args:
         key: of plain values, functions, networks and tuples of them; with one that cannot be hashed nothing is kept.
         make: called where nothing is there; it decides by the key alone.
     """
-    key = _plain((key, default_device(), jax.config.jax_enable_x64))
+    key = _plain(key)
     try:
         hash(key)
     except TypeError:
         return make()
     return _made(_Wanted(key, make))
+
+
+def forget() -> None:
+    """Make everything anew from here on."""
+    _made.cache_clear()
 
 
 def _plain(value: Any) -> Any:

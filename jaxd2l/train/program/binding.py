@@ -4,34 +4,34 @@ One compile serves a single run and many runs as one program: leading axes are w
 """
 
 import dataclasses
-import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.sharding import Mesh
 
 from jaxd2l.data import Dataset, Examples, Rows, epoch_rows, num_steps, ordered_rows
 from jaxd2l.data.plain import stored_dtype
-from jaxd2l.nn.parameters import described, differences, flat
-from jaxd2l.train.compiler import compiled
+from jaxd2l.kept import made_once
 from jaxd2l.train.epoch import empty_tally, make_epoch, make_evaluation
 from jaxd2l.train.mesh import data_mesh, in_order_of_pieces, placed, require_divisible, sharded_shapes
 from jaxd2l.train.optimizer import HyperparametersInState
 from jaxd2l.train.recipe import Recipe
-from jaxd2l.train.state import TrainState, begin, init_state, run_keys
+from jaxd2l.train.state import TrainState, init_state, run_keys
 from jaxd2l.train.step import Tally, make_judge
 
 PyTree = Any
 Weights = tuple[PyTree, PyTree]
 Executable = Any  # or, before it is compiled, the function itself
-# Drawing a network's parameters once takes less time than optimising the code that does: ResNet-18's initialisation
-# compiles in a third of the time, to the same bits. (Those of many runs at once differ in their last bits.)
-OPTIONS = {"init": {"xla_backend_optimization_level": 1}}
 DONATED = {"epoch": (0, 1), "evaluation": (2,)}
+# What is compiled in; the other fields name, count or cite.
+COMPILED = (
+    *("model", "batch_size", "image_size", "augment", "mixup", "precision", "remat", "accumulate", "clip_norm"),
+    *("optimizer", "momentum", "nesterov", "schedule", "warmup", "step_epochs", "step_factor", "loss", "hits"),
+    *("statistics", "label_smoothing", "class_weights", "ema", "freeze"),
+)
 
 
 class Axis(NamedTuple):
@@ -110,79 +110,24 @@ def bind(recipe: Recipe, data: Dataset, mesh: Mesh | Iterable[Any] | None = None
     num_steps(n, batch_size)  # refuses a batch that does not fit before anything is traced
     if shards > 1:
         require_divisible(shards, n, batch_size, recipe.accumulate)
-    optimizer, objective = recipe.make_optimizer(), recipe.objective()
-    kept: dict[str, Any] = {"averaged": recipe.ema is not None, "freeze": recipe.freeze}
-    one = jax.ShapeDtypeStruct((1, *data.train.x.shape[1:]), stored_dtype(data.train.x.dtype))
-    prepared = jax.eval_shape(lambda x: objective.prepare(x).astype(jnp.float32), one)
-
-    def init(key: jax.Array, learning_rate: jax.Array, weight_decay: jax.Array) -> TrainState:
-        x = jnp.zeros(prepared.shape, prepared.dtype)
-        if not isinstance(optimizer, HyperparametersInState):
-            return init_state(recipe.model, optimizer, key, x, **kept)
-        rate = recipe.learning_rate if callable(recipe.learning_rate) else learning_rate
-        return init_state(recipe.model, recipe.make_optimizer(rate, weight_decay), key, x, **kept)
-
-    number = jax.ShapeDtypeStruct((), jnp.float32)
-    keep_last = not jax.tree.leaves(jax.eval_shape(init, run_keys(0).init, number, number).batch_stats)
-    steps = num_steps(n, batch_size, keep_last=keep_last)
-    rows_of = partial(epoch_rows, n=n, batch_size=batch_size, keep_last=keep_last)
-    order = partial(in_order_of_pieces, shards=shards, accumulate=recipe.accumulate)
+    functions = functions_of(recipe, stored(recipe, data.train).x, shards)
+    steps = num_steps(n, batch_size, keep_last=functions.keep_last)
     return Program(
         recipe=recipe,
-        init=init,
-        shuffle=lambda key, epoch: order(rows_of(jax.random.fold_in(key, epoch))),
-        epoch=make_epoch(recipe.make_step(recipe.scheduled_optimizer(steps))),
-        evaluation=make_evaluation(make_judge(recipe.model, objective)),
+        init=functions.init,
+        shuffle=functions.shuffle,
+        epoch=functions.epoch,
+        evaluation=evaluation_of(recipe),
         train_steps=steps,
         evaluation_rows=ordered_rows(len(data.judged.x), batch_size, shards),
-        dropped=0 if keep_last else n - steps * batch_size,
+        dropped=0 if functions.keep_last else n - steps * batch_size,
         train=stored(recipe, data.train),
         test=stored(recipe, data.judged),
         mesh=mesh,
     )
 
 
-def compile_program(
-    recipe: Recipe,
-    data: Dataset,
-    *axes: Axis,
-    mesh: Mesh | Iterable[Any] | None = None,
-    without: Collection[str] = (),
-) -> Program:
-    """Trace and compile everything a run needs, or many runs as one program, before anything runs.
-
-    A network with batch statistics drops, after shuffling, the last batch where it is not full: padding
-    would enter the statistics. Every other network pads it with examples of weight 0, which is exact.
-
-    Args:
-        recipe: what to train.
-        data: only shapes and dtypes count.
-        *axes: of many runs, outermost first; those of seeds come before those of rates alone, so that a batch is
-            gathered and prepared once for all runs that share their seed.
-        mesh: devices over which the rows of each batch are divided, see `train.mesh`; the default one when None.
-        without: names of functions that are left as they are, not compiled.
-
-    Returns:
-        The program; running it on data of other shapes is an error.
-
-    Raises:
-        ValueError: the batch is larger than the data, or cannot be divided over the devices, or the network refuses
-            the images' shape.
-    """
-    began = time.perf_counter()
-    program = over(bind(recipe, data, mesh), axes)
-    options = {} if axes else OPTIONS
-    executables: dict[str, Any] = {
-        name: compiled(
-            getattr(program, name), call, donate=DONATED.get(name, ()), options=options.get(name), mesh=program.mesh
-        )
-        for name, call in calls_of(program).items()
-        if name not in without
-    }
-    return dataclasses.replace(program, **executables, compile_seconds=time.perf_counter() - began)
-
-
-def over(program: Program, axes: Sequence[Axis], mapping: Callable[[Axis], Any] = lambda axis: jax.vmap) -> Program:
+def over(program: Program, axes: Sequence[Axis], mapping: Callable[[Axis], Any] = lambda axis: _vmap) -> Program:
     """The functions of a single run as those of many, leading with `axes`, each by what `mapping` gives for it."""
     init, shuffle, epoch, evaluation = program.init, program.shuffle, program.epoch, program.evaluation
     for axis in reversed(axes):
@@ -215,36 +160,67 @@ def calls_of(program: Program) -> dict[str, tuple[Any, ...]]:
     return {name: sharded_shapes(call, program.mesh) for name, call in calls.items()}
 
 
-def initial_state(
-    program: Program, seed: int, learning_rate: Any, weight_decay: float, weights: Weights | None = None
-) -> TrainState:
-    """The state before the first update of the run with this seed; a schedule is the program's own.
+class Functions(NamedTuple):
+    """The functions of a single run that hold its recipe, and whether an epoch keeps a last batch that is not full."""
+
+    init: Executable
+    shuffle: Executable
+    epoch: Executable
+    keep_last: bool
+
+
+def _vmap(function: Executable, in_axes: tuple[int | None, ...]) -> Executable:
+    return made_once(("vmap", function, in_axes), lambda: jax.vmap(function, in_axes))
+
+
+def functions_of(recipe: Recipe, x: Any, shards: int = 1) -> Functions:
+    """The functions of a run of a recipe: for an equal one the same ones, so that JAX knows what it has compiled.
 
     Args:
-        program: of a single run.
-        seed: draws the parameters.
-        learning_rate: of the run.
-        weight_decay: likewise.
-        weights: `(params, batch_stats)` to begin with instead of drawn ones.
-
-    Raises:
-        ValueError: names, shapes or types of the weights are not those of the network; all differences are listed.
+        recipe: what they train.
+        x: shape and type of the training inputs on the device.
+        shards: devices over which each batch is divided.
     """
-    rate = 0.0 if callable(learning_rate) else learning_rate
-    drawn: TrainState = program.init(run_keys(seed).init, np.float32(rate), np.float32(weight_decay))
-    if weights is None:
-        return drawn
-    given, own = (described(flat(trees)) for trees in (weights, (drawn.params, drawn.batch_stats)))
-    if wrong := differences(given, own):
-        raise ValueError(f"the weights to begin with do not fit the network: {'; '.join(wrong)}")
-    recipe = program.recipe
-    begun = begin(recipe.make_optimizer(), *weights, averaged=recipe.ema is not None, freeze=recipe.freeze)
-    if hasattr(drawn.opt_state, "hyperparams"):
-        begun = begun._replace(opt_state=begun.opt_state._replace(hyperparams=drawn.opt_state.hyperparams))
-    return placed(jax.tree.map(lambda a, like: jnp.array(a, like.dtype), begun, drawn), program.mesh)
+    return made_once(("functions", identity(recipe), x.shape, x.dtype, shards), lambda: _functions(recipe, x, shards))
 
 
-def mean(record: Tally, classified: bool) -> tuple[float, float | None]:
-    """Mean loss and accuracy of a record, read back to the host: sums over sums, not a mean of batch means."""
-    loss, hits, examples = (float(np.asarray(a, np.float64).sum()) for a in (record.loss, record.hits, record.examples))
-    return loss / examples, hits / examples if classified else None
+def evaluation_of(recipe: Recipe) -> Executable:
+    """The function that judges weights of a recipe, for an equal one the same."""
+    return made_once(
+        ("evaluation", identity(recipe)), lambda: make_evaluation(make_judge(recipe.model, recipe.objective()))
+    )
+
+
+def identity(recipe: Recipe) -> tuple[Any, ...]:
+    """What of a recipe its program holds: recipes that have it in common share one."""
+    fields = [getattr(recipe, name) for name in COMPILED]
+    if not recipe.course.is_constant:
+        fields.append(recipe.epochs)
+    if callable(recipe.learning_rate) or not isinstance(recipe.make_optimizer(), HyperparametersInState):
+        fields += [recipe.learning_rate, recipe.weight_decay]
+    return tuple(fields)
+
+
+def _functions(recipe: Recipe, x: Any, shards: int) -> Functions:
+    optimizer, objective = recipe.make_optimizer(), recipe.objective()
+    kept: dict[str, Any] = {"averaged": recipe.ema is not None, "freeze": recipe.freeze}
+    one = jax.ShapeDtypeStruct((1, *x.shape[1:]), x.dtype)
+    prepared = jax.eval_shape(lambda x: objective.prepare(x).astype(jnp.float32), one)
+
+    def init(key: jax.Array, learning_rate: jax.Array, weight_decay: jax.Array) -> TrainState:
+        x = jnp.zeros(prepared.shape, prepared.dtype)
+        if not isinstance(optimizer, HyperparametersInState):
+            return init_state(recipe.model, optimizer, key, x, **kept)
+        rate = recipe.learning_rate if callable(recipe.learning_rate) else learning_rate
+        return init_state(recipe.model, recipe.make_optimizer(rate, weight_decay), key, x, **kept)
+
+    number = jax.ShapeDtypeStruct((), jnp.float32)
+    keep_last = not jax.tree.leaves(jax.eval_shape(init, run_keys(0).init, number, number).batch_stats)
+    sizes: dict[str, Any] = {"n": len(x), "batch_size": recipe.batch_size, "keep_last": keep_last}
+    order = partial(in_order_of_pieces, shards=shards, accumulate=recipe.accumulate)
+    return Functions(
+        init=init,
+        shuffle=lambda key, epoch: order(epoch_rows(jax.random.fold_in(key, epoch), **sizes)),
+        epoch=make_epoch(recipe.make_step(recipe.scheduled_optimizer(num_steps(**sizes)))),
+        keep_last=keep_last,
+    )

@@ -1,0 +1,42 @@
+"""A recipe as a program for the shapes of one data set.
+
+- `bind`: the pure functions of a run, the same ones for equal recipes; `over`: of many runs as one
+- `compile_program`: four executables that serve every seed and learning rate; `initial_state`, `mean` around them
+- `require_same_program`: whether a program is that of a recipe and its data
+"""
+
+from jaxd2l.train.program.binding import (
+    COMPILED,
+    DONATED,
+    Axis,
+    Executable,
+    Program,
+    bind,
+    calls_of,
+    evaluation_of,
+    identity,
+    over,
+    stored,
+)
+from jaxd2l.train.program.compiling import OPTIONS, Weights, compile_program, initial_state, mean
+from jaxd2l.train.program.same import require_same_program
+
+__all__ = [
+    "COMPILED",
+    "DONATED",
+    "OPTIONS",
+    "Axis",
+    "Executable",
+    "Program",
+    "Weights",
+    "bind",
+    "calls_of",
+    "compile_program",
+    "evaluation_of",
+    "identity",
+    "initial_state",
+    "mean",
+    "over",
+    "require_same_program",
+    "stored",
+]

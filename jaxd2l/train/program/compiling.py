@@ -1,0 +1,100 @@
+"""The four executables of a run, and what they begin with and end in."""
+
+import dataclasses
+import time
+from collections.abc import Collection, Iterable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+
+from jaxd2l.data import Dataset
+from jaxd2l.nn.parameters import described, differences, flat
+from jaxd2l.train.compiler import compiled
+from jaxd2l.train.mesh import placed
+from jaxd2l.train.program.binding import DONATED, Axis, Program, bind, calls_of, over
+from jaxd2l.train.recipe import Recipe
+from jaxd2l.train.state import TrainState, begin, run_keys
+from jaxd2l.train.step import Tally
+
+Weights = tuple[Any, Any]
+# Drawing a network's parameters once takes less time than optimising the code that does: ResNet-18's initialisation
+# compiles in a third of the time, to the same bits. (Those of many runs at once differ in their last bits.)
+OPTIONS = {"init": {"xla_backend_optimization_level": 1}}
+
+
+def compile_program(
+    recipe: Recipe,
+    data: Dataset,
+    *axes: Axis,
+    mesh: Mesh | Iterable[Any] | None = None,
+    without: Collection[str] = (),
+) -> Program:
+    """Trace and compile everything a run needs, or many runs as one program, before anything runs.
+
+    A network with batch statistics drops, after shuffling, the last batch where it is not full: padding
+    would enter the statistics. Every other network pads it with examples of weight 0, which is exact.
+
+    Args:
+        recipe: what to train.
+        data: only shapes and dtypes count.
+        *axes: of many runs, outermost first; those of seeds come before those of rates alone, so that a batch is
+            gathered and prepared once for all runs that share their seed.
+        mesh: devices over which the rows of each batch are divided, see `train.mesh`; the default one when None.
+        without: names of functions that are left as they are, not compiled.
+
+    Returns:
+        The program; running it on data of other shapes is an error.
+
+    Raises:
+        ValueError: the batch is larger than the data, or cannot be divided over the devices, or the network refuses
+            the images' shape.
+    """
+    began = time.perf_counter()
+    program = over(bind(recipe, data, mesh), axes)
+    options = {} if axes else OPTIONS
+    executables: dict[str, Any] = {
+        name: compiled(
+            getattr(program, name), call, donate=DONATED.get(name, ()), options=options.get(name), mesh=program.mesh
+        )
+        for name, call in calls_of(program).items()
+        if name not in without
+    }
+    return dataclasses.replace(program, **executables, compile_seconds=time.perf_counter() - began)
+
+
+def initial_state(
+    program: Program, seed: int, learning_rate: Any, weight_decay: float, weights: Weights | None = None
+) -> TrainState:
+    """The state before the first update of the run with this seed; a schedule is the program's own.
+
+    Args:
+        program: of a single run.
+        seed: draws the parameters.
+        learning_rate: of the run.
+        weight_decay: likewise.
+        weights: `(params, batch_stats)` to begin with instead of drawn ones.
+
+    Raises:
+        ValueError: names, shapes or types of the weights are not those of the network; all differences are listed.
+    """
+    rate = 0.0 if callable(learning_rate) else learning_rate
+    drawn: TrainState = program.init(run_keys(seed).init, np.float32(rate), np.float32(weight_decay))
+    if weights is None:
+        return drawn
+    given, own = (described(flat(trees)) for trees in (weights, (drawn.params, drawn.batch_stats)))
+    if wrong := differences(given, own):
+        raise ValueError(f"the weights to begin with do not fit the network: {'; '.join(wrong)}")
+    recipe = program.recipe
+    begun = begin(recipe.make_optimizer(), *weights, averaged=recipe.ema is not None, freeze=recipe.freeze)
+    if hasattr(drawn.opt_state, "hyperparams"):
+        begun = begun._replace(opt_state=begun.opt_state._replace(hyperparams=drawn.opt_state.hyperparams))
+    return placed(jax.tree.map(lambda a, like: jnp.array(a, like.dtype), begun, drawn), program.mesh)
+
+
+def mean(record: Tally, classified: bool) -> tuple[float, float | None]:
+    """Mean loss and accuracy of a record, read back to the host: sums over sums, not a mean of batch means."""
+    loss, hits, examples = (float(np.asarray(a, np.float64).sum()) for a in (record.loss, record.hits, record.examples))
+    return loss / examples, hits / examples if classified else None
