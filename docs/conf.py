@@ -1,4 +1,4 @@
-"""Sphinx with MyST: `uv run --group docs sphinx-build -W --keep-going -q docs docs/_build`; every cell is run."""
+"""Sphinx with MyST: `uv run --group docs sphinx-build -W --keep-going -q -j 2 docs docs/_build`; every cell is run."""
 
 import sys
 from pathlib import Path

@@ -69,11 +69,11 @@ def lenet_bn():
 
 def alexnet():
     return nn.Sequential(
-        *[nn.Conv2d(1, 96, 11, stride=4, padding=1), nn.ReLU(), nn.MaxPool2d(3, 2)],
-        *[nn.Conv2d(96, 256, 5, padding=2), nn.ReLU(), nn.MaxPool2d(3, 2)],
-        *[nn.Conv2d(256, 384, 3, padding=1), nn.ReLU(), nn.Conv2d(384, 384, 3, padding=1), nn.ReLU()],
-        *[nn.Conv2d(384, 256, 3, padding=1), nn.ReLU(), nn.MaxPool2d(3, 2)],
-        *dense_head(6400, (4096, 4096)),
+        *[nn.Conv2d(1, 12, 11, stride=4, padding=1), nn.ReLU(), nn.MaxPool2d(3, 2)],
+        *[nn.Conv2d(12, 32, 5, padding=2), nn.ReLU(), nn.MaxPool2d(3, 2)],
+        *[nn.Conv2d(32, 48, 3, padding=1), nn.ReLU(), nn.Conv2d(48, 48, 3, padding=1), nn.ReLU()],
+        *[nn.Conv2d(48, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(3, 2)],
+        *dense_head(800, (64, 32)),
     )
 
 
@@ -272,7 +272,7 @@ NETWORKS = {
     "lenet_conv_relu": lambda: lenet(nn.ReLU, nn.Sigmoid),
     "lenet_bn": lenet_bn,
     "alexnet": alexnet,
-    "vgg11": lambda: vgg(((1, 64), (1, 128), (2, 256), (2, 512), (2, 512)), 4, 1, 49, (4096, 4096)),
+    "vgg11": lambda: vgg(((1, 64), (1, 128), (2, 256), (2, 512), (2, 512)), 8, 1, 4, (64, 32)),
     "vgg13": lambda: vgg(VGG13, 8, 3, 4, (64, 32)),
     "vgg16": lambda: vgg(VGG16, 8, 3, 4, (64, 32)),
     "vgg19": lambda: vgg(VGG19, 8, 3, 4, (64, 32)),

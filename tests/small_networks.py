@@ -1,4 +1,4 @@
-"""Untrained networks of the recipes at their smallest size, with a few stored examples."""
+"""Untrained networks of the recipes at their smallest image, wide ones with narrow layers, and a few examples."""
 
 import dataclasses
 
@@ -27,7 +27,8 @@ def predictor_of(recipe, shape, dtype, classes=(), **options):
 
 def small(name):
     """A predictor of this recipe and three examples for it."""
-    recipe, entry = RECIPES[name], MODELS[name]
+    entry = MODELS[name]
+    recipe = dataclasses.replace(RECIPES[name], model=entry.small or RECIPES[name].model)
     if recipe.image_size is not None and name not in ("softmax", "mlp", "dropout_mlp", "lenet_bn"):
         recipe = dataclasses.replace(recipe, image_size=max(entry.smallest, 32))
     shape = (28, 28, 1) if recipe.image_size is not None else entry.input_shape

@@ -1,5 +1,7 @@
 """The commands as a user types them: what they print, write and exit with."""
 
+import contextlib
+import io
 import json
 import os
 import subprocess
@@ -43,9 +45,9 @@ def _one_line_of(capsys):
 def finished(tmp_path_factory):
     """A finished run of LeNet on a few real images, and what it printed."""
     folder = tmp_path_factory.mktemp("runs") / "lenet"
-    program = [sys.executable, "-m", "jaxd2l", "train", "lenet_relu", *FAST, "--out", str(folder), "--json"]
-    done = subprocess.run(program, capture_output=True, text=True, check=True)
-    return folder, done.stdout
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        assert main(["train", "lenet_relu", *FAST, "--out", str(folder), "--json"]) == 0
+    return folder, out.getvalue()
 
 
 def test_train_prints_a_line_an_epoch_a_table_and_json(finished):

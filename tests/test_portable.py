@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from jaxd2l.cli import main
+
 REPOSITORY = Path(__file__).parent.parent
 WITHOUT_POSIX = str(REPOSITORY / "tests" / "without_posix")
 
@@ -25,22 +27,37 @@ def test_what_only_posix_has_is_missing_there(statement):
     assert done.stderr.splitlines()[-1].startswith(("ModuleNotFoundError", "AttributeError"))
 
 
+COMMANDS = """
+import contextlib, io, json, sys
+from jaxd2l.cli import main
+told = []
+for arguments in json.loads(sys.argv[1]):
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        told.append([main(arguments), out.getvalue(), err.getvalue()])
+print(json.dumps(told))
+"""
+
+
 @pytest.mark.slow
 def test_the_commands_work_without_posix_and_give_the_same_weights(tmp_path):
-    def command(*arguments):
-        done = _python("-m", "jaxd2l", *arguments)
-        assert (done.returncode, done.stderr) == (0, ""), done.stderr
-        return done.stdout
-
-    run, train = tmp_path / "run", ["train", "linear", "--no-report", "--quiet", "--checkpoint-every", "0"]
-    assert command("--version").startswith("jaxd2l ")
-    command(*train, "--epochs", "1", "--out", str(run))
-    assert "nothing wrong" in command("check", str(run))
-    command(*train, "--epochs", "2", "--out", str(run), "--resume")
-    assert json.loads(command("evaluate", str(run), "--json").splitlines()[-1])["test_loss"] < 1
-    usual = tmp_path / "usual"
-    whole = [sys.executable, "-m", "jaxd2l", *train, "--epochs", "2", "--out", str(usual)]
-    subprocess.run(whole, check=True)
-    assert (run / "weights.safetensors").read_bytes() == (usual / "weights.safetensors").read_bytes()
-    refused = _python("-m", "jaxd2l", *train, "--out", str(run))
-    assert (refused.returncode, len(refused.stderr.splitlines())) == (2, 1)
+    run, train = str(tmp_path / "run"), ["train", "linear", "--no-report", "--quiet", "--checkpoint-every", "0"]
+    commands = [
+        ["--version"],
+        [*train, "--epochs", "1", "--out", run],
+        ["check", run],
+        [*train, "--epochs", "2", "--out", run, "--resume"],
+        ["evaluate", run, "--json"],
+        [*train, "--out", run],
+    ]
+    done = _python("-c", COMMANDS, json.dumps(commands))
+    assert (done.returncode, done.stderr) == (0, "")
+    *told, (refused, _, line) = json.loads(done.stdout)
+    assert [(code, err) for code, _, err in told] == [(0, "")] * 5
+    version, _, checked, _, evaluated = (out for _, out, _ in told)
+    assert version.startswith("jaxd2l ")
+    assert "nothing wrong" in checked
+    assert json.loads(evaluated.splitlines()[-1])["test_loss"] < 1
+    assert (refused, len(line.splitlines())) == (2, 1)
+    assert main([*train, "--epochs", "2", "--out", str(tmp_path / "usual")]) == 0
+    assert len({Path(folder, "weights.safetensors").read_bytes() for folder in (run, tmp_path / "usual")}) == 1

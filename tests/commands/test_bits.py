@@ -20,10 +20,8 @@ from jaxd2l.train import run_keys
 REPOSITORY = Path(__file__).parent.parent.parent
 LINEAR = ["train", "linear", "--no-report", "--checkpoint-every", "0", "--quiet"]
 CHANGED = [
-    {"JAX_DEFAULT_PRNG_IMPL": "rbg"},
-    {"JAX_THREEFRY_PARTITIONABLE": "0"},
-    {"JAX_ENABLE_X64": "1"},
-    {"JAX_DEFAULT_MATMUL_PRECISION": "bfloat16", "JAX_RANDOM_SEED_OFFSET": "1"},
+    {"JAX_DEFAULT_PRNG_IMPL": "rbg", "JAX_THREEFRY_PARTITIONABLE": "0"},
+    {"JAX_ENABLE_X64": "1", "JAX_DEFAULT_MATMUL_PRECISION": "bfloat16", "JAX_RANDOM_SEED_OFFSET": "1"},
     {"XLA_FLAGS": "--xla_cpu_max_isa=SSE4_2", "NPROC": "1"},
 ]
 

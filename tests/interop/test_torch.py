@@ -7,7 +7,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 import torch_rule
-from model_table import MODELS, quick_first
+from model_table import MODELS, ONE_OF_EACH, quick_first
 from safetensors.numpy import save_file
 
 from jaxd2l.data import DataError
@@ -36,7 +36,7 @@ def test_weights_come_back_bit_for_bit(name):
     assert all(value.flags["C_CONTIGUOUS"] for value in back.values())  # what torch and safetensors take
 
 
-@pytest.mark.parametrize("name", quick_first(MODELS))
+@pytest.mark.parametrize("name", quick_first(ONE_OF_EACH))
 def test_converted_trees_are_exactly_those_of_the_network(name):
     entry = MODELS[name]
     network, shape = entry.small or entry.network, torch_rule.CASES[name].input_shape

@@ -1,6 +1,5 @@
 """One run on many devices: what they exchange, that the numbers agree, and what is refused."""
 
-import functools
 import json
 import os
 import subprocess
@@ -13,51 +12,65 @@ from jaxd2l.selection.spread import divided_axis
 from jaxd2l.train.mesh import collectives, data_mesh, local_devices, most_devices, nearest_batches, require_divisible
 
 
-@functools.cache
-def _on_eight(asked):
-    """What `eight_devices.py` tells in a process of its own, where there are 8 devices."""
-    program = [sys.executable, str(Path(__file__).parent / "eight_devices.py"), asked]
+def _on_eight(**asked):
+    """What `eight_devices.py` tells in a process of its own, where there are 8 devices: all that is asked at once."""
+    program = [sys.executable, str(Path(__file__).parent / "eight_devices.py"), json.dumps(asked)]
     done = subprocess.run(program, capture_output=True, text=True, check=False, env={**os.environ, "NPROC": "2"})
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def _told(function, *positional, **named):
-    return _on_eight(json.dumps({"it": (function, positional, named)}))["it"]
-
-
 # recipes at the smallest size that has all of their layers; of those below few blocks, see `eight_devices.SHALLOW`
-IMAGES = {"lenet": None, "lenet_bn": None, "conv3d": None, "vgg11": 32, "nin": 67, "resnext50": 8, "densenet": 16}
-AT_ONCE = {"commands": ("commands", [], {}), "parts": ("parts", [], {}), "refused": ("refusals", [], {})}
+IMAGES = {"lenet_bn": None, "nin": 67, "resnext50": 8}
 
 
-@pytest.mark.parametrize("recipes", [["lenet"], pytest.param([*IMAGES][1:], marks=pytest.mark.slow)], ids=len)
-def test_devices_exchange_the_gradient_once_and_never_the_batch(recipes):
+@pytest.mark.slow
+def test_on_eight_devices(tmp_path, subtests):
+    """One process answers everything: it takes seconds to begin."""
+    told = _on_eight(
+        exchanges=[[name, size] for name, size in IMAGES.items()],
+        agreement=[["data", "fsdp"]],
+        parts=[[]],
+        goes_on=[[str(tmp_path / "run")]],
+        members=[["loop"]],
+        refusals=[[]],
+        commands=[[]],
+    )
+    for name, facts in zip(IMAGES, told["exchanges"], strict=True):
+        with subtests.test("devices exchange the gradient once and never the batch", recipe=name):
+            the_gradient_once_and_never_the_batch(facts)
+    laws = {
+        "agreement": eight_devices_train_as_one_does,
+        "parts": parameters_in_parts_take_the_memory_that_is_foreseen,
+        "goes_on": a_run_goes_on_on_other_devices,
+        "members": devices_share_members,
+        "refusals": what_cannot_be_divided_is_refused,
+        "commands": the_command_takes_as_many_devices_as_the_batch_can_be_divided_over,
+    }
+    for name, law in laws.items():
+        with subtests.test(law.__name__.replace("_", " ")):
+            law(*told[name])
+
+
+def the_gradient_once_and_never_the_batch(facts):
     """Of the compiled step on CPU, and of the step as exported for CUDA once XLA has divided it.
 
     Batch normalisation reduces a few numbers a channel for mean, variance and their two gradients beside it.
     """
-    told = _on_eight(json.dumps({name: ("exchanges", [name, IMAGES[name]], {}) for name in recipes}))
-    for name, facts in told.items():
-        for platform in ("cpu", "cuda"):
-            found = facts[platform]
-            assert {kind for kind, *_ in found} == {"all-reduce"}, (name, platform)
-            assert 1 <= len(found) <= 1 + 4 * facts["norms"], (name, platform)
-            whole, sent = 4 * facts["parameters"], sum(size for _, size, _ in found)
-            assert whole <= sent <= 1.05 * whole + 8 * 4 * facts["statistics"] + 4096, (name, platform)
+    for platform in ("cpu", "cuda"):
+        found = facts[platform]
+        assert {kind for kind, *_ in found} == {"all-reduce"}, platform
+        assert 1 <= len(found) <= 1 + 4 * facts["norms"], platform
+        whole, sent = 4 * facts["parameters"], sum(size for _, size, _ in found)
+        assert whole <= sent <= 1.05 * whole + 8 * 4 * facts["statistics"] + 4096, platform
 
 
-@pytest.mark.slow
-def test_eight_devices_train_as_one_does():
+def eight_devices_train_as_one_does(apart):
     """In float64 over an epoch with batch statistics, dropout and augmentation: but for the order of sums."""
-    settings = {"pieces": {"accumulate": 2, "mixup": 0.3}, "parts": {"axis": "fsdp"}}
-    told = _on_eight(json.dumps({name: ("agreement", [], named) for name, named in settings.items()}))
-    assert max(told.values()) < 1e-12, told
+    assert max(apart.values()) < 1e-12, apart
 
 
-@pytest.mark.slow
-def test_parameters_in_parts_take_the_memory_that_is_foreseen():
-    told = _on_eight(json.dumps(AT_ONCE))["parts"]
+def parameters_in_parts_take_the_memory_that_is_foreseen(told):
     for _, resident, foreseen, *_ in told.values():
         assert foreseen <= resident <= 1.05 * foreseen + 4096
     (_, whole, *_), (exchanged, part, _, reduced, gathered) = told.values()
@@ -67,9 +80,7 @@ def test_parameters_in_parts_take_the_memory_that_is_foreseen():
         assert bytes_of_all <= sum(size for k, size, _ in exchanged if k == kind) <= 1.05 * bytes_of_all + 4096, kind
 
 
-@pytest.mark.slow
-def test_a_run_goes_on_on_other_devices(tmp_path):
-    facts = _told("goes_on", str(tmp_path / "run"))
+def a_run_goes_on_on_other_devices(facts):
     assert len(facts["stops"]) == 2
     assert facts["apart"] < 1e-5
     assert facts["used"] == facts["placed"] == 8
@@ -78,26 +89,15 @@ def test_a_run_goes_on_on_other_devices(tmp_path):
     assert "devices_used: 8, now 1" in facts["warnings"][0]
 
 
-@pytest.mark.slow
-def test_devices_share_the_members_of_a_sweep_and_of_k_fold_validation():
-    facts = _told("members", "loop")
+def devices_share_members(facts):
+    """Those of a sweep, and those of K-fold validation."""
     assert facts["sweep"] < 1e-5
     assert facts["kfold"] < 1e-4
     assert [said[:3] for said in facts["said"]] == [["loop", 1, 1], ["loop", 4, 1]]
     assert facts["said"][1][3].startswith("a loop over 4 members at a time, one a device")
 
 
-@pytest.mark.parametrize(
-    ("sizes", "devices", "cut"),
-    [((4, 3), 8, (0, 4)), ((5, 2, 18), 8, (2, 6)), ((5, 2, 18), 5, (0, 5)), ((1, 1), 8, (0, 1)), ((7, 13), 2, (0, 1))],
-)
-def test_members_are_cut_along_the_axis_that_gives_most_devices_an_equal_part(sizes, devices, cut):
-    assert divided_axis(sizes, devices) == cut
-
-
-@pytest.mark.slow
-def test_what_cannot_be_divided_is_refused_before_anything_is_compiled():
-    told = _on_eight(json.dumps(AT_ONCE))["refused"]
+def what_cannot_be_divided_is_refused(told):
     assert told["indivisible"] == (
         "a batch of 20 cannot be divided over 8 devices; the nearest batch sizes that can are 16 and 24, "
         "and it can be over 5 devices"
@@ -109,9 +109,7 @@ def test_what_cannot_be_divided_is_refused_before_anything_is_compiled():
     assert "different devices" in told["twice"]
 
 
-@pytest.mark.slow
-def test_the_command_takes_as_many_devices_as_the_batch_can_be_divided_over():
-    told = _on_eight(json.dumps(AT_ONCE))["commands"]
+def the_command_takes_as_many_devices_as_the_batch_can_be_divided_over(told):
     code, out, _, made = told["default"]
     assert (code, made) == (0, True)
     assert "batch 20 on 5 of the 8 devices here, 4 rows on each; one of 16 or 24 can be divided over all" in out
@@ -120,6 +118,14 @@ def test_the_command_takes_as_many_devices_as_the_batch_can_be_divided_over():
     assert not any(told[name][3] for name in ("all", "nine"))
     assert "a batch of 20 cannot be divided over 8 devices" in told["all"][2]
     assert "--devices 9: there are 8 cpu devices here; JAX_NUM_CPU_DEVICES=9 simulates" in told["nine"][2]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "devices", "cut"),
+    [((4, 3), 8, (0, 4)), ((5, 2, 18), 8, (2, 6)), ((5, 2, 18), 5, (0, 5)), ((1, 1), 8, (0, 1)), ((7, 13), 2, (0, 1))],
+)
+def test_members_are_cut_along_the_axis_that_gives_most_devices_an_equal_part(sizes, devices, cut):
+    assert divided_axis(sizes, devices) == cut
 
 
 def test_the_default_device_alone_is_no_mesh():

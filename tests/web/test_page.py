@@ -8,6 +8,7 @@ import jax
 import numpy as np
 import pytest
 from engines import embedded
+from model_table import UNOPTIMISED
 from web_networks import DARK, NAMES, NETWORKS, QUICK, pictures, predictor_of
 
 from jaxd2l.prediction import Framing
@@ -21,8 +22,12 @@ TOLERANCE = 1e-5  # of a layer's largest value: float32 rounding, summed in anot
 def own_results(predictor, stored):
     """Every module's result as the ordinary network gives it, by path."""
     recipe = predictor.recipe
-    x = recipe.prepare()(stored)
-    seen = recipe.model.apply(predictor.variables, x, train=False, capture_intermediates=True, mutable="intermediates")
+
+    def apply(variables, stored):
+        x = recipe.prepare()(stored)
+        return recipe.model.apply(variables, x, train=False, capture_intermediates=True, mutable="intermediates")
+
+    seen = jax.jit(apply, compiler_options=UNOPTIMISED)(predictor.variables, stored)
     found = {}
     for path, leaf in jax.tree_util.tree_leaves_with_path(seen[1]["intermediates"]):
         words = [str(key.key) for key in path if hasattr(key, "key")]

@@ -30,18 +30,23 @@ QUICK = ("lenet",)
 
 def predictor_of(name, classes=NAMES, **changes):
     network, size, channels = NETWORKS[name]
-    variables = network.init(jax.random.key(0), jnp.zeros((1, size, size, channels)), train=False)
-    rng = np.random.default_rng(0)
+    x, rng = jax.ShapeDtypeStruct((1, size, size, channels), jnp.float32), np.random.default_rng(0)
+    variables = jax.eval_shape(lambda x: network.init(jax.random.key(0), x, train=False), x)
 
     def drawn(path, leaf):
         """Numbers under which units answer, and no two channels are alike."""
-        low, high = {"mean": (-0.1, 0.1), "var": (0.01, 0.2), "scale": (0.5, 2), "bias": (-0.2, 0.4)}[path[-1].key]
+        limit = (6 / (np.prod(leaf.shape[:-1]) + np.prod(leaf.shape[:-2]) * leaf.shape[-1])) ** 0.5
+        low, high = {
+            "kernel": (-limit, limit),
+            "mean": (-0.1, 0.1),
+            "var": (0.01, 0.2),
+            "scale": (0.5, 2),
+            "bias": (-0.2, 0.4),
+        }[path[-1].key]
         return rng.uniform(low, high, leaf.shape).astype("f4")
 
+    params = jax.tree.map_with_path(drawn, variables["params"])
     running = jax.tree.map_with_path(drawn, variables.get("batch_stats", {}))
-    params = jax.tree.map_with_path(
-        lambda path, leaf: leaf if path[-1].key == "kernel" else drawn(path, leaf), variables["params"]
-    )
     recipe = Recipe(name, network, "fashion_mnist", image_size=size, **changes)
     return Predictor(recipe, params, running, classes, (28, 28, channels))
 

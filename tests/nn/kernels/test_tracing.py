@@ -33,11 +33,10 @@ def program(function, *arguments):
     return primitives(jax.make_jaxpr(function)(*arguments).jaxpr)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize("name", quick_first(ONE_OF_EACH))
-def test_a_plain_program_has_no_operation_of_our_own(name, dtype):
+def test_a_plain_program_has_no_operation_of_our_own(name):
     network, shape = MODELS[name].network, (1, *MODELS[name].input_shape)
-    x = jax.ShapeDtypeStruct(shape, dtype)
+    x = jax.ShapeDtypeStruct(shape, "float32")  # in 16 bits, see the layers below
     variables = jax.eval_shape(lambda x: network.init(jax.random.key(0), x, train=False), x)
     apply = functools.partial(network.apply, train=False)
     before = program(apply, variables, x)
