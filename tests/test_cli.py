@@ -50,6 +50,7 @@ def finished(tmp_path_factory):
     return folder, out.getvalue()
 
 
+@pytest.mark.slow
 def test_train_prints_a_line_an_epoch_a_table_and_json(finished):
     folder, out = finished
     assert [line.split()[1] for line in out.splitlines() if line.startswith("epoch")] == ["1/2", "2/2"]

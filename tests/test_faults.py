@@ -80,6 +80,7 @@ def _assert_equal_ends(folder, expected):
     assert main(["check", str(folder)]) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "code", "word"), [(signal.SIGTERM, 75, "terminated"), (signal.SIGINT, 130, "interrupted")]
 )
@@ -99,6 +100,7 @@ def test_a_stopped_run_is_saved_and_ends_as_the_unbroken_one(unbroken, number, c
     _assert_equal_ends(folder, expected)
 
 
+@pytest.mark.slow
 def test_a_resumed_run_needs_only_its_folder_and_refuses_other_settings(linear, tmp_path, capsys):
     folder = tmp_path / "run"
     assert _stopped([*LINEAR, "--seed", "5", "--learning-rate", "0.02"], folder, 1, 7) == 75
@@ -116,6 +118,7 @@ def test_a_resumed_run_needs_only_its_folder_and_refuses_other_settings(linear, 
     assert "has finished 3 epochs" in _line(capsys)
 
 
+@pytest.mark.slow
 def test_a_finished_run_can_be_made_longer(linear, tmp_path):
     folder, expected = tmp_path / "run", tmp_path / "expected"
     shutil.copytree(linear, folder)
@@ -139,6 +142,7 @@ def _newest(folder):
     return max((folder / "checkpoints").iterdir(), key=lambda path: int(path.name))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["flipped", "truncated", "deleted"])
 def test_a_run_goes_back_over_a_damaged_checkpoint(damage, linear, tmp_path, capsys):
     folder = tmp_path / "run"
@@ -160,6 +164,7 @@ def test_a_run_goes_back_over_a_damaged_checkpoint(damage, linear, tmp_path, cap
     _assert_equal_ends(folder, linear)
 
 
+@pytest.mark.slow
 def test_without_a_sound_checkpoint_nothing_is_restored(tmp_path, capsys):
     folder = tmp_path / "run"
     assert _stopped(LINEAR, folder, 2, 50) == 75
@@ -186,6 +191,7 @@ def test_damaged_weights_and_torn_metrics_are_found_and_mended(linear, tmp_path,
     _assert_equal_ends(folder, linear)
 
 
+@pytest.mark.slow
 def test_an_epoch_that_comes_out_differently_is_told_and_replaced(linear, tmp_path, capsys):
     folder = tmp_path / "run"
     assert _stopped(LINEAR, folder, 2, 50) == 75
@@ -230,6 +236,7 @@ def files_no_larger_than(size):
 
 
 # The lists of a checkpoint's files take 2 KB, its arrays some 2 KB more, the weights 300 bytes.
+@pytest.mark.slow
 @pytest.mark.posix
 @pytest.mark.parametrize("size", [100, 400, 1500])
 def test_a_full_disk_ends_a_run_that_goes_on_when_there_is_room(size, linear, compiled_anew, tmp_path, capsys):

@@ -68,6 +68,7 @@ def idx_files(draw):
     return header + bytes(int(np.prod(shape)))
 
 
+@pytest.mark.slow
 @fuzz
 @given(st.one_of(st.binary(max_size=64), idx_files(), damaged(idx_files())), st.sampled_from((1, 3)))
 def test_idx_is_read_whole_or_refused(data, ndim):
@@ -79,6 +80,7 @@ def test_idx_is_read_whole_or_refused(data, ndim):
         assert 4 + 4 * ndim + array.size == len(data), "every byte is accounted for"
 
 
+@pytest.mark.slow
 @fuzz
 @given(damaged(idx_files().map(lambda data: gzip.compress(data, 1))))
 def test_a_damaged_gzip_is_refused_or_unpacks(packed):
@@ -126,6 +128,7 @@ def safetensors_files(draw):
 EXPECTED = {"Dense_0": {"kernel": np.zeros((2, 3), np.float32)}}
 
 
+@pytest.mark.slow
 @fuzz
 @given(st.one_of(st.binary(max_size=64), safetensors_files(), damaged(safetensors_files())))
 def test_safetensors_are_read_whole_or_refused(data):
@@ -172,6 +175,7 @@ def csv_files(draw):
     return text.encode(draw(st.sampled_from(("utf-8", "utf-16", "utf-8-sig"))), "replace")
 
 
+@pytest.mark.slow
 @fuzz
 @given(st.one_of(st.binary(max_size=64), csv_files(), damaged(csv_files())), st.booleans())
 def test_a_csv_becomes_a_finite_table_or_is_refused(tmp_path, data, packed):
@@ -224,6 +228,7 @@ def pandas_frames(draw):
     return pd.DataFrame(columns)
 
 
+@pytest.mark.slow
 @fuzz
 @given(pandas_frames(), pandas_frames())
 def test_a_pandas_frame_becomes_finite_or_is_refused(train, test):
@@ -236,6 +241,7 @@ def test_a_pandas_frame_becomes_finite_or_is_refused(train, test):
         assert fit_table(typed(train))._replace(notes=()) == table._replace(notes=())
 
 
+@pytest.mark.slow
 @fuzz
 @given(st.one_of(csv_files(), damaged(csv_files())))
 def test_houses_are_read_and_their_submission_reads_back_or_they_are_refused(tmp_path, data):
@@ -250,6 +256,7 @@ def test_houses_are_read_and_their_submission_reads_back_or_they_are_refused(tmp
         np.testing.assert_allclose(frame["SalePrice"].astype(float), sold.price, rtol=1e-5)
 
 
+@pytest.mark.slow
 @fuzz
 @given(st.one_of(st.binary(max_size=80), damaged(st.just(b'{"epoch": 1, "train_loss": 0.5}\n{"epoch": 2}\n'))))
 def test_metrics_and_configurations_are_read_or_refused(tmp_path, data):

@@ -47,6 +47,7 @@ def test_what_if_is_shown_beside_the_recipe_as_it_is(capsys):
     assert any("as it is" in line and "batch 256, remat, 2 pieces, bfloat16" in line for line in lines)
 
 
+@pytest.mark.slow
 def test_memory_and_rate_give_the_largest_batch_and_the_time(capsys):
     found, lines = answer(capsys, "mlp", "--memory", "1GiB", "--rate", "1e9")
     assert found["memory_bytes"] == 2**30

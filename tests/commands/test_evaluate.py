@@ -91,6 +91,7 @@ def test_a_finished_run_tells_its_best_epoch_and_keeps_its_weights(epochs, tmp_p
     assert line in capsys.readouterr().out, "a finished run that is resumed tells it again"
 
 
+@pytest.mark.slow
 def test_resume_puts_back_best_weights_that_a_finished_run_lost(tmp_path, capsys):
     folder = tmp_path / "run"
     assert main([*TRAIN, "--checkpoint-every", "0", "--keep", "99", "--out", str(folder)]) == 0

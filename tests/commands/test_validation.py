@@ -20,6 +20,7 @@ def last_json(text):
     return json.loads(text.strip().splitlines()[-1])
 
 
+@pytest.mark.slow
 def test_a_run_that_stops_early_says_so_and_is_told_to_be_finished(capsys):
     train = [*TRAIN, "--early-stop", "1", "--ema", "0.9", "--out", "run", "--json"]
     assert main(train) == 0
@@ -48,6 +49,7 @@ def test_a_run_that_stops_early_says_so_and_is_told_to_be_finished(capsys):
         assert found["epoch"] == summary["tested"][weights]["epoch"]
 
 
+@pytest.mark.slow
 def test_the_table_shows_both_parts_and_says_on_which_the_best_epoch_was_chosen(capsys):
     assert main([*CLASSIFY, "--validation-fraction", "0.2", "--out", "validated"]) == 0
     table = [line.split() for line in capsys.readouterr().out.splitlines()]

@@ -35,6 +35,7 @@ def counted(model):
     return cost(Recipe("own", model, "own", batch_size=4), Dataset("own", PART, PART, ("a", "b", "c")), platform="gpu")
 
 
+@pytest.mark.slow
 def test_the_same_network_of_flax_counts_the_same():
     ours, flaxs = counted(Ours()), counted(Flaxs())
     assert flaxs.macs == ours.macs > 0

@@ -53,6 +53,7 @@ def test_augmentations_keep_shape_and_dtype_and_depend_on_the_key_alone(augment)
         assert (one != other).any()
 
 
+@pytest.mark.slow
 def test_erasing_sets_a_rectangle_of_half_of_the_images_to_0():
     images = np.full((600, 20, 24, 2), 7, np.uint8)
     erased = np.asarray(jax.jit(random_erase)(jax.random.key(0), images)) == 0
@@ -74,6 +75,7 @@ def test_erasing_sets_a_rectangle_of_half_of_the_images_to_0():
     assert (tiny == 0).any()
 
 
+@pytest.mark.slow
 def test_a_rotation_turns_about_the_centre_and_each_image_for_itself():
     square = np.random.default_rng(1).integers(0, 256, (1, 9, 9, 3), dtype=np.uint8)
     np.testing.assert_array_equal(random_rotate(jax.random.key(0), square, 0.0), square)
@@ -122,6 +124,7 @@ def test_the_share_of_mixup_is_at_least_half_for_any_alpha(alpha):
     assert 0.5 <= mixing.share <= 1
 
 
+@pytest.mark.slow
 def test_mixup_is_the_same_where_float64_is_on():
     weight = np.ones(5, np.float32)
     plain = random_mixing(jax.random.key(3), jnp.asarray(weight), 0.2)

@@ -14,6 +14,7 @@ def written(tmp_path, text):
     return path
 
 
+@pytest.mark.slow
 def test_ames_has_de_cocks_sales_split_by_odd_and_even_id():
     train, test = load_ames()
     assert train.features.shape == test.features.shape == (1465, 79)

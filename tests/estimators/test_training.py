@@ -30,6 +30,7 @@ def _weights(estimator):
     return jax.tree.map(np.asarray, (estimator.params_, estimator.batch_stats_))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["classes", "numbers"])
 def test_it_is_the_training_of_the_library_to_the_last_bit(kind):
     x, labels = _rows(256)
@@ -128,6 +129,7 @@ def test_it_stops_early_with_the_best_weights():
     chex.assert_trees_all_equal(_weights(estimator), _weights(same.fit(x, y)))
 
 
+@pytest.mark.slow
 def test_programs_are_shared_by_sizes_rates_seeds_and_clones(monkeypatch):
     made = []
     compile_program = programs.compile_program

@@ -31,6 +31,7 @@ def _pictures(n=20):
     return rng.integers(0, 256, (n, 12, 12, 1), np.uint8), np.arange(n) % 3
 
 
+@pytest.mark.slow
 def test_a_search_in_a_pipeline_finds_the_rate_that_learns():
     x, y = _rows()
     line = make_pipeline(StandardScaler(), JaxClassifier(NET, epochs=10, random_state=0))
@@ -72,6 +73,7 @@ def test_a_worker_takes_the_threads_that_it_is_given(monkeypatch, worker, limit,
     assert os.environ.get("PJRT_NPROC") == found
 
 
+@pytest.mark.slow
 def test_pictures_flat_or_not_are_the_same_and_bytes_stay_bytes():
     x, y = _pictures()
     settings = {"epochs": 1, "random_state": 0}
@@ -87,6 +89,7 @@ def test_pictures_flat_or_not_are_the_same_and_bytes_stay_bytes():
     assert (floats.recipe_.image_size, floats.input_dtype_) == (None, np.float32)
 
 
+@pytest.mark.slow
 def test_a_recipe_of_the_book_takes_its_outputs_from_the_data():
     x, y = load_digits(return_X_y=True)
     x, y = x[:120] / 16, y[:120]
@@ -96,6 +99,7 @@ def test_a_recipe_of_the_book_takes_its_outputs_from_the_data():
     assert softmax.predict_proba(x).dtype == np.float64
 
 
+@pytest.mark.slow
 def test_numbers_of_any_size_one_or_several():
     x, _ = _rows()
     y = np.stack([x[:, 0], 1e5 * x[:, 1]], axis=1)
@@ -108,6 +112,7 @@ def test_numbers_of_any_size_one_or_several():
     assert JaxRegressor(NET, epochs=1).fit(x, y[:, :1]).predict(x).shape == (60, 1)
 
 
+@pytest.mark.slow
 def test_a_clone_has_the_settings_and_nothing_learned():
     x, y = _rows()
     fitted = JaxClassifier(jaxd2l.find("softmax"), epochs=1, random_state=0).fit(x, y)
@@ -117,6 +122,7 @@ def test_a_clone_has_the_settings_and_nothing_learned():
     np.testing.assert_array_equal(copy.fit(x, y).predict_proba(x), fitted.predict_proba(x))
 
 
+@pytest.mark.slow
 def test_a_pickle_holds_plain_arrays_and_the_size_of_them():
     x, y = _rows()
     fitted = JaxClassifier(MLP(hidden=(500,)), epochs=1, random_state=0).fit(x, y)

@@ -125,6 +125,7 @@ def test_a_fold_without_information_is_named():
         prepare(train, np.array([0, 1, 2]))
 
 
+@pytest.mark.slow
 def test_peers_are_judged_on_the_same_folds(few):
     train, test = few
     ridge, boosting = peers(train, test, assign_folds(83, 3, 0))

@@ -229,6 +229,7 @@ class AsksForAnInteger(nn.Module):
         return nn.Dense(3)(x.reshape(len(x), -1))
 
 
+@pytest.mark.slow
 def test_a_network_that_asks_for_the_number_of_examples_predicts_for_any():
     recipe = Recipe("own", AsksForAnInteger(), "", image_size=4)
     predictor = predictor_of(recipe, (4, 4, 1), np.uint8, ("a", "b", "c"))

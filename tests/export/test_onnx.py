@@ -20,6 +20,7 @@ def answers(content, x):
     return onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"]).run(None, {"examples": x})
 
 
+@pytest.mark.slow
 def test_every_operation_is_jaxs_own():
     wrong = []
     for case, (shape, function) in CASES.items():
@@ -34,6 +35,7 @@ def test_every_operation_is_jaxs_own():
     assert not wrong, "\n".join(wrong)
 
 
+@pytest.mark.slow
 def test_the_file_says_what_it_is():
     predictor, x = small("lenet_bn")
     content = onnx_model(predictor, facts={"classes": ["a", "b"], "epoch": 3})

@@ -205,6 +205,7 @@ def mutations(draw):
     return bytes(content)
 
 
+@pytest.mark.slow
 @settings(
     max_examples=EXAMPLES,
     deadline=None,

@@ -96,6 +96,7 @@ def test_names_and_shapes_are_the_published_ones(name):
     assert sum(int(np.prod(s)) for s in learned) == PARAMETERS[name]
 
 
+@pytest.mark.slow
 def test_either_spelling_of_a_vgg_gives_the_same_weights_wrapped_or_not():
     network, shape = VGG(VGG11, width_divisor=8, dense_features=(7, 5), num_classes=3), (32, 32, 3)
     theirs = {w.name: w for w in weights_of(network, shape, torchvision_names(network))}

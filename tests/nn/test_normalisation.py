@@ -47,6 +47,7 @@ def test_prediction_uses_the_running_statistics_and_leaves_them():
     assert new is running
 
 
+@pytest.mark.slow
 def test_running_statistics_converge_to_those_of_the_data():
     x = 5 + 3 * jax.random.normal(jax.random.key(0), (101, 2))
     scale, bias, running = fresh(2)

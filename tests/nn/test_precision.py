@@ -75,6 +75,7 @@ def test_16_bits_give_what_float32_gives_on_the_same_numbers_rounded_once(name, 
         assert np.all(error <= 1.01 * jnp.finfo(dtype).eps * np.abs(np.asarray(b, np.float64)) + 1e-5 * scale + 1e-7)
 
 
+@pytest.mark.slow
 def test_a_mean_of_equal_numbers_is_that_number():
     ones = jnp.ones((1, 303, 1), jnp.bfloat16)  # a sum of ones in bfloat16 ends at 256
     mean = compiled(lambda x: nn.avg_pool(x, 300, stride=1))

@@ -105,6 +105,7 @@ def test_the_best_epoch_is_the_first_of_the_highest_accuracy(accuracies):
     assert best_epoch(losses) == 1 + accuracies.index(min(accuracies))
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=30)
 @given(ACCURACIES, st.lists(st.integers(0, 60), max_size=5), st.booleans())
 def test_kills_at_any_moment_leave_the_best_weights_and_the_end_of_an_unbroken_run(accuracies, kills, averaged):

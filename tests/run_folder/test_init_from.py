@@ -56,6 +56,7 @@ def _moved_statistics(source):
     return {name: a for name, a in read_source(source).tensors.items() if name.startswith("batch_stats.")}
 
 
+@pytest.mark.slow
 def test_all_but_a_last_layer_of_other_classes_is_taken_over_and_that_is_drawn_from_the_seed(source):
     recipe, data, kept = _recipe(3), _data(3), read_source(source)
     fit = fit_to_network(kept, recipe, data)

@@ -74,6 +74,7 @@ def wrong(folder):
     return [str(finding) for finding in check(folder, run_folder.read_config(folder)) if finding.wrong]
 
 
+@pytest.mark.slow
 def test_a_run_that_stopped_early_is_finished_and_trains_no_further(unbroken, program):
     folder, run, _ = unbroken
     assert run.stopped_early
@@ -109,6 +110,7 @@ def test_kept_weights_are_those_that_were_judged(which, unbroken):
     assert kept.evaluate(judged, which) == pytest.approx(expected, rel=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ["stopped", "killed"])
 @pytest.mark.parametrize("share", [0, 0.1, 0.25, 0.4, 0.55, 0.7, 0.85, 1])
 def test_a_run_that_is_broken_off_anywhere_ends_in_the_bits_of_the_unbroken_one(
@@ -174,6 +176,7 @@ OLD = Recipe(name="old", model=Linear(3), dataset="clouds", learning_rate=0.1, e
 NEW_SETTINGS = {"early_stop", "ema", "validation_fraction", "split_seed"}
 
 
+@pytest.mark.slow
 def test_a_folder_of_an_earlier_version_is_opened_judged_and_gone_on_with(tmp_path):
     """Its configuration, lines and checkpoints know nothing of what has been added since."""
     folder, data = tmp_path / "old", clouds()
@@ -229,6 +232,7 @@ def test_the_data_of_a_run_are_the_rows_that_it_was_trained_on(fraction, rows, t
     np.testing.assert_array_equal(data.test.x, whole.test.x)
 
 
+@pytest.mark.slow
 def test_other_data_are_judged_by_the_names_of_their_classes(tmp_path):
     """The labels of data with fewer classes, or in another order, are other numbers."""
     recipe = dataclasses.replace(RECIPE, epochs=1, early_stop=None)
@@ -258,6 +262,7 @@ def test_data_that_were_given_from_python_are_never_taken_for_those_of_a_name(da
             ask()
 
 
+@pytest.mark.slow
 def test_other_rows_of_a_data_set_that_ships_are_told(tmp_path, monkeypatch):
     whole = clouds()._replace(name="fashion_mnist")
     monkeypatch.setattr("jaxd2l.recipes.named.load", lambda name: whole)

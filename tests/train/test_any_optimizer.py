@@ -51,6 +51,7 @@ def by_hand(optimizer):
     return params
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_fit_is_optax_written_by_hand(name):
     changes, optimizer = OPTIMIZERS[name]
@@ -58,6 +59,7 @@ def test_fit_is_optax_written_by_hand(name):
     chex.assert_trees_all_close(params, by_hand(optimizer), rtol=1e-4, atol=1e-5)  # 8 updates in float32
 
 
+@pytest.mark.slow
 def test_a_program_of_another_recipe_or_other_data_is_refused_with_the_difference():
     program = compile_program(RECIPE, DATA)
     with pytest.raises(ValueError, match="batch_size 6, but the recipe has 5"):

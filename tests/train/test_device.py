@@ -28,6 +28,7 @@ for chosen in (*jax.devices(), "cpu"):
 """
 
 
+@pytest.mark.slow
 def test_everything_names_the_device_that_runs():
     flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=2"
     program = [sys.executable, "-c", SECOND]

@@ -416,6 +416,7 @@ class DrawsNaN(nn.Module):
         return Linear()(x * scale[None], train=train)
 
 
+@pytest.mark.slow
 def test_a_network_that_draws_no_numbers_is_told_so(tmp_path):
     x, y = values(REGRESSION)
     part = Examples(x.astype(np.float32), y.astype(np.float32))

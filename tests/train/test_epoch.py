@@ -60,11 +60,13 @@ def test_an_epoch_is_the_loop_over_its_batches():
     assert found[1].examples.tolist() == [5, 5, 5, 5, 3]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pieces", [[(0, 1), (1, 2), (2, 5)], [(0, 3), (3, 3), (3, 5)]])
 def test_an_epoch_in_pieces_has_the_bits_of_the_whole(pieces):
     chex.assert_trees_all_equal(_epoch(pieces), _epoch([(0, 5)]))
 
 
+@pytest.mark.slow
 def test_every_piece_runs_the_same_executable():
     chex.clear_trace_counter()
     rows = epoch_rows(jax.random.key(5), N, BATCH)
@@ -80,6 +82,7 @@ def test_the_state_is_donated():
     assert state.params["Dense_0"]["kernel"].is_deleted()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_size", [1, 5, 23, 100])
 def test_accuracy_is_hits_over_examples_at_every_batch_size(batch_size):
     params = _state().params
@@ -92,6 +95,7 @@ def test_accuracy_is_hits_over_examples_at_every_batch_size(batch_size):
     np.testing.assert_allclose((accuracy, loss), expected, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_evaluate_agrees_with_the_network_applied_to_all_rows():
     recipe = Recipe(name="tiny", model=MODEL, dataset="none", learning_rate=0.1, batch_size=BATCH)
     params = _state().params

@@ -58,6 +58,7 @@ def test_frozen_parameters_do_not_move_by_a_bit_and_all_others_do(rule):
     assert not np.array_equal(state.batch_stats["BatchNorm_0"]["mean"], np.zeros(4))  # statistics move, as in PyTorch
 
 
+@pytest.mark.slow
 def test_frozen_parameters_have_no_moments_and_the_norm_is_of_the_others():
     recipe, data = dataclasses.replace(RECIPE, optimizer="adam", freeze=("Conv_*", "BatchNorm_*", "*_0/*")), _data()
     x = recipe.prepare()(data.train.x[:4])
@@ -81,6 +82,7 @@ def test_what_is_trained_moves_as_if_nothing_were_frozen_for_one_update():
             np.testing.assert_allclose(leaf, whole[path], rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_a_step_costs_less_the_more_is_frozen_from_below():
     data = _data()
     flops = [

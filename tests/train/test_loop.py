@@ -39,6 +39,7 @@ TINY = Recipe(
 )
 
 
+@pytest.mark.slow
 def test_linear_regression_finds_the_true_weights():
     run = fit(RECIPES["linear"], load_data(RECIPES["linear"]), seed=0)
     params = run.state.params["Dense_0"]
@@ -85,6 +86,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_others(compiled_anew
     chex.assert_trees_all_equal(fit(TINY, DATA, 3).state, first.state)  # compiled anew
 
 
+@pytest.mark.slow
 def test_a_second_training_of_an_equal_recipe_compiles_nothing(compiled_anew):
     equal = dataclasses.replace(TINY, model=TINY.model.clone(), name="again", learning_rate=0.01, epochs=2)
     compiled = []

@@ -222,6 +222,7 @@ def test_a_sweep_over_rates_under_a_schedule_is_one_program_and_its_single_runs(
         np.testing.assert_allclose(curves.test_loss, [e.test_loss for e in single.epochs], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_program_laid_out_for_other_epochs_is_refused():
     program = compile_program(dataclasses.replace(RECIPE, schedule="cosine"), DATA)
     for changes, message in (
@@ -264,6 +265,7 @@ def test_a_schedule_by_name_needs_a_rate_in_the_state():
         fit(recipe, DATA)
 
 
+@pytest.mark.slow
 def test_a_factory_of_ones_own_follows_a_schedule_by_name():
     by_name = dataclasses.replace(RECIPE, schedule="cosine", optimizer=lambda r, d: optax.sgd(2 * r))
     doubled = dataclasses.replace(RECIPE, schedule="cosine", learning_rate=0.25)

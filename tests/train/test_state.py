@@ -25,6 +25,7 @@ def test_seeds_in_range_are_taken(seed):
     chex.assert_shape(run_keys(seed).init, ())
 
 
+@pytest.mark.slow
 def test_the_initial_state_holds_arrays_only_and_the_given_hyperparameters():
     state = init_state(MLP(hidden=(3,)), sgd(0.5), jax.random.key(0), jnp.ones((1, 7)), learning_rate=0.25)
     assert all(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(state))
@@ -33,6 +34,7 @@ def test_the_initial_state_holds_arrays_only_and_the_given_hyperparameters():
     assert state.opt_state.hyperparams["learning_rate"] == 0.25
 
 
+@pytest.mark.slow
 def test_an_unknown_hyperparameter_is_refused():
     with pytest.raises(ValueError, match=r"unknown hyperparameter 'rate'.*learning_rate"):
         init_state(MLP(), sgd(0.5), jax.random.key(0), jnp.ones((1, 7)), rate=0.25)

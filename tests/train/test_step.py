@@ -23,6 +23,7 @@ def _batch(n=5, features=3):
     return Batch(x, jnp.asarray(RNG.normal(size=(n, 1)), jnp.float32), jnp.ones(n))
 
 
+@pytest.mark.slow
 def test_one_step_of_linear_regression_is_the_gradient_by_hand():
     batch, optimizer = _batch(), sgd(0.1, weight_decay=0.3)
     state = init_state(Linear(), optimizer, jax.random.key(0), batch.x)
@@ -40,6 +41,7 @@ def test_one_step_of_linear_regression_is_the_gradient_by_hand():
     assert (tally.examples, tally.hits, after.step) == (5, 0, 1)
 
 
+@pytest.mark.slow
 def test_padding_changes_nothing():
     batch, optimizer = _batch(), sgd(0.1)
     state = init_state(Linear(), optimizer, jax.random.key(0), batch.x)
@@ -61,6 +63,7 @@ class _Counting(nn.Module):
         return nn.Dense(1)(x) * (2 if train else 1)
 
 
+@pytest.mark.slow
 def test_judging_uses_prediction_mode_and_touches_no_statistic():
     batch, optimizer, model = _batch(), sgd(0.1), _Counting()
     state = init_state(model, optimizer, jax.random.key(0), batch.x)
@@ -71,6 +74,7 @@ def test_judging_uses_prediction_mode_and_touches_no_statistic():
     assert judged.gradient_norm == 0
 
 
+@pytest.mark.slow
 def test_dropout_draws_another_mask_for_another_key():
     batch, model, optimizer = _batch(features=8), MLP(hidden=(32,), num_outputs=1, dropout=(0.5,)), sgd(0.1)
     state = init_state(model, optimizer, jax.random.key(0), batch.x)
@@ -80,6 +84,7 @@ def test_dropout_draws_another_mask_for_another_key():
     assert first != other
 
 
+@pytest.mark.slow
 def test_bfloat16_computes_near_float32_and_keeps_parameters_and_losses_in_float32():
     x = jnp.asarray(RNG.random((6, 28, 28, 1)), jnp.float32)
     batch = Batch(x, jnp.arange(6) % 10, jnp.ones(6))
@@ -95,6 +100,7 @@ def test_bfloat16_computes_near_float32_and_keeps_parameters_and_losses_in_float
     assert outcomes[jnp.bfloat16][1].loss != outcomes[jnp.float32][1].loss
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jit", [True, False])
 def test_a_step_leaves_no_nan_at_huge_inputs(jit):
     batch = Batch(jnp.full((2, 3), 1e18), jnp.array([0, 1]), jnp.ones(2))
@@ -104,6 +110,7 @@ def test_a_step_leaves_no_nan_at_huge_inputs(jit):
     chex.assert_tree_all_finite((jax.jit(step) if jit else step)(state, batch, jax.random.key(1))[0].params)
 
 
+@pytest.mark.slow
 def test_training_sees_augmented_images_and_judging_the_stored_ones():
     images = jnp.asarray(RNG.integers(0, 256, (6, 28, 28, 1)), jnp.uint8)
     batch, optimizer = Batch(images, jnp.arange(6) % 3, jnp.ones(6)), sgd(0.1)

@@ -38,6 +38,7 @@ def updated(given, **changes):
     return jax.jit(recipe.make_step())(state, given, jax.random.key(KEY))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changes", [{}, {"accumulate": 2, "batch_size": 6}])
 def test_class_weights_are_repeated_examples(changes):
     rows = [0, 1, 2, 4, 5, 9]
@@ -49,6 +50,7 @@ def test_class_weights_are_repeated_examples(changes):
     assert tally.examples == 6
 
 
+@pytest.mark.slow
 def test_the_mean_over_a_padded_batch_is_that_of_pytorch():
     weights, smoothing = jnp.asarray([0.5, 2.0, 3.0]), 0.1
     padded = batch([0, 1, 2, 4, 5, 0, 0], jnp.asarray([1.0] * 5 + [0.0] * 2))
@@ -68,6 +70,7 @@ def test_the_mean_over_a_padded_batch_is_that_of_pytorch():
     )
 
 
+@pytest.mark.slow
 def test_a_batch_of_classes_without_weight_moves_nothing():
     state, tally = updated(batch([0, 3, 6]), class_weights=(0.0, 1.0, 1.0))
     start = init_state(MODEL, sgd(0.1), jax.random.key(0), X[:1])
@@ -75,6 +78,7 @@ def test_a_batch_of_classes_without_weight_moves_nothing():
     assert tally.loss == 0
 
 
+@pytest.mark.slow
 def test_what_is_judged_is_neither_smoothed_nor_weighted_nor_mixed():
     changed = dataclasses.replace(RECIPE, label_smoothing=0.2, class_weights=(1.0, 3.0, 2.0), mixup=1.0)
     params = init_state(MODEL, sgd(0.1), jax.random.key(0), X[:1]).params
@@ -92,6 +96,7 @@ def test_partners_are_a_permutation_of_the_real_examples_wherever_they_stand(see
     assert 0.5 <= mixing.share <= 1
 
 
+@pytest.mark.slow
 def test_the_share_is_drawn_from_beta_and_is_the_larger_of_the_two():
     shares = jax.vmap(lambda key: random_mixing(key, jnp.ones(2), 0.4).share)(jax.random.split(jax.random.key(0), 4000))
     # of Beta(a, a), the variance is 1 / (4 (2 a + 1)), whichever of the two shares is taken
@@ -99,6 +104,7 @@ def test_the_share_is_drawn_from_beta_and_is_the_larger_of_the_two():
     assert random_mixing(jax.random.key(0), jnp.ones(2), 1e8).share == pytest.approx(0.5, abs=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("alpha", [0.4, 1e8])
 def test_mixup_is_the_update_written_by_hand_and_padding_has_no_part_in_it(alpha):
     weight = jnp.asarray([1.0] * 5 + [0.0] * 2)
@@ -126,6 +132,7 @@ def test_mixup_is_the_update_written_by_hand_and_padding_has_no_part_in_it(alpha
     )
 
 
+@pytest.mark.slow
 def test_mixup_draws_anew_in_each_update():
     steps = [
         jax.jit(dataclasses.replace(RECIPE, mixup=0.4).make_step())(

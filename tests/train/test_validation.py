@@ -113,6 +113,7 @@ def test_a_damaged_training_part_is_refused_as_everywhere():
         hold_out(data._replace(train=Examples(data.train.x, data.train.y[:-1])), 0.1)
 
 
+@pytest.mark.slow
 def test_without_a_validation_part_and_an_average_nothing_is_added():
     plain = fit(RECIPE, clouds(), 1)
     assert plain.tested == {}
@@ -120,6 +121,7 @@ def test_without_a_validation_part_and_an_average_nothing_is_added():
     assert not [name for name in plain.epochs[0].row() if name.startswith(("validation_", "ema_"))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("validated", [False, True])
 def test_a_training_that_never_looks_at_the_test_part_is_the_same_training(validated, monkeypatch):
     data = hold_out(clouds(), 0.2) if validated else clouds()
@@ -154,6 +156,7 @@ def test_training_sees_neither_the_validation_nor_the_test_rows():
     assert run.tested != by_test.tested
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ema", [None, 0.5])
 def test_epochs_are_judged_by_the_validation_part_and_the_test_part_once_at_the_end(ema):
     data, kept, judged = hold_out(clouds(), 0.2, 3), {}, []
@@ -189,6 +192,7 @@ def test_epochs_are_judged_by_the_validation_part_and_the_test_part_once_at_the_
     assert run.best_test_accuracy == run.tested["best"].test_accuracy
 
 
+@pytest.mark.slow
 def test_a_regression_is_compared_by_its_loss():
     rng = np.random.default_rng(0)
     x = rng.normal(size=(40, 2)).astype(np.float32)
@@ -234,6 +238,7 @@ def falling(rate, decay):
     return optax.sgd(lambda step: jnp.where(step < 14, 0.05, 30.0))
 
 
+@pytest.mark.slow
 def test_training_stops_after_patience_and_says_so():
     data = hold_out(clouds(), 0.2)
     recipe = dataclasses.replace(RECIPE, optimizer=falling, epochs=9, model=Linear(3))
@@ -273,6 +278,7 @@ def test_a_program_for_another_validation_part_is_refused():
         fit(RECIPE, hold_out(clouds(), 0.2), 0, program=compile_program(RECIPE, clouds(48)))
 
 
+@pytest.mark.slow
 def test_the_average_follows_the_formula_of_optax_and_torch():
     """By hand: average <- decay * average + (1 - decay) * new, statistics too, from the initial weights on."""
     recipe, data, states = dataclasses.replace(RECIPE, ema=0.75, epochs=2), clouds(), []
@@ -301,6 +307,7 @@ def test_the_average_follows_the_formula_of_optax_and_torch():
     assert bits(fit(dataclasses.replace(RECIPE, epochs=2), data, 2).state[:4]) == bits(run.state[:4])
 
 
+@pytest.mark.slow
 def test_without_an_average_and_with_one_the_test_part_is_judged_alike():
     recipe = dataclasses.replace(RECIPE, ema=0.5)
     run, plain = fit(recipe, clouds(), 0), fit(RECIPE, clouds(), 0)

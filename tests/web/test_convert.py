@@ -7,6 +7,7 @@ by the sizes, and the page takes the rows first. That moves a byte by 1 at most.
 import itertools
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from jaxd2l.prediction import convert_like_own, convert_picture
@@ -52,6 +53,7 @@ def as_predicted(path, form, invert):
     return convert_picture(path, *size, asked, form["fill"])
 
 
+@pytest.mark.slow
 def test_a_picture_is_converted_as_predict_does_it(node, tmp_path):
     given, expected, path = [], [], tmp_path / "picture.png"
     for (name, pixels), form, invert in cases():

@@ -13,6 +13,7 @@ from jaxd2l.web import plan_of
 from jaxd2l.web.operations import OPERATIONS
 
 
+@pytest.mark.slow
 def test_every_operation_is_jaxs_own(node):
     given, expected = {}, {}
     for name, (shape, function) in {**CASES, **PAGE_ALONE}.items():

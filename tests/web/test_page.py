@@ -111,6 +111,7 @@ def test_every_layer_in_chromium_is_the_networks_own_and_nothing_is_fetched(name
     assert tab.said() == []
 
 
+@pytest.mark.slow
 def test_a_page_is_whole_and_no_name_is_markup():
     names = ("<script>alert(1)</script>", "</script><b>", *NAMES[2:])
     text = page(predictor_of("lenet", classes=names), DARK, title="<i>mine</i>")

@@ -16,6 +16,7 @@ def draw(labels, fraction=0.2, seed=0, same=None, names=None):
     return draw_test_rows(labels, names, classes, fraction, seed, same, "set")
 
 
+@pytest.mark.slow
 @settings(deadline=None, derandomize=True, max_examples=50)
 @given(
     st.lists(st.integers(2, 40), min_size=2, max_size=6), st.floats(0.01, 0.99), st.integers(0, 2**32 - 1), st.randoms()

@@ -145,6 +145,7 @@ def by_our_writer(frame, path):
     path.write_bytes(csv_lines([frame.columns, *frame.itertuples(index=False)]).encode())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("write", [by_csv_writer, by_our_writer])
 def test_what_is_written_reads_back_as_it_was(tmp_path_factory, write):
     path = tmp_path_factory.mktemp("csv") / "table.csv"

@@ -45,6 +45,7 @@ def test_any_finite_numbers_are_standardised_as_in_exact_arithmetic_or_said_to_b
     )
 
 
+@pytest.mark.slow
 @given(
     arrays.arrays(np.float64, st.integers(2, 99), elements=st.floats(-1e100, 1e100).filter(lambda x: abs(x) > 1e-100))
 )

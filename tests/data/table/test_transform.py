@@ -247,6 +247,7 @@ def test_random_tables_come_out_as_in_scikit_learn(tables):
         assert unseen.get(category.name, 0) == (block.sum(axis=1) == 0).sum()
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(parts(), st.randoms(use_true_random=False))
 def test_a_rows_features_depend_on_no_other_row(tables, random):

@@ -40,6 +40,7 @@ def test_every_curve_of_any_values_stays_inside_its_drawing(values, published):
     ET.fromstring(svg(drawing, standalone=True))
 
 
+@pytest.mark.slow
 @given(st.floats(-1e300, 1e300), st.floats(0, 1e300))
 def test_linear_ticks_are_few_in_order_and_inside(low, span):
     high = low + span

@@ -6,6 +6,7 @@ from page_law import Page, broken
 from jaxd2l.report.page.html import Markup, document, element, figure, table
 
 
+@pytest.mark.slow
 @given(st.text())
 def test_text_in_any_place_is_shown_and_never_markup(text):
     page = document(
