@@ -8,6 +8,7 @@ from typing import Any
 import flax.linen as nn
 
 _LATEST = 64
+_INSTALLED = {"jaxd2l", "jax", "flax", "optax", "numpy", "functools", "builtins"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +35,19 @@ def made_once(key: Any, make: Callable[[], Any]) -> Any:
     except TypeError:
         return make()
     return _made(_Wanted(key, make))
+
+
+def is_installed(key: Any) -> bool:
+    """Whether every class and function in a key is of an installed package.
+
+    One of a notebook or a script may call what is defined anew meanwhile, and nothing in the key would tell.
+    """
+    plain = _plain(key)
+    if isinstance(plain, tuple):
+        return all(map(is_installed, plain))
+    if callable(plain):
+        return str(getattr(plain, "__module__", "")).partition(".")[0] in _INSTALLED
+    return True
 
 
 def forget() -> None:

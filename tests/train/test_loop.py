@@ -4,16 +4,18 @@ import math
 import chex
 import jax
 import numpy as np
+import optax
 import pytest
 
 from jaxd2l import kept
 from jaxd2l.data import Dataset, Examples
 from jaxd2l.data.synthetic import linear_regression
-from jaxd2l.nn import BatchNorm, sigmoid
+from jaxd2l.nn import BatchNorm, cross_entropy, sigmoid
 from jaxd2l.nn.init import xavier_uniform
 from jaxd2l.nn.models import MLP, LeNet
 from jaxd2l.recipes import RECIPES, find, load_data
 from jaxd2l.train import DivergenceError, compile_program, fit, loop
+from jaxd2l.train.program import bind
 from jaxd2l.train.recipe import Recipe
 
 RNG = np.random.default_rng(0)
@@ -100,6 +102,19 @@ def test_a_second_training_of_an_equal_recipe_compiles_nothing(compiled_anew):
         assert compiled, "nobody listens"
     finally:
         jax.monitoring.unregister_event_duration_listener(listen)
+
+
+class Own(MLP):
+    """A network of one's own, which may call what changes meanwhile."""
+
+
+def test_what_is_ones_own_is_traced_anew_each_time():
+    assert bind(TINY, DATA).epoch is bind(dataclasses.replace(TINY, epochs=9), DATA).epoch
+    own = {"model": Own(hidden=(3,)), "loss": lambda o, y: cross_entropy(o, y), "optimizer": lambda r, d: optax.sgd(r)}
+    for field, value in own.items():
+        recipe = dataclasses.replace(TINY, **{field: value})
+        assert bind(recipe, DATA).epoch is not bind(recipe, DATA).epoch, field
+        assert bind(recipe, DATA).evaluation is not bind(recipe, DATA).evaluation, field
 
 
 def test_one_program_serves_other_learning_rates():

@@ -14,7 +14,7 @@ from jax.sharding import Mesh
 
 from jaxd2l.data import Dataset, Examples, Rows, epoch_rows, num_steps, ordered_rows
 from jaxd2l.data.plain import stored_dtype
-from jaxd2l.kept import made_once
+from jaxd2l.kept import is_installed, made_once
 from jaxd2l.train.epoch import empty_tally, make_epoch, make_evaluation
 from jaxd2l.train.mesh import data_mesh, in_order_of_pieces, placed, require_divisible, sharded_shapes
 from jaxd2l.train.optimizer import HyperparametersInState
@@ -176,19 +176,27 @@ def _vmap(function: Executable, in_axes: tuple[int | None, ...]) -> Executable:
 def functions_of(recipe: Recipe, x: Any, shards: int = 1) -> Functions:
     """The functions of a run of a recipe: for an equal one the same ones, so that JAX knows what it has compiled.
 
+    Those of a network, loss or optimizer of one's own are made anew: what it calls may have changed.
+
     Args:
         recipe: what they train.
         x: shape and type of the training inputs on the device.
         shards: devices over which each batch is divided.
     """
-    return made_once(("functions", identity(recipe), x.shape, x.dtype, shards), lambda: _functions(recipe, x, shards))
+    return _remembered(("functions", identity(recipe), x.shape, x.dtype, shards), lambda: _functions(recipe, x, shards))
 
 
 def evaluation_of(recipe: Recipe) -> Executable:
-    """The function that judges weights of a recipe, for an equal one the same."""
-    return made_once(
-        ("evaluation", identity(recipe)), lambda: make_evaluation(make_judge(recipe.model, recipe.objective()))
-    )
+    """The function that judges weights of a recipe, for an equal one the same, as `functions_of` has it."""
+
+    def make() -> Executable:
+        return make_evaluation(make_judge(recipe.model, recipe.objective()))
+
+    return _remembered(("evaluation", identity(recipe)), make)
+
+
+def _remembered(key: Any, make: Callable[[], Any]) -> Any:
+    return made_once(key, make) if is_installed(key) else make()
 
 
 def identity(recipe: Recipe) -> tuple[Any, ...]:
