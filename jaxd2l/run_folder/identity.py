@@ -81,7 +81,7 @@ def _function(function: types.FunctionType, parts: Any) -> str:
             held[cell] = content.cell_contents
         except ValueError:  # not filled yet
             continue
-    held = {name: part for name, part in held.items() if part is not function}
+    held = {name: _as_given(name, part) for name, part in held.items() if part is not function}
     known = (function.__module__ or "").partition(".")[0] in _KNOWN
     if not known:
         optional = [p for p in inspect.signature(function).parameters.values() if p.default is not p.empty]
@@ -89,6 +89,12 @@ def _function(function: types.FunctionType, parts: Any) -> str:
     inside = [] if known else [*_inside(function, function.__code__, parts)]
     said = ", ".join([*_named(held, parts), *inside])
     return f"{name}({said})" if said else name
+
+
+def _as_given(name: str, part: Any) -> Any:
+    """What a function holds; a count of updates as an integer: optax's cosine makes it a float when it is traced."""
+    counted = name.endswith("steps") and isinstance(part, float) and part.is_integer()
+    return int(part) if counted else part
 
 
 def _inside(function: types.FunctionType, code: types.CodeType, parts: Any) -> Iterator[str]:

@@ -162,6 +162,13 @@ def test_what_is_made_alike_is_described_alike(build):
     assert identity(build()) == identity(build())
 
 
+def test_a_schedule_is_the_same_before_and_after_it_is_traced():
+    schedule = optax.cosine_decay_schedule(0.1, 12)
+    before = identity(schedule)
+    schedule(3)
+    assert identity(schedule) == before == identity(optax.cosine_decay_schedule(0.1, 12))
+
+
 @pytest.mark.slow
 def test_an_optimizer_or_schedule_that_changed_is_named_on_resume(tmp_path):
     recipe = dataclasses.replace(RECIPE, optimizer=make(0.9), learning_rate=SCHEDULE, epochs=1)
