@@ -22,32 +22,23 @@ def _made(wanted: _Wanted) -> Any:
     return wanted.make()
 
 
-def made_once(key: Any, make: Callable[[], Any]) -> Any:
+def made_once(key: Any, make: Callable[[], Any], *, installed: bool = False) -> Any:
     """What `make` gave when it was called first for this key.
 
     Args:
         key: of plain values, functions, networks and tuples of them; with one that cannot be hashed nothing is kept.
         make: called where nothing is there; it decides by the key alone.
+        installed: keep nothing where a class or function in the key is of no installed package: one of a notebook or a
+            script may call what is defined anew meanwhile, and nothing in the key would tell.
     """
     key = _plain(key)
+    if installed and not _is_installed(key):
+        return make()
     try:
         hash(key)
     except TypeError:
         return make()
     return _made(_Wanted(key, make))
-
-
-def is_installed(key: Any) -> bool:
-    """Whether every class and function in a key is of an installed package.
-
-    One of a notebook or a script may call what is defined anew meanwhile, and nothing in the key would tell.
-    """
-    plain = _plain(key)
-    if isinstance(plain, tuple):
-        return all(map(is_installed, plain))
-    if callable(plain):
-        return str(getattr(plain, "__module__", "")).partition(".")[0] in _INSTALLED
-    return True
 
 
 def forget() -> None:
@@ -67,3 +58,9 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return (dict, *((name, _plain(given)) for name, given in sorted(value.items())))
     return value
+
+
+def _is_installed(plain: Any) -> bool:
+    if isinstance(plain, tuple):
+        return all(map(_is_installed, plain))
+    return not callable(plain) or str(getattr(plain, "__module__", "")).partition(".")[0] in _INSTALLED

@@ -91,8 +91,9 @@ def freeze_run(
     weights = _weights(run)
     own = compile_program(run.recipe, found)
     initial = _begun(run, own, found)
-    programs = exported_programs(run.recipe, found, platform_here())
-    here, platforms = platform_here(), tuple(dict.fromkeys((platform_here(), *PLATFORMS)))
+    here = platform_here()
+    platforms = tuple(dict.fromkeys((here, *PLATFORMS)))
+    programs = exported_programs(run.recipe, found, here)
     options = {name: options_for(one[here].mlir_module(), here, OPTIONS.get(name)) for name, one in programs.items()}
     entries = {
         program_entry(platform, name): bytes(one[platform].serialize())

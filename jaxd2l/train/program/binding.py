@@ -4,7 +4,7 @@ One compile serves a single run and many runs as one program: leading axes are w
 """
 
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -14,7 +14,7 @@ from jax.sharding import Mesh
 
 from jaxd2l.data import Dataset, Examples, Rows, epoch_rows, num_steps, ordered_rows
 from jaxd2l.data.plain import stored_dtype
-from jaxd2l.kept import is_installed, made_once
+from jaxd2l.kept import made_once
 from jaxd2l.train.epoch import empty_tally, make_epoch, make_evaluation
 from jaxd2l.train.mesh import data_mesh, in_order_of_pieces, placed, require_divisible, sharded_shapes
 from jaxd2l.train.optimizer import HyperparametersInState
@@ -183,7 +183,9 @@ def functions_of(recipe: Recipe, x: Any, shards: int = 1) -> Functions:
         x: shape and type of the training inputs on the device.
         shards: devices over which each batch is divided.
     """
-    return _remembered(("functions", identity(recipe), x.shape, x.dtype, shards), lambda: _functions(recipe, x, shards))
+    key = "functions", identity(recipe), x.shape, x.dtype, shards
+    functions: Functions = made_once(key, lambda: _functions(recipe, x, shards), installed=True)
+    return functions
 
 
 def evaluation_of(recipe: Recipe) -> Executable:
@@ -192,21 +194,25 @@ def evaluation_of(recipe: Recipe) -> Executable:
     def make() -> Executable:
         return make_evaluation(make_judge(recipe.model, recipe.objective()))
 
-    return _remembered(("evaluation", identity(recipe)), make)
-
-
-def _remembered(key: Any, make: Callable[[], Any]) -> Any:
-    return made_once(key, make) if is_installed(key) else make()
+    return made_once(("evaluation", identity(recipe)), make, installed=True)
 
 
 def identity(recipe: Recipe) -> tuple[Any, ...]:
     """What of a recipe its program holds: recipes that have it in common share one."""
-    fields = [getattr(recipe, name) for name in COMPILED]
-    if not recipe.course.is_constant:
-        fields.append(recipe.epochs)
-    if callable(recipe.learning_rate) or not isinstance(recipe.make_optimizer(), HyperparametersInState):
-        fields += [recipe.learning_rate, recipe.weight_decay]
-    return tuple(fields)
+    return tuple((name, getattr(recipe, name)) for name in compiled_in(recipe))
+
+
+def compiled_in(recipe: Recipe) -> Iterator[str]:
+    """The fields that a program of the recipe holds: `COMPILED`, and what its schedule and optimizer hold as well."""
+    yield from COMPILED
+    if recipe.course.spans_the_run:
+        yield "epochs"
+    if callable(recipe.optimizer):  # else it is finished, and has its own numbers
+        in_state = isinstance(recipe.make_optimizer(), HyperparametersInState)
+        if not in_state or callable(recipe.learning_rate):
+            yield "learning_rate"
+        if not in_state:
+            yield "weight_decay"
 
 
 def _functions(recipe: Recipe, x: Any, shards: int) -> Functions:

@@ -1,6 +1,7 @@
 """Whether a compiled program is the one that a recipe and its data need."""
 
 import functools
+import itertools
 import math
 from collections.abc import Iterable
 from typing import Any
@@ -9,8 +10,7 @@ from jax.sharding import Mesh
 
 from jaxd2l.data import Dataset
 from jaxd2l.train.mesh import data_mesh
-from jaxd2l.train.optimizer import HyperparametersInState
-from jaxd2l.train.program.binding import COMPILED, Program, stored
+from jaxd2l.train.program.binding import Program, compiled_in, stored
 from jaxd2l.train.recipe import Recipe
 
 
@@ -39,16 +39,8 @@ def require_same_program(
             f"{'others' if there == asked else asked}; compile one for these devices, or leave one of the two out"
         )
     compiled = program.recipe
-    for field in COMPILED:
+    for field in itertools.chain(compiled_in(compiled), compiled_in(recipe)):
         _require_equal(field, getattr(compiled, field), getattr(recipe, field))
-    if recipe.course.spans_the_run:
-        _require_equal("epochs", compiled.epochs, recipe.epochs)
-    in_state = isinstance(compiled.make_optimizer(), HyperparametersInState)
-    rates = compiled.learning_rate, recipe.learning_rate
-    if callable(recipe.optimizer) and (not in_state or any(map(callable, rates))):
-        _require_equal("learning_rate", *rates)
-    if callable(recipe.optimizer) and not in_state:
-        _require_equal("weight_decay", compiled.weight_decay, recipe.weight_decay)
     judged = "test" if data.validation is None else "validation"
     for what, part, shapes in (("training", data.train, program.train), (judged, data.judged, program.test)):
         for name, found, expected in zip(("inputs", "targets"), stored(recipe, part), shapes, strict=True):
