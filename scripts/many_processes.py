@@ -181,6 +181,21 @@ def mpirun(work: Path) -> dict[str, Any]:
     }
 
 
+def _gone_on(
+    folder: Path, one: Path, processes: list[Started], codes: list[int], seconds: list[float], again: list[int]
+) -> dict[str, Any]:
+    """What became of a run that was broken and started again, beside the unbroken one."""
+    equal = facts(folder) == facts(one)
+    return {
+        "exit_codes": codes,
+        "seconds_to_the_end": seconds,
+        "said": errors(processes),
+        "exit_codes_of_the_second_start": again,
+        "equal_to_the_unbroken_run": equal,
+        "holds": again == [0, 0] and equal and max(seconds) < ENDS_SECONDS,
+    }
+
+
 def _broken(work: Path, name: str, how: Callable[[list[Started]], None]) -> dict[str, Any]:
     """A run of two processes that is broken in its second epoch and started again."""
     folder, one = work / name, reference(work, *BROKEN)
@@ -189,14 +204,7 @@ def _broken(work: Path, name: str, how: Callable[[list[Started]], None]) -> dict
     how(processes)
     codes, seconds = ended(processes, time.monotonic())
     again = [process.wait() for process in start(folder, *BROKEN, "--resume")]
-    return {
-        "exit_codes": codes,
-        "seconds_to_the_end": seconds,
-        "said": errors(processes),
-        "exit_codes_of_the_second_start": again,
-        "equal_to_the_unbroken_run": facts(folder) == facts(one),
-        "holds": again == [0, 0] and facts(folder) == facts(one) and max(seconds) < ENDS_SECONDS,
-    }
+    return _gone_on(folder, one, processes, codes, seconds, again)
 
 
 def terminated(work: Path) -> dict[str, Any]:
@@ -329,14 +337,8 @@ def cut(work: Path) -> dict[str, Any]:
             again = [process.wait() for process in on_two_hosts(folder, *BROKEN, "--resume")]
     except subprocess.CalledProcessError as error:
         return {"not_tried": f"{' '.join(map(str, error.cmd))}: {error.stderr}"}
-    return {
-        "exit_codes": codes,
-        "seconds_to_the_end": seconds,
-        "said": errors(processes),
-        "exit_codes_of_the_second_start": again,
-        "equal_to_the_unbroken_run": facts(folder) == facts(one),
-        "holds": codes == [75, 75] and again == [0, 0] and facts(folder) == facts(one) and max(seconds) < ENDS_SECONDS,
-    }
+    found = _gone_on(folder, one, processes, codes, seconds, again)
+    return {**found, "holds": codes == [75, 75] and found["holds"]}
 
 
 CASES = {
