@@ -15,6 +15,7 @@ from jaxd2l.commands.asked import settings
 from jaxd2l.commands.asked.devices import first_devices, told_members
 from jaxd2l.commands.asked.page import closing_page
 from jaxd2l.commands.asked.page import named as named_page
+from jaxd2l.commands.asked.written import check_writable
 from jaxd2l.data import DataError
 from jaxd2l.data.houses import Houses, load_ames, read_houses, write_submission
 from jaxd2l.data.table import apply_table, fit_table
@@ -43,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError("--train and --test go together: a training file and the rows to predict")
     submission = args.submission or (Path("submission.csv") if args.test is not None else None)
     if submission is not None:
-        _check_writable(submission, (args.train, args.test))
+        check_writable(submission, "--submission", "the submission", (args.train, args.test))
     if not args.no_report and args.out.exists() and not args.out.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(args.out))
     settings.choose_device(args.device)
@@ -111,23 +112,6 @@ def _families(epochs: int | None) -> tuple[Family, ...]:
 def _files(train: Path, test: Path) -> tuple[Houses, Houses]:
     houses, rows = read_houses(train), read_houses(test, needs_price=False)
     return houses, rows
-
-
-def _check_writable(submission: Path, inputs: tuple[Path | None, ...]) -> None:
-    """Refuse what would be lost at the end: minutes of training, or a file of the user's that is read here."""
-    if any(path is not None and _is_same(submission, path) for path in inputs):
-        raise ValueError(f"--submission {submission} is a file that is read here; give another name")
-    if submission.is_dir():
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(submission))
-    folder = submission.resolve().parent
-    if not folder.is_dir():
-        raise FileNotFoundError(errno.ENOENT, "no such folder for the submission", str(folder))
-    if not os.access(submission if submission.exists() else folder, os.W_OK):
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(submission))
-
-
-def _is_same(one: Path, other: Path) -> bool:
-    return one.exists() and other.exists() and one.samefile(other)
 
 
 def _remarks(train: Houses, test: Houses, files: tuple[Path | None, Path | None]) -> list[str]:

@@ -26,9 +26,20 @@ def load_predictor(run_dir: Path, weights: str = "last") -> tuple[Predictor, Fra
         OSError: a file cannot be read.
     """
     run = load_run(run_dir)
-    if run.recipe.image_size is None or run.recipe.hits is None:
-        raise ValueError(f"{run_dir} is a run of {run.recipe.name}, which classifies no pictures; give one that does")
+    require_pictures(run)
     return run.predictor(weights), framing_of(run)
+
+
+def require_pictures(run: KeptRun) -> None:
+    """Refuse a run whose network does not classify pictures.
+
+    Raises:
+        ValueError: naming it.
+    """
+    if run.recipe.image_size is None or run.recipe.hits is None:
+        raise ValueError(
+            f"{run.folder} is a run of {run.recipe.name}, which classifies no pictures; give one that does"
+        )
 
 
 def framing_of(run: KeptRun) -> Framing:

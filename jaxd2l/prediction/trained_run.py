@@ -2,6 +2,8 @@
 
 import dataclasses
 import functools
+import sys
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,10 @@ import numpy as np
 
 from jaxd2l import run_folder
 from jaxd2l.data import DataError
+from jaxd2l.data.own.settings import warn
+from jaxd2l.data.table import read_table
 from jaxd2l.prediction.predictor import Predictor
+from jaxd2l.prediction.rows_of_table import keeps_table, table_rows
 from jaxd2l.train import Recipe
 
 
@@ -27,6 +32,8 @@ class TrainedRun(run_folder.KeptRun):
         Args:
             images: (n, height, width, channels) as the data set stores them, bytes 0 to 255, n may be 0; inputs of
                 other kinds likewise (n, ...). Picture files become such ones by `jaxd2l.prediction.convert_picture`.
+                Of a run that `jaxd2l train --target` trained on a table: a pandas frame of rows, or a CSV's path; see
+                `table_rows`, whose notes come as a `DataWarning` each.
             which: "last", "best" or "ema" weights.
 
         Returns:
@@ -34,10 +41,11 @@ class TrainedRun(run_folder.KeptRun):
 
         Raises:
             ValueError: images of another shape, dtype or range, and what to do; or another choice of weights.
-            DataError: the weights cannot be used, or no epoch is finished.
+            DataError: the weights cannot be used, or no epoch is finished; and of a table what `read_table` and
+                `table_rows` refuse.
             ArithmeticError: an output is not finite.
         """
-        return self.predictor(which).predict(images)
+        return self.predictor(which).predict(self._stored(images))
 
     def predict_proba(self, images: Any, which: str = "last") -> np.ndarray:
         """The probability of each class, float32 (n, classes), each row summing to 1.
@@ -50,7 +58,19 @@ class TrainedRun(run_folder.KeptRun):
             ValueError: see `predict`; or a regression, which has no classes.
             DataError, ArithmeticError: see `predict`.
         """
-        return self.predictor(which).predict_proba(images)
+        return self.predictor(which).predict_proba(self._stored(images))
+
+    def _stored(self, given: Any) -> Any:
+        """Rows of a table as arrays, where the run keeps a table's transform; anything else as it is."""
+        pandas = sys.modules.get("pandas")  # nobody has a frame without it, and it takes half a second to import
+        is_frame = pandas is not None and isinstance(given, pandas.DataFrame)
+        if not (is_frame or isinstance(given, str | PathLike)) or not keeps_table(self.config):
+            return given
+        name = "table" if is_frame else str(given)
+        rows = table_rows(self, given if is_frame else read_table(Path(given)), name)
+        for note in rows.notes:
+            warn(note)
+        return rows.x
 
     def predictor(self, which: str = "last") -> Predictor:
         """The network with these weights, the same at each call.

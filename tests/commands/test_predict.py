@@ -1,3 +1,4 @@
+import csv
 import json
 
 import numpy as np
@@ -152,3 +153,17 @@ def test_a_run_that_takes_no_pictures_says_so(run, pictures, tmp_path, capsys):
         (tmp_path / recipe / "config.json").write_text(json.dumps(changed), encoding="utf-8")
         assert main(["predict", str(tmp_path / recipe), str(pictures / "0.png")]) == 2
         assert "classifies no pictures" in capsys.readouterr().err
+
+
+def test_predictions_of_pictures_are_written_as_a_table(run, pictures, tmp_path, capsys):
+    out = tmp_path / "out.csv"
+    found = answers(capsys, run, pictures, "--top", "10", "--out", out)
+    with out.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["picture"] for row in rows] == [one["path"] for one in found["pictures"]]
+    for row, one in zip(rows, found["pictures"], strict=True):
+        named = {p["class"]: np.float32(p["probability"]) for p in one["predictions"]}
+        assert {name: np.float32(row[f"probability_{name}"]) for name in named} == named
+        assert (row["class"], np.float32(row["probability"])) == next(iter(named.items()))
+    assert main(["predict", str(run), str(pictures), "--id", "picture"]) == 2
+    assert "--id is about rows of a table" in capsys.readouterr().err

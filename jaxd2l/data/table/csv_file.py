@@ -64,9 +64,13 @@ def read_table(path: Path) -> "pd.DataFrame":
             empty or repeated name, another separator, a row with more or fewer fields than the header.
         OSError: the file cannot be read.
     """
+    return text_frame(*read_records(path))
+
+
+def text_frame(header: list[str], records: list[list[str]]) -> "pd.DataFrame":
+    """The frame that `read_table` gives, of what `read_records` gives."""
     import pandas as pd
 
-    header, records = read_records(path)
     cells = [[None if is_missing(cell) else cell for cell in record] for record in records]
     return pd.DataFrame(cells, columns=pd.Index(header, dtype=object), dtype=object)
 
