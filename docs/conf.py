@@ -1,4 +1,8 @@
-"""Sphinx with MyST: `uv run --group docs sphinx-build -W --keep-going -q -j 2 docs docs/_build`; every cell is run."""
+"""Sphinx with MyST: `uv run --group docs sphinx-build -W --keep-going -q -j 2 docs docs/_build`; every cell is run.
+
+After it, the same with `-D language=zh_CN docs docs/_build/zh` builds the site in Chinese from what the cells of the
+English one gave: nothing is run again (`_ext/languages.py`).
+"""
 
 import sys
 from pathlib import Path
@@ -9,8 +13,12 @@ project = "jaxd2l"
 author = "the jaxd2l authors"
 copyright = "2026, the jaxd2l authors"
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
-extensions += ["api_pages", "command_pages", "mathml"]  # our own, in _ext
-exclude_patterns = ["_build", "_ext", "jupyter_execute", ".jupyter_cache"]  # what a build leaves behind
+extensions += ["api_pages", "command_pages", "languages", "mathml"]  # our own, in _ext
+exclude_patterns = ["_build", "_ext", "locale", "jupyter_execute", ".jupyter_cache"]  # what a build leaves behind
+templates_path = ["_templates"]
+
+locale_dirs = ["locale"]
+gettext_compact = False  # a catalogue a page
 
 myst_enable_extensions = ["dollarmath", "colon_fence", "deflist"]
 myst_heading_anchors = 3
@@ -32,6 +40,12 @@ html_theme = "furo"
 html_title = "jaxd2l"
 html_static_path = ["_static"]
 html_css_files = ["pages.css"]
+html_sidebars = {
+    "**": [
+        *("sidebar/brand.html", "sidebar/search.html", "sidebar/language.html", "sidebar/scroll-start.html"),
+        *("sidebar/navigation.html", "sidebar/scroll-end.html"),
+    ]
+}
 html_copy_source = False
 html_math_renderer = "mathml"
 html_theme_options = {

@@ -1,0 +1,103 @@
+"""Two sites from one set of pages: in English, and in Chinese by the catalogues in `locale`, each linked to the other.
+
+Nothing is run twice: the English build runs every cell and keeps what came out in `.jupyter_cache`, from where the
+Chinese build takes it. Code, figures and printed numbers are therefore the same; only the words differ.
+"""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from jupyter_cache import get_cache
+from sphinx.application import Sphinx
+from sphinx.config import Config
+from sphinx.search.en import SearchEnglish
+from sphinx.util import logging
+from sphinx.util.nodes import extract_messages
+
+CHINESE = "zh_CN"
+FOLDER = "zh"  # of the Chinese site, inside the English one
+_KEPT = ".jupyter_cache"
+_PROMPTS = {"nb_code_prompt_show": "显示代码", "nb_code_prompt_hide": "隐藏代码"}
+_PARTS = re.compile(r"[\u4e00-\u9fff]+|[a-zA-Z0-9_]+")
+_LOGGER = logging.getLogger(__name__)
+
+
+class SearchPairs(SearchEnglish):
+    """Chinese is searched by pairs of characters, since it has no spaces; what is Latin in it as English."""
+
+    lang = "zh"
+    language_name = "Chinese"
+    js_splitter_code = r"""
+function splitQuery(query) {
+  const pairs = (part) => Array.from({ length: part.length - 1 }, (_, i) => part.slice(i, i + 2));
+  const parts = query.match(/[\u4e00-\u9fff]+|[a-zA-Z0-9_]+/g) || [];
+  return parts.flatMap((part) => (part.length == 1 || part.match(/^\w/) ? [part] : pairs(part)));
+}
+"""
+
+    def split(self, text: str) -> list[str]:
+        """The words and pairs of a text."""
+        words = []
+        for part in _PARTS.findall(text):
+            latin = part.isascii() or len(part) == 1
+            words += [part] if latin else [part[i : i + 2] for i in range(len(part) - 1)]
+        return words
+
+
+def _configure(app: Sphinx, config: Config) -> None:
+    config.nb_execution_cache_path = str(Path(app.srcdir) / _KEPT)
+    if config.language == CHINESE:
+        config.nb_execution_mode = "cache"
+        config.update(_PROMPTS)
+
+
+def _keep(app: Sphinx, error: Exception | None) -> None:
+    """Put what the English build ran where the Chinese one looks for it."""
+    if error or app.config.language == CHINESE or app.builder.format != "html":
+        return
+    folder = Path(app.env.mystnb_config.output_folder)
+    cache = get_cache(app.config.nb_execution_cache_path)
+    for name in app.env.found_docs:
+        path = folder / f"{name}.ipynb"
+        if path.exists():
+            cache.cache_notebook_file(path, uri=app.env.doc2path(name), check_validity=False, overwrite=True)
+
+
+def _untranslated(app: Sphinx, tree: nodes.document) -> None:
+    """Warn of every passage of a page with a catalogue that the catalogue does not have."""
+    if app.config.language != CHINESE or not _translated(app, app.env.current_document.docname):
+        return
+    for node, passage in extract_messages(tree):
+        if isinstance(node, nodes.TextElement) and not node.get("translated") and not _of_a_cell(node):
+            _LOGGER.warning("no translation of %r", passage, location=node)
+
+
+def _of_a_cell(node: nodes.Element | None) -> bool:
+    while node is not None and "cell" not in node.get("classes", ()):
+        node = node.parent
+    return node is not None
+
+
+def _translated(app: Sphinx, page: str) -> bool:
+    return (Path(app.srcdir) / "locale" / CHINESE / "LC_MESSAGES" / f"{page}.po").exists()
+
+
+def _link(app: Sphinx, page: str, template: str, context: dict[str, Any], tree: nodes.document | None) -> None:
+    """Give a page the address of its other language."""
+    if app.config.language == CHINESE:
+        up = "../" * (page.count("/") + 1)
+        context["other_language"] = "en", "English", up + app.builder.get_target_uri(page)
+    elif _translated(app, page):
+        context["other_language"] = "zh-CN", "中文", app.builder.get_relative_uri(page, f"{FOLDER}/{page}")
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Connect the two."""
+    app.add_search_language(SearchPairs)
+    app.connect("config-inited", _configure)
+    app.connect("doctree-read", _untranslated)
+    app.connect("html-page-context", _link)
+    app.connect("build-finished", _keep)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
