@@ -1,17 +1,23 @@
 """Two sites from one set of pages: in English, and in Chinese by the catalogues in `locale`, each linked to the other.
 
 Nothing is run twice: the English build runs every cell and keeps what came out in `.jupyter_cache`, from where the
-Chinese build takes it. Code, figures and printed numbers are therefore the same; only the words differ.
+Chinese build takes it. Code, figures and printed numbers are therefore the same; only the words differ, also in the
+notebooks that are offered for download.
 """
 
+import gettext
 import re
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import nbformat
 from docutils import nodes
 from jupyter_cache import get_cache
+from markdown_it import MarkdownIt
 from sphinx.application import Sphinx
 from sphinx.config import Config
+from sphinx.environment import BuildEnvironment
 from sphinx.search.en import SearchEnglish
 from sphinx.util import logging
 from sphinx.util.nodes import extract_messages
@@ -74,6 +80,32 @@ def _untranslated(app: Sphinx, tree: nodes.document) -> None:
             _LOGGER.warning("no translation of %r", passage, location=node)
 
 
+def in_other_words(text: str, words: Callable[[str], str]) -> str:
+    """A cell of Markdown with its passages as `words` gives them."""
+    lines = text.splitlines()
+    for token in reversed(MarkdownIt("commonmark").enable("table").parse(text)):
+        if token.type == "inline":
+            start, end = token.map
+            first, *more = token.content.split("\n")
+            passage = words(" ".join([first, *more]).strip())
+            lines[start:end] = [lines[start].replace(first, passage, 1)]
+    return "\n".join(lines)
+
+
+def _notebooks(app: Sphinx, env: BuildEnvironment) -> Iterable[str]:
+    if app.config.language == CHINESE:
+        for page in env.found_docs:
+            path = Path(env.mystnb_config.output_folder) / f"{page}.ipynb"
+            if path.exists() and _translated(app, page):
+                catalogue = gettext.translation(page, Path(app.srcdir) / "locale", [CHINESE])
+                notebook = nbformat.read(path, nbformat.NO_CONVERT)
+                for cell in notebook.cells:
+                    if cell.cell_type == "markdown":
+                        cell.source = in_other_words(cell.source, catalogue.gettext)
+                nbformat.write(notebook, path)
+    return []
+
+
 def _of_a_cell(node: nodes.Element | None) -> bool:
     while node is not None and "cell" not in node.get("classes", ()):
         node = node.parent
@@ -98,6 +130,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_search_language(SearchPairs)
     app.connect("config-inited", _configure)
     app.connect("doctree-read", _untranslated)
+    app.connect("env-updated", _notebooks)
     app.connect("html-page-context", _link)
     app.connect("build-finished", _keep)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
