@@ -25,7 +25,6 @@ from sphinx.util.nodes import extract_messages
 CHINESE = "zh_CN"
 FOLDER = "zh"  # of the Chinese site, inside the English one
 _KEPT = ".jupyter_cache"
-_PROMPTS = {"nb_code_prompt_show": "显示代码", "nb_code_prompt_hide": "隐藏代码"}
 _PARTS = re.compile(r"[\u4e00-\u9fff]+|[a-zA-Z0-9_]+")
 _LOGGER = logging.getLogger(__name__)
 
@@ -56,7 +55,7 @@ def _configure(app: Sphinx, config: Config) -> None:
     config.nb_execution_cache_path = str(Path(app.srcdir) / _KEPT)
     if config.language == CHINESE:
         config.nb_execution_mode = "cache"
-        config.update(_PROMPTS)
+        config.nb_code_prompt_show, config.nb_code_prompt_hide = "显示代码", "隐藏代码"
 
 
 def _keep(app: Sphinx, error: Exception | None) -> None:
@@ -93,12 +92,15 @@ def in_other_words(text: str, words: Callable[[str], str]) -> str:
 
 
 def _notebooks(app: Sphinx, env: BuildEnvironment) -> Iterable[str]:
+    """Put the words of a page, and what its cells gave, into the notebook that it offers."""
     if app.config.language == CHINESE:
+        kept = get_cache(app.config.nb_execution_cache_path)
         for page in env.found_docs:
             path = Path(env.mystnb_config.output_folder) / f"{page}.ipynb"
             if path.exists() and _translated(app, page):
                 catalogue = gettext.translation(page, Path(app.srcdir) / "locale", [CHINESE])
                 notebook = nbformat.read(path, nbformat.NO_CONVERT)
+                _, notebook = kept.merge_match_into_notebook(notebook)  # MyST-NB writes what it takes from it without
                 for cell in notebook.cells:
                     if cell.cell_type == "markdown":
                         cell.source = in_other_words(cell.source, catalogue.gettext)
