@@ -22,6 +22,7 @@ import numpy as np
 import optax
 
 import jaxd2l
+from jaxd2l.claims import stored
 from jaxd2l.claims.trained import swap
 from jaxd2l.data import ChannelStatistics, Dataset, ordered_rows
 from jaxd2l.machine import conditions
@@ -135,6 +136,16 @@ OF_RECIPE: dict[str, dict[str, Mistake]] = {
 }
 
 
+# Seeds 0 to 4, as `jaxd2l.claims.stored` has them: the same trainings, of another day.
+TRAINED_BEFORE = {
+    "lenet": {
+        "right": "lenet",
+        "relu_in_convolutions": "lenet_conv_relu",
+        "relu_throughout": "lenet_relu_at_0.9",
+    }
+}
+
+
 def mistakes_of(name: str) -> dict[str, Mistake]:
     """The variants of a recipe that are trained."""
     return {**MISTAKES, **OF_RECIPE[name]}
@@ -154,7 +165,9 @@ class Training:
         like = initial_state(self.program, 0, self.recipe.learning_rate, self.recipe.weight_decay)
         self.weights = jax.tree.map(jnp.zeros_like, (like.params, like.batch_stats)) if mistake.zeros else None
         self.told = mistake.told
-        self.judge = compile_evaluation(self.recipe, like.params, like.batch_stats, self.data.train) if self.told else None
+        self.judge = (
+            compile_evaluation(self.recipe, like.params, like.batch_stats, self.data.train) if self.told else None
+        )
 
     def __call__(self, seed: int) -> dict[str | None, Figures]:
         """The figures of each finished epoch as the training itself (None) and the variants that are told tell them."""
@@ -181,7 +194,14 @@ def load(name: str) -> dict[str, Any]:
     path = OUT / f"{name}.json"
     if path.exists():
         return dict(json.loads(path.read_text(encoding="utf-8")))
-    return {"recipe": name, "epochs": jaxd2l.find(name).epochs, "made": [], "variants": {}}
+    kept: dict[str, Any] = {"recipe": name, "epochs": jaxd2l.find(name).epochs, "made": [], "variants": {}}
+    for variant, training in TRAINED_BEFORE.get(name, {}).items():
+        curves = stored.curves(training).tolist()
+        for seed, figures in enumerate(curves):
+            add(kept, variant, seed, figures)
+        made = {"command": stored.provenance(training), "trainings": {variant: list(range(len(curves)))}}
+        kept["made"].append(made)
+    return kept
 
 
 def store(kept: dict[str, Any]) -> None:
@@ -216,7 +236,7 @@ def note(kept: dict[str, Any], data: Dataset, name: str, seed: int) -> None:
     """Say where it was made."""
     found = conditions.environment(data.name, data.sha256)
     where = {key: found[key] for key in ("device", "processor", "jax", "jaxlib", "jaxd2l")}
-    same = [one for one in kept["made"] if {key: one[key] for key in where} == where]
+    same = [one for one in kept["made"] if {key: one.get(key) for key in where} == where]
     if not same:
         command = f"python benchmarks/mistakes.py {kept['recipe']}"
         same = [{"command": command, **where, "commits": [], "begun": found["started"], "trainings": {}}]
@@ -236,8 +256,8 @@ def make(name: str, variants: list[str] | None, seeds: int, ends: float) -> list
     for variant, mistake in mistakes_of(name).items():
         if variants is not None and variant not in variants:
             continue
-        there = kept["variants"].get(variant, {})
-        left = [seed for seed in range(seeds) if str(seed) not in there]
+        there = [kept["variants"].get(told, {}) for told in (variant, *mistake.told)]
+        left = [seed for seed in range(seeds) if not all(str(seed) in known for known in there)]
         training = None
         while left and time.perf_counter() < ends:
             training = training or Training(recipe, data, mistake)

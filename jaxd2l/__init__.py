@@ -5,11 +5,12 @@
     run = jaxd2l.fit(recipe, data, run_dir="runs/a", resume=True) train it; without run_dir nothing is kept
     jaxd2l.load_run("runs/a").predict(images)                     open a run again, finished or interrupted
     jaxd2l.evaluate, jaxd2l.sweep, jaxd2l.kfold                   judge weights; many trainings as one program
+    jaxd2l.diagnose("lenet", text)                                is a curve normal, and if not, what was done?
     jaxd2l.JaxClassifier, jaxd2l.JaxRegressor                     any of it as estimators of scikit-learn
 
 `jaxd2l.Recipe` is an experiment of your own. The rooms: `nn` (layers, `nn.models`), `data`, `train`, `cost`,
 `selection`, `run_folder`, `interop`, `report`, `prediction`, `export`, `frozen`, `web`, `experiments`, `claims`,
-and `sklearn`, which needs the extra of that name. A name is imported when first used.
+`diagnosis`, and `sklearn`, which needs the extra of that name. A name is imported when first used.
 """
 
 import importlib
@@ -22,6 +23,7 @@ _ROOMS = (
     "claims",
     "cost",
     "data",
+    "diagnosis",
     "experiments",
     "export",
     "frozen",
@@ -37,6 +39,7 @@ _ROOMS = (
 )
 _NAMES = {
     "jaxd2l.data": ("DataError", "Dataset", "Examples"),
+    "jaxd2l.diagnosis": ("diagnose",),
     "jaxd2l.recipes": ("RECIPES", "find", "load_data"),
     "jaxd2l.prediction": ("TrainedRun", "load_run"),
     "jaxd2l.run_folder": ("KeptRun", "fit"),
@@ -53,6 +56,7 @@ _PLACE |= dict.fromkeys(_ESTIMATORS, "jaxd2l.sklearn")
 
 if TYPE_CHECKING:
     from jaxd2l.data import DataError, Dataset, Examples
+    from jaxd2l.diagnosis import diagnose
     from jaxd2l.prediction import TrainedRun, load_run
     from jaxd2l.recipes import RECIPES, find, load_data
     from jaxd2l.run_folder import KeptRun, fit
@@ -73,6 +77,7 @@ __all__ = [
     "Recipe",
     "Run",
     "TrainedRun",
+    "diagnose",
     "evaluate",
     "find",
     "fit",

@@ -32,6 +32,7 @@ LIBRARY = {
     "export",
     "frozen",
     "sklearn",
+    "diagnosis",
 }
 ALLOWED = {
     "book": set(),
@@ -55,6 +56,7 @@ ALLOWED = {
     # what claims are about, and so run
     "claims": {"book", "data", "nn", "train", "cost", "selection", "recipes", "experiments", "run_folder"}
     | {"machine"},
+    "diagnosis": {"book", "notebook_table", "report"},  # of report the text of tables: no JAX
     "frozen": {"machine", "data", "interop"},  # no network, no recipe, no Flax: what is frozen outlives them
     "export": {"machine", "data", "nn", "train", "interop", "run_folder", "prediction", "frozen"},
     "sklearn": {"kept", "machine", "data", "nn", "train", "recipes", "prediction"},

@@ -46,7 +46,7 @@ def _raised_in(error: BaseException, module: str) -> bool:
 def _known(error: BaseException) -> tuple[ExitCode, str] | None:
     if _is_a(error, "jaxd2l.train.results", "DivergenceError"):
         return ExitCode.DIVERGED, str(error)
-    if _is_a(error, "jaxd2l.data.error", "DataError"):
+    if _is_a(error, "jaxd2l.data.error", "DataError") or _is_a(error, "jaxd2l.diagnosis.lines", "CurveError"):
         return ExitCode.DATA, str(error)
     if isinstance(error, ValueError | TypeError | NotImplementedError) and raised_here(error):
         return ExitCode.USAGE, str(error)

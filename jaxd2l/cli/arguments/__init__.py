@@ -14,6 +14,7 @@ NAMES = (
     "reproduce",
     "houses",
     "verify",
+    "diagnose",
     "sweep",
     "check",
     "weights.import_torch",

@@ -1,0 +1,192 @@
+"""A curve: loss, training accuracy and test accuracy after each epoch, out of pasted lines or Python's values."""
+
+import codecs
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+
+from jaxd2l.diagnosis.lines import CurveError, Record, Value, records_of
+from jaxd2l.diagnosis.words import BARE_LOSS, EPOCH, LOSS, TEST, TRAIN, VALIDATION, figure_named
+
+_ROWS = 10_000  # epochs that are read at most
+_BYTES = 10_000_000
+
+
+class Curve(NamedTuple):
+    """What was read.
+
+    Attributes:
+        figures: training loss in nats, training and test accuracy in [0, 1] of each epoch (epochs, 3), from the first
+            one on; NaN where not told.
+        diverged: the first epoch whose loss is not finite; its row and those after it are NaN. None where none is.
+        left_out: how many lines with numbers told no figure of an epoch.
+    """
+
+    figures: np.ndarray
+    diverged: int | None = None
+    left_out: int = 0
+
+
+def read_curve(curve: Any, *, columns: Sequence[str] | None = None, first_epoch: int | None = None) -> Curve:
+    """Read a curve.
+
+    Args:
+        curve: text (see `jaxd2l.diagnosis.lines`); a `Path` of a file with it; columns by name, such as Keras's
+            `history.history`; rows of loss, training accuracy and test accuracy (epochs, 3), NaN where not known; the
+            epochs of a run of this package, or the run.
+        columns: what columns of bare numbers in a text are, of "epoch", "loss", "train", "test" and "-" for others.
+        first_epoch: the epoch of the first line or row, where they are not numbered; 1 by default.
+
+    Raises:
+        CurveError: what cannot be read, in one line.
+        OSError: the file cannot be read.
+    """
+    if isinstance(curve, Curve):
+        return curve
+    left_out = 0
+    if isinstance(curve, Path):
+        curve = text_of(curve)
+    if isinstance(curve, str):
+        records, left_out = records_of(curve, columns)
+    else:
+        if columns is not None:
+            raise CurveError("columns name those of a text; give rows of loss, training accuracy, test accuracy")
+        records = _records(getattr(curve, "epochs", curve))
+    if first_epoch is not None and any(EPOCH in record for record in records):
+        raise CurveError("the epochs are numbered, so the first one is known; leave first_epoch out")
+    if first_epoch is not None and not 1 <= first_epoch <= _ROWS:
+        raise CurveError(f"the first epoch is a number from 1 on, got {first_epoch}")
+    return _curve(records, first_epoch or 1)._replace(left_out=left_out)
+
+
+def text_of(file: Path | BinaryIO) -> str:
+    """What a file holds, in UTF-8 or, with its mark before it, in UTF-16, as Windows' shells write it.
+
+    Raises:
+        CurveError: it is no text, or more than anybody pastes.
+        OSError: it cannot be read.
+    """
+    if isinstance(file, Path):
+        with open(file, "rb") as opened:
+            data, name = opened.read(_BYTES + 1), str(file)
+    else:
+        data, name = file.read(_BYTES + 1), "standard input"
+    if len(data) > _BYTES:
+        raise CurveError(f"{name} holds more than {_BYTES / 1e6:.0f} MB; give the lines of the epochs alone")
+    utf_16 = data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    try:
+        return data.decode("utf-16" if utf_16 else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise CurveError(f"{name} is no text in UTF-8: {error.reason} at byte {error.start}") from None
+
+
+def _records(curve: Any) -> list[Record]:
+    if isinstance(curve, Mapping):
+        named = {figure_named(str(name)): np.ravel(values) for name, values in curve.items()}
+        columns = {name: values for name, values in named.items() if name is not None}
+        if not columns or len({len(values) for values in columns.values()}) > 1:
+            lengths = ", ".join(f"{name!s} ({np.size(values)})" for name, values in curve.items())
+            raise CurveError(f"expected columns of one length, such as loss and accuracy, got {lengths or 'none'}")
+        count = len(next(iter(columns.values())))
+        return [_numbers({name: values[i] for name, values in columns.items()}, i) for i in range(count)]
+    rows = list(curve) if isinstance(curve, Sequence | np.ndarray) else [curve]
+    if rows and all(hasattr(row, "train_loss") for row in rows):
+        return [_numbers(_of_result(row), i) for i, row in enumerate(rows)]
+    if rows and all(isinstance(row, Mapping) for row in rows):
+        named_rows = [{figure_named(str(name)): value for name, value in row.items()} for row in rows]
+        return [_numbers({n: v for n, v in row.items() if n is not None}, i) for i, row in enumerate(named_rows)]
+    try:
+        array = np.array([[np.nan if cell is None else cell for cell in row] for row in rows], np.float64)
+    except (TypeError, ValueError):
+        array = np.empty(0)
+    if array.ndim != 2 or array.shape[1] != 3:
+        raise CurveError(
+            "expected text, or rows of three numbers each: loss, training accuracy, test accuracy (NaN where not "
+            f"known), got {type(curve).__name__} {np.shape(array) if array.size else ''}"
+        )
+    return [
+        {
+            name: Value(float(cell), line=i)
+            for name, cell in zip((LOSS, TRAIN, TEST), row, strict=True)
+            if name == LOSS or not np.isnan(cell)
+        }
+        for i, row in enumerate(array, 1)
+    ]
+
+
+def _of_result(result: Any) -> dict[str, Any]:
+    """An epoch of a run of this package."""
+    judged = result.validation_accuracy if result.test_accuracy is None else result.test_accuracy
+    return {EPOCH: result.epoch, LOSS: result.train_loss, TRAIN: result.train_accuracy, TEST: judged}
+
+
+def _numbers(row: Mapping[str, Any], i: int) -> Record:
+    try:
+        return {name: Value(float(value), line=i + 1) for name, value in row.items() if value is not None}
+    except (TypeError, ValueError):
+        raise CurveError(f"row {i + 1} holds what is no number: {row}") from None
+
+
+def _curve(records: Sequence[Record], first: int) -> Curve:
+    """Records as rows of an array, accuracies as shares, in their epochs."""
+    if not any(LOSS in record for record in records):
+        records = [{(LOSS if name == BARE_LOSS else name): v for name, v in record.items()} for record in records]
+    records = [record for record in records if {LOSS, TRAIN, TEST, VALIDATION} & set(record)]
+    if not records:
+        raise CurveError("the lines tell no loss and no accuracy of training, and no accuracy of the test part")
+    numbered = [math.ceil(record[EPOCH].number) for record in records if EPOCH in record]
+    from_zero = 0 in numbered
+    epochs, last = [], first - 1
+    for record in records:
+        last = math.ceil(record[EPOCH].number) + from_zero if EPOCH in record else last + 1
+        epochs.append(last)
+    if min(epochs) < 1 or max(epochs) > _ROWS:
+        raise CurveError(f"epochs are numbered from 0 or 1 on, got {min(epochs)} to {max(epochs)}")
+    figures = np.full((max(epochs), 3), np.nan)
+    infinite = []
+    test = TEST if any(TEST in record for record in records) else VALIDATION
+    scales = {name: _scale([record[name] for record in records if name in record]) for name in (TRAIN, test)}
+    for epoch, record in zip(epochs, records, strict=True):
+        for column, name in enumerate((LOSS, TRAIN, test)):
+            if name not in record:
+                continue
+            value = record[name]
+            if name == LOSS:
+                figures[epoch - 1, column] = _loss(value)
+                infinite += [] if math.isfinite(value.number) else [epoch]
+            elif math.isfinite(value.number):
+                figures[epoch - 1, column] = _share(value, scales[name], name)
+    diverged = _diverged(figures, infinite)
+    if diverged is not None:
+        figures[diverged - 1 :] = np.nan
+    return Curve(figures, diverged)
+
+
+def _diverged(figures: np.ndarray, infinite: Sequence[int]) -> int | None:
+    """The first epoch without a finite loss after which none has one; a NaN between finite ones is not told."""
+    if not infinite:
+        return None
+    after = np.flatnonzero(np.isfinite(figures[:, 0]))
+    later = [epoch for epoch in infinite if not after.size or epoch > after[-1] + 1]
+    return min(later, default=None)
+
+
+def _loss(value: Value) -> float:
+    if value.number < 0:
+        raise CurveError(f"line {value.line}: loss {value.number:g} is below 0, which no cross-entropy is")
+    return value.number if math.isfinite(value.number) else math.nan
+
+
+def _scale(values: Sequence[Value]) -> float:
+    """What accuracies without a % are parts of: 100 where one of them is above 1."""
+    return 100.0 if any(1 < value.number < math.inf for value in values if not value.percent) else 1.0
+
+
+def _share(value: Value, scale: float, name: str) -> float:
+    share = value.number / (100 if value.percent else scale)
+    if not 0 <= share <= 1:
+        raise CurveError(f"line {value.line}: {name} {value.number:g} is neither a share in [0, 1] nor a percentage")
+    return share

@@ -1,0 +1,112 @@
+"""How likely a curve is among the trainings of each variant, and how far from them it lies.
+
+The figures are transformed: log loss, log-odds of an accuracy. One more training of a variant of n seeds is taken as
+distributed by Student's t with n - 1 degrees of freedom in as many dimensions as figures are told, around the seeds'
+mean, with their covariance shrunk towards its diagonal (Schaefer and Strimmer 2005, doi:10.2202/1544-6115.1175: what
+few seeds say of correlations is mostly noise) and the variance that other libraries, devices and printed digits add.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+SHRINKAGE = 0.5  # share of the covariance off the diagonal that is taken away
+EXTRA = np.array([0.01, 0.02, 0.02])  # deviation added to that of the seeds: log loss, log-odds of the accuracies
+FEWEST = 4  # seeds that a distribution is made of at least
+_LOWEST = (1e-4, 1e-3)  # of a loss and of an accuracy; what lies below is taken as this
+
+
+def transformed(figures: np.ndarray) -> np.ndarray:
+    """Log loss and log-odds of both accuracies (..., 3); NaN stays."""
+    loss = np.log(np.maximum(figures[..., :1], _LOWEST[0]))
+    share = np.clip(figures[..., 1:], _LOWEST[1], 1 - _LOWEST[1])
+    return np.concatenate([loss, np.log(share / (1 - share))], axis=-1)
+
+
+class Distribution(NamedTuple):
+    """Of one more training: Student's t.
+
+    Attributes:
+        mean: (p,).
+        whitening: W with W' W the inverse of the scale matrix (p, p).
+        freedom: degrees of it.
+    """
+
+    mean: np.ndarray
+    whitening: np.ndarray
+    freedom: int
+
+    def squared_distance(self, x: np.ndarray) -> np.ndarray:
+        """Mahalanobis' distance squared of trainings (m, p) from the mean, over p: about 1 for one of these (m,)."""
+        return np.square((x - self.mean) @ self.whitening.T).sum(-1) / max(len(self.mean), 1)
+
+    def log_density(self, x: np.ndarray) -> np.ndarray:
+        """Of trainings (m, p): (m,)."""
+        p, v = len(self.mean), self.freedom
+        constant = math.lgamma((v + p) / 2) - math.lgamma(v / 2) - p / 2 * math.log(v * math.pi)
+        constant += float(np.log(np.diag(self.whitening)).sum())
+        return constant - (v + p) / 2 * np.log1p(self.squared_distance(x) * p / v)
+
+
+def distribution(seeds: np.ndarray, extra: np.ndarray) -> Distribution:
+    """That of one more training.
+
+    Args:
+        seeds: transformed figures (n, p), at least two.
+        extra: deviation that is added to each (p,).
+    """
+    n, p = seeds.shape
+    covariance = np.cov(seeds, rowvar=False).reshape(p, p) if p else np.empty((0, 0))
+    covariance = (1 - SHRINKAGE) * covariance + np.diag(SHRINKAGE * np.diag(covariance) + extra**2)
+    lower = np.linalg.cholesky(covariance * (1 + 1 / n))
+    return Distribution(seeds.mean(0), np.linalg.inv(lower) if p else lower, n - 1)
+
+
+class Seeds(NamedTuple):
+    """The trainings of a variant as far as they are compared with a curve.
+
+    Attributes:
+        x: transformed figures of those that are finite so far (n, p).
+        extra: see `distribution`.
+        diverged: how many became non-finite.
+        count: of all.
+    """
+
+    x: np.ndarray
+    extra: np.ndarray
+    diverged: int
+    count: int
+
+    @property
+    def enough(self) -> bool:
+        """Whether they make a distribution."""
+        return len(self.x) >= FEWEST
+
+    def others(self, i: int) -> Distribution:
+        """What all but one of them say."""
+        return distribution(np.delete(self.x, i, 0), self.extra)
+
+    def all(self) -> Distribution:
+        """What all of them say."""
+        return distribution(self.x, self.extra)
+
+    def log_share(self, diverged: bool) -> float:
+        """Log of the share of trainings that diverge, or that do not; half a training is added to both."""
+        those = self.diverged if diverged else self.count - self.diverged
+        return math.log((those + 0.5) / (self.count + 1))
+
+
+def seeds_of(curves: np.ndarray, told: np.ndarray, *, diverged: bool) -> Seeds:
+    """The trainings of a variant in the figures that a curve tells.
+
+    Args:
+        curves: of all epochs (seeds, epochs, 3); NaN from the epoch on in which one diverged.
+        told: which figures the curve has (k, 3), of the first k epochs.
+        diverged: whether it diverged after them. Then it is compared with how trainings began, else with those that
+            were finite as far.
+    """
+    upto = curves[:, : len(told)]
+    ended = np.isnan(curves[:, -1, 0]) if diverged else np.isnan(upto).any((1, 2))
+    x = transformed(upto)[:, told]
+    return Seeds(x[np.isfinite(x).all(-1)], np.broadcast_to(EXTRA, told.shape)[told], int(ended.sum()), len(curves))

@@ -1,0 +1,219 @@
+"""Pasted lines as the figures of each epoch, in as many ways of printing as people have.
+
+- words and numbers: `epoch 1, loss 1.0, train acc .6, test acc .5`, Keras's `loss: 0.4 - val_accuracy: 0.8`, JSON
+- a header and rows: CSV, tabs, Markdown, aligned columns
+- lists by name: `{'loss': [1.2, 0.8], 'accuracy': [.6, .7]}`, Keras's history
+- numbers alone: loss, training accuracy, test accuracy, with the epoch before them or not
+"""
+
+import math
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from jaxd2l.diagnosis.words import (
+    ACCURACIES,
+    BARE_LOSS,
+    EPOCH,
+    FIGURES,
+    LOSS,
+    OTHER_LOSS,
+    TEST,
+    TRAIN,
+    VALIDATION,
+    figure_named,
+    in_english,
+    split_named,
+)
+
+
+class CurveError(ValueError):
+    """Pasted lines or numbers that cannot be read as a curve; the message is one line that says what and where."""
+
+
+class Value(NamedTuple):
+    """A number, whether a % was behind it, and the line it stood in, counted from 1."""
+
+    number: float
+    percent: bool = False
+    line: int = 0
+
+
+Record = dict[str, Value]
+COLUMNS = {"epoch": EPOCH, "loss": LOSS, "train": TRAIN, "test": TEST, "-": ""}
+_NUMBER = re.compile(
+    r"(?<![\w.])(?P<number>[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?|[-+]?(?:nan|inf(?:inity)?)(?![a-z]))"
+    r"(?:\s*/\s*(?P<of>\d+)(?![\w.]))?(?P<percent>\s*%)?",
+    re.IGNORECASE,
+)
+_LIST = re.compile(r"([A-Za-z_][\w ]*)['\"]?\s*[:=]\s*\[([^\[\]]*)\]")
+_NOT_A_NUMBER = re.compile(r"(\w+)\s*[:=]\s*(?!nan|inf|none|null|tensor|array)([A-Za-z?*]\S*)", re.IGNORECASE)
+_DIVIDERS = (r"\|", r"\t", r";", r",", r"\s{2,}", r"\s+")
+_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x08")
+
+
+def records_of(text: str, columns: Sequence[str] | None = None) -> tuple[list[Record], int]:
+    """The figures of each epoch in the order of the lines, and how many lines with numbers told none.
+
+    Args:
+        text: the lines.
+        columns: what columns of bare numbers are, keys of `COLUMNS`; loss, train, test unless given.
+
+    Raises:
+        CurveError: a line cannot be read, or none tells figures.
+    """
+    lines = [line.strip() for line in re.split(r"[\r\n]+", _ESCAPES.sub("", in_english(text)))]
+    numbered = [(i, line) for i, line in enumerate(lines, 1) if line and not re.fullmatch(r"[-|:+=*_\s]+", line)]
+    if not numbered:
+        raise CurveError("no lines to read; paste some such as `epoch 1, loss 1.0, train acc .6, test acc .5`")
+    if columns is not None:
+        return _bare(lines, columns), 0
+    named = _lists(text) or _table(numbered)
+    if named:
+        return named, 0
+    if any(_is_bare(line) for _, line in numbered) and not any(_pairs(line, i, None) for i, line in numbered):
+        return _bare(lines, None), 0
+    records, left_out = _sentences(numbered)
+    if not any(name in record for record in records for name in (*FIGURES, VALIDATION, BARE_LOSS, OTHER_LOSS)):
+        raise CurveError(
+            f"no line tells a loss or an accuracy, the first is {numbered[0][1][:60]!r}; expected such as "
+            "`epoch 1, loss 1.0, train acc .6, test acc .5`, CSV with a header, or columns of numbers"
+        )
+    return records, left_out
+
+
+def _sentences(lines: Sequence[tuple[int, str]]) -> tuple[list[Record], int]:
+    """Words before numbers. A new epoch begins with its number, or where a figure comes again."""
+    records: list[Record] = [{}]
+    left_out, part = 0, None
+    for number, line in lines:
+        found = _pairs(line, number, part)
+        part = split_named(line) if line.endswith(":") and not _NUMBER.search(line) else None
+        if not found:
+            left_out += bool(re.search(r"\d", line))
+            continue
+        epoch, current = found.get(EPOCH), records[-1]
+        if epoch is not None and EPOCH in current:
+            begins = math.ceil(epoch.number) != math.ceil(current[EPOCH].number)
+        else:
+            begins = epoch is not None or EPOCH not in current
+            begins = begins and bool(set(found) & set(current))
+        if begins:
+            records.append({})
+        records[-1].update(found)
+    return [record for record in records if set(record) - {EPOCH}], left_out
+
+
+def _pairs(line: str, number: int, part: str | None) -> Record:
+    """The figures that one line names."""
+    found: Record = {}
+    end = 0
+    for match in _NUMBER.finditer(line):
+        phrase = line[end : match.start()]
+        part, end = split_named(phrase) or part, match.end()
+        name = figure_named(phrase, part)
+        if name is not None:
+            found.setdefault(name, _value(match, number, of_hits=name in ACCURACIES))
+    if set(found) - {EPOCH}:
+        for word, what in _NOT_A_NUMBER.findall(line):
+            if figure_named(word) not in (None, EPOCH):
+                raise CurveError(f"line {number}: {word} is {what.rstrip(',;')!r}, no number: {line[:60]!r}")
+    return found
+
+
+def _value(match: re.Match[str], line: int, *, of_hits: bool = False) -> Value:
+    value, of = float(match["number"]), float(match["of"] or 0)
+    if of_hits and of > 0:  # 9822/10000
+        return Value(100 * value / of, True, line)
+    return Value(value, match["percent"] is not None, line)
+
+
+def _lists(text: str) -> list[Record]:
+    """Named lists of numbers, a number an epoch; none where there are none."""
+    found = [(figure_named(name), values) for name, values in _LIST.findall(in_english(text))]
+    lists = {name: list(_NUMBER.finditer(values)) for name, values in found if name is not None}
+    if not any(name != EPOCH and (len(v) > 1 or text.lstrip().startswith("{")) for name, v in lists.items()):
+        return []
+    lengths = {name: len(values) for name, values in lists.items()}
+    if len(set(lengths.values())) > 1:
+        raise CurveError(f"lists of unequal length: {', '.join(f'{n} has {k}' for n, k in lengths.items())}")
+    return [{name: _value(values[i], 1) for name, values in lists.items()} for i in range(max(lengths.values()))]
+
+
+def _table(lines: Sequence[tuple[int, str]]) -> list[Record]:
+    """A line of names with rows below it; none where there is none."""
+    for place, (_, line) in enumerate(lines[:-1]):
+        if _NUMBER.search(line):
+            continue
+        for divider in _DIVIDERS:
+            names = [figure_named(cell) for cell in _cells(line, divider)]
+            row = _cells(lines[place + 1][1], divider)
+            known = [name for name in names if name is not None]
+            if len(known) > 1 and 2 * sum(_number(cell) is not None for cell in row) >= len(row) > 1:
+                return [_row(names, _cells(text, divider), number, text) for number, text in lines[place + 1 :]]
+    return []
+
+
+def _cells(line: str, divider: str) -> list[str]:
+    line = line.strip("|") if divider == r"\|" else line
+    cells = [cell.strip().strip("'\"") for cell in re.split(divider, line)]
+    return [re.sub(r"^(-?\d+),(\d+)", r"\1.\2", cell) for cell in cells] if divider in (r";", r"\t") else cells
+
+
+def _number(cell: str) -> re.Match[str] | None:
+    return _NUMBER.fullmatch(cell)
+
+
+def _row(names: Sequence[str | None], cells: Sequence[str], line: int, text: str) -> Record:
+    cells = cells[1:] if len(cells) == len(names) + 1 else cells  # the number of the row, without a name
+    if len(cells) != len(names):
+        raise CurveError(f"line {line} has {len(cells)} cells, the header {len(names)}: {text[:60]!r}")
+    record: Record = {}
+    for name, cell in zip(names, cells, strict=True):
+        if name and cell.lower() not in ("", "-", "\u2013", "none", "null"):
+            match = _number(cell)
+            if match is None:
+                raise CurveError(f"line {line}: {name} is {cell!r}, no number")
+            record.setdefault(name, _value(match, line))
+    return record
+
+
+def _is_bare(line: str) -> bool:
+    return not re.sub(r"[\s\d.,;|()\[\]%+-]|e[-+]?\d|nan|inf", "", line, flags=re.IGNORECASE)
+
+
+def _bare(lines: Sequence[str], columns: Sequence[str] | None) -> list[Record]:
+    """Numbers alone, a row an epoch; lists of lists too."""
+    rows = []
+    for number, line in ((i, part) for i, whole in enumerate(lines, 1) for part in whole.split("]")):
+        cells = [cell for cell in re.split(r"[\s,;|()\[\]]+", line) if cell]
+        if not cells:
+            continue
+        matches = [_number(cell) for cell in cells]
+        wrong = [cell for cell, match in zip(cells, matches, strict=True) if match is None]
+        if wrong:
+            raise CurveError(f"line {number}: {wrong[0]!r} is no number: {line[:60]!r}")
+        rows.append([_value(match, number) for match in matches if match is not None])
+    names = _names_of(rows, columns)
+    for row in rows:
+        if len(row) != len(names):
+            raise CurveError(f"line {row[0].line} has {len(row)} numbers, expected {len(names)}: {', '.join(names)}")
+    return [{name: value for name, value in zip(names, row, strict=True) if name} for row in rows]
+
+
+def _names_of(rows: Sequence[Sequence[Value]], columns: Sequence[str] | None) -> list[str]:
+    if not rows:
+        raise CurveError("no line holds numbers; expected loss, training accuracy and test accuracy of each epoch")
+    if columns is not None:
+        strange = [name for name in columns if name not in COLUMNS]
+        if strange or not {LOSS, TRAIN, TEST} & {COLUMNS[name] for name in columns if name in COLUMNS}:
+            raise CurveError(f"columns are some of {', '.join(COLUMNS)} in their order, got {','.join(columns)!r}")
+        return [COLUMNS[name] for name in columns]
+    first = [row[0].number for row in rows]
+    counts = len(rows) > 1 and first in ([float(i + k) for i in range(len(rows))] for k in (0, 1))
+    if len(rows[0]) - counts == len(FIGURES):
+        return [*([EPOCH] if counts else []), *FIGURES]
+    raise CurveError(
+        f"line {rows[0][0].line} has {len(rows[0])} numbers, expected 3: loss, training accuracy, test accuracy; "
+        "say what they are, such as --columns loss,test"
+    )

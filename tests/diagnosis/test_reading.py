@@ -1,0 +1,139 @@
+"""Curves as people paste them: the same figures come out of every way of printing, or one line that says why not."""
+
+import math
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import jaxd2l.train.results as results
+from jaxd2l.diagnosis import Curve, CurveError, read_curve
+
+TWO = [[0.51, 0.81, 0.79], [0.42, 0.85, 0.8]]
+BOLD, PLAIN = "\x1b[1m", "\x1b[0m"
+PASTED = {
+    **dict(
+        block.split("\n", 1)
+        for block in Path(__file__).with_name("pasted.txt").read_text(encoding="utf-8").split("== ")[1:]
+    ),
+    "in colours": f"Epoch 1/10\n{BOLD}1875/1875{PLAIN} {BOLD}4s{PLAIN} 2ms/step - accuracy: 0.81 - loss: 0.51 - "
+    f"val_accuracy: 0.79 - val_loss: 0.4\nEpoch 2/10\n{BOLD}1875/1875{PLAIN} 4s 2ms/step - accuracy: 0.85 - "
+    "loss: 0.42 - val_accuracy: 0.80 - val_loss: 0.4",
+    "tabs": "loss\ttrain accuracy\ttest accuracy\n0.51\t0.81\t0.79\n0.42\t0.85\t0.80",
+    "steps within an epoch": "Train Epoch: 1 [0/60000 (0%)]\tLoss: 2.30\n"
+    "Train Epoch: 1 [640/60000 (1%)]\tLoss: 0.51\tAcc: 0.81\n"
+    "Test set: Average loss: 0.4, Accuracy: 7900/10000 (79%)\n"
+    "Train Epoch: 2 [640/60000 (1%)]\tLoss: 0.42\tAcc: 0.85\n"
+    "Test set: Average loss: 0.4, Accuracy: 8000/10000 (80%)",
+    "lines that end otherwise": "0.51, 0.81, 0.79\r\n0.42, 0.85, 0.80\r\n",
+    "backspaces and returns": "loss 0.51, train acc 0.81, test acc 0.79\x08\x08\r"
+    "loss 0.42, train acc 0.85, test acc 0.80\r\n\r\n",
+}
+
+
+def test_the_same_figures_come_out_of_every_way_of_printing():
+    wrong = []
+    for name, text in PASTED.items():
+        found = read_curve(text)
+        if found.diverged or found.figures.shape != (2, 3) or not np.allclose(found.figures, TWO, atol=1e-12):
+            wrong.append((name, found))
+    assert not wrong
+    assert len(PASTED) > 30
+
+
+@pytest.mark.parametrize(
+    ("text", "figures"),
+    [
+        ("loss: 0.41 - accuracy: 0.85", [[0.41, 0.85, math.nan]]),
+        ("loss 0.41\nloss 0.31", [[0.41, math.nan, math.nan], [0.31, math.nan, math.nan]]),
+        ("val_acc: 0.8", [[math.nan, math.nan, 0.8]]),
+        ("epoch 3: loss 0.5", [[math.nan] * 3, [math.nan] * 3, [0.5, math.nan, math.nan]]),
+        ("epoch,loss,train acc\n1,0.5,\n2,0.4,.8", [[0.5, math.nan, math.nan], [0.4, 0.8, math.nan]]),
+        ("loss 1 train acc 1 test acc 0", [[1, 1, 0]]),
+    ],
+)
+def test_what_is_not_told_is_not_known(text, figures):
+    np.testing.assert_array_equal(read_curve(text).figures, figures)
+
+
+def test_a_test_part_is_taken_before_a_validation_part():
+    assert read_curve("loss 1, val acc .7, test acc .8").figures[0, 2] == 0.8
+
+
+def test_columns_and_the_first_epoch_are_as_they_are_said():
+    assert read_curve("0.9 7 0.5 0.8", columns=["-", "epoch", "loss", "test"]).figures[6, [0, 2]].tolist() == [0.5, 0.8]
+    assert read_curve("0.5 .7 .8", first_epoch=10).figures.shape == (10, 3)
+
+
+def test_a_loss_that_is_not_finite_is_where_the_curve_ends():
+    found = read_curve("loss 1.2, train acc .5\nloss nan, train acc .1\nloss inf, train acc .1")
+    assert found.diverged == 2
+    assert np.isnan(found.figures[1:]).all()
+    assert read_curve("nan 0.1 0.1").diverged == 1
+    assert read_curve("loss nan, train acc .5\nloss .9, train acc .6").diverged is None, "it was not printed"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "no lines to read"),
+        (" \n----\n", "no lines to read"),
+        ("hello", "no line tells a loss or an accuracy, the first is 'hello'"),
+        ("time 3 s\nrate 4", "no line tells"),
+        ("test loss .5", "the lines tell no loss and no accuracy of training"),
+        ("loss: abc, train acc .6", "line 1: loss is 'abc', no number"),
+        ("1 2\n3 4", "line 1 has 2 numbers, expected 3"),
+        ("2.3 .1 .1\nabc .1 .1", "line 2: 'abc' is no number"),
+        ("2.3 .1 .1\n2.3 .1", "line 2 has 2 numbers, expected 3"),
+        ("epoch,loss,train acc\n1,2\n", "line 2 has 2 cells, the header 3"),
+        ("loss,train_acc\n0.5,x", "line 2: train accuracy is 'x', no number"),
+        ("loss = [1, 2]\nacc = [.5]", "lists of unequal length"),
+        ("loss -1, train acc .5", "line 1: loss -1 is below 0"),
+        ("loss 1, train acc 170", "line 1: train accuracy 170 is neither a share"),
+        ("epoch 99999 loss 1", "epochs are numbered"),
+        ([[1, 2]], "rows of three numbers"),
+        ([[1, 2, "x"]], "rows of three numbers"),
+        ({"loss": [1, 2], "accuracy": [0.5]}, "columns of one length"),
+        ({}, "columns of one length"),
+        ([{"loss": "x"}], "row 1 holds what is no number"),
+        (None, "got NoneType"),
+        (5, "got int"),
+    ],
+)
+def test_what_cannot_be_read_is_told_in_one_line(text, message):
+    with pytest.raises(CurveError, match=message) as told:
+        read_curve(text)
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "settings", "message"),
+    [
+        ("1 2 3", {"columns": ["loss", "tests"]}, "columns are some of epoch, loss"),
+        ("1 2 3", {"columns": ["epoch", "-", "-"]}, "columns are some of epoch, loss"),
+        ("1 2 3", {"columns": ["loss", "test"]}, "line 1 has 3 numbers, expected 2"),
+        ("epoch 1 loss 2", {"first_epoch": 3}, "leave first_epoch out"),
+        ("loss 2", {"first_epoch": 0}, "a number from 1 on"),
+        ([[1, 0.5, 0.5]], {"columns": ["loss"]}, "columns name those of a text"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused(text, settings, message):
+    with pytest.raises(CurveError, match=message):
+        read_curve(text, **settings)
+
+
+def test_pythons_values_are_read_like_lines(tmp_path: Path):
+    run = [results.EpochResult(i, *row[:2], None, row[2], 1.0, 1.0, 0.1) for i, row in enumerate(TWO, 1)]
+    history = {name: [row[i] for row in TWO] for i, name in enumerate(("loss", "accuracy", "val_accuracy"))}
+    files = {"utf8.txt": "utf-8", "mark.txt": "utf-8-sig", "windows.txt": "utf-16"}
+    for name, encoding in files.items():
+        (tmp_path / name).write_text(PASTED["CSV"], encoding=encoding)
+    values = [TWO, np.array(TWO), history, run, SimpleNamespace(epochs=tuple(run)), Curve(np.array(TWO))]
+    values += [[dict(zip(history, row, strict=True)) for row in TWO], *(tmp_path / name for name in files)]
+    for value in values:
+        np.testing.assert_allclose(read_curve(value).figures, TWO)
+    assert read_curve([[math.nan, 0.1, 0.1]]).diverged == 1
+    (tmp_path / "bytes").write_bytes(b"\xff\x00\xfe")
+    with pytest.raises(CurveError, match="no text in UTF-8"):
+        read_curve(tmp_path / "bytes")
