@@ -125,7 +125,9 @@ def test_every_stored_variant_has_its_words_and_every_training_its_origin():
         assert {n: len(c) for n, c in stored.curves.items() if n not in told} == {
             n: c for n, c in counts.items() if n not in told
         }
-        assert all(np.isfinite(curves[:, 0]).all() or np.isnan(curves[:, -1]).any() for curves in stored.curves.values())
+        assert all(
+            np.isfinite(curves[:, 0]).all() or np.isnan(curves[:, -1]).any() for curves in stored.curves.values()
+        )
 
 
 def test_the_notes_two_tables_of_lenet_are_named():
