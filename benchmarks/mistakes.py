@@ -189,9 +189,9 @@ class Training:
         return figures
 
 
-def load(name: str) -> dict[str, Any]:
+def load(name: str, folder: Path = OUT) -> dict[str, Any]:
     """What is stored of a recipe."""
-    path = OUT / f"{name}.json"
+    path = folder / f"{name}.json"
     if path.exists():
         return dict(json.loads(path.read_text(encoding="utf-8")))
     kept: dict[str, Any] = {"recipe": name, "epochs": jaxd2l.find(name).epochs, "made": [], "variants": {}}
@@ -204,7 +204,7 @@ def load(name: str) -> dict[str, Any]:
     return kept
 
 
-def store(kept: dict[str, Any]) -> None:
+def store(kept: dict[str, Any], folder: Path) -> None:
     """Write it whole, a training a line."""
     names = [*order_of(kept["recipe"]), *sorted(kept["variants"])]
     kept["variants"] = {name: kept["variants"][name] for name in dict.fromkeys(names) if name in kept["variants"]}
@@ -216,7 +216,7 @@ def store(kept: dict[str, Any]) -> None:
         for name, seeds in kept["variants"].items()
     ]
     text = json.dumps(head, indent=1)[:-2] + ',\n "variants": {\n' + ",\n".join(parts) + "\n}}\n"
-    write_atomically(OUT / f"{kept['recipe']}.json", text.encode())
+    write_atomically(folder / f"{kept['recipe']}.json", text.encode())
 
 
 def order_of(recipe: str) -> list[str]:
@@ -248,9 +248,9 @@ def note(kept: dict[str, Any], data: Dataset, name: str, seed: int) -> None:
     same[0]["trainings"][name] = sorted({*seeds, seed})
 
 
-def make(name: str, variants: list[str] | None, seeds: int, ends: float) -> list[str]:
+def make(name: str, variants: list[str] | None, seeds: int, ends: float, folder: Path = OUT) -> list[str]:
     """Train what is missing of a recipe until the time is over; what is missing then."""
-    recipe, kept = jaxd2l.find(name), load(name)
+    recipe, kept = jaxd2l.find(name), load(name, folder)
     data = jaxd2l.load_data(recipe)
     missing = []
     for variant, mistake in mistakes_of(name).items():
@@ -265,7 +265,7 @@ def make(name: str, variants: list[str] | None, seeds: int, ends: float) -> list
             for told, figures in training(seed).items():
                 add(kept, told or variant, seed, figures)
             note(kept, data, variant, seed)
-            store(kept)
+            store(kept, folder)
             last = kept["variants"][variant][str(seed)][-1:]
             print(f"{name} {variant} {seed}: {last} in {time.perf_counter() - began:.1f} s", flush=True)
         if left:
@@ -279,10 +279,11 @@ def main() -> None:
     parser.add_argument("recipes", nargs="+", choices=RECIPES, metavar="RECIPE")
     parser.add_argument("--variants", nargs="+", metavar="NAME")
     parser.add_argument("--seeds", type=int, default=SEEDS)
+    parser.add_argument("--out", type=Path, default=OUT, metavar="FOLDER")
     parser.add_argument("--minutes", type=float, default=float("inf"))
     args = parser.parse_args()
     ends = time.perf_counter() + 60 * args.minutes
-    missing = [line for name in args.recipes for line in make(name, args.variants, args.seeds, ends)]
+    missing = [line for name in args.recipes for line in make(name, args.variants, args.seeds, ends, args.out)]
     print("\n".join(["missing:", *missing]) if missing else "complete")
 
 

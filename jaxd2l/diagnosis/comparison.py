@@ -1,7 +1,7 @@
 """A curve against every variant of a recipe: how far it lies, how likely each is, which cannot be told apart."""
 
+import copy
 import functools
-from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -45,20 +45,15 @@ class Likely(NamedTuple):
 class Variants:
     """The variants of a recipe in the figures that a curve tells."""
 
-    def __init__(self, recipe: str, told: np.ndarray, *, diverged: bool, without: Iterable[str] = ()) -> None:
+    def __init__(self, recipe: str, told: np.ndarray, *, diverged: bool) -> None:
         """Take the seeds and compare them with each other.
 
         Args:
             recipe: whose curves are stored.
             told: which figures the curve tells (epochs, 3), no more epochs than are stored.
             diverged: whether it diverged after them.
-            without: variants to leave out.
         """
-        every = {
-            name: seeds_of(curves, told, diverged=diverged)
-            for name, curves in curves_of(recipe).curves.items()
-            if name not in without
-        }
+        every = {name: seeds_of(curves, told, diverged=diverged) for name, curves in curves_of(recipe).curves.items()}
         self.diverged = diverged
         self.seeds: dict[str, Seeds] = {name: seeds for name, seeds in every.items() if seeds.enough}
         self.distributions = {name: seeds.all() for name, seeds in self.seeds.items()}
@@ -73,6 +68,16 @@ class Variants:
             logs[name] = np.array([one.log_density(x[None])[0] for one, x in rows]) + share
             self.each[name] = np.stack(list(logs.values()), axis=1)
         self.groups = self._groups()
+
+    def without(self, name: str) -> "Variants":
+        """The same, did nobody know one of them."""
+        others = copy.copy(self)
+        place = list(self.seeds).index(name)
+        for field in ("seeds", "distributions", "own", "each"):
+            setattr(others, field, {other: kept for other, kept in getattr(self, field).items() if other != name})
+        others.each = {other: np.delete(rows, place, 1) for other, rows in others.each.items()}
+        others.groups = others._groups()
+        return others
 
     def log_likelihood(self, name: str, x: np.ndarray) -> np.ndarray:
         """Of curves (m, p) by a variant (m,)."""

@@ -55,7 +55,7 @@ def left_out(recipe: str, epochs: int | None = None, columns: Columns = ALL) -> 
     every = Variants(recipe, told, diverged=False)
     found = []
     for name, seeds in every.seeds.items():
-        others = Variants(recipe, told, diverged=False, without=(name,))
+        others = every.without(name)
         found.append(_tried(name, others, [{o: others.against(o, x) for o in others.seeds} for x in seeds.x]))
     return found
 

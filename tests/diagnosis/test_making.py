@@ -31,17 +31,16 @@ def test_a_making_that_was_broken_off_goes_on(tmp_path, monkeypatch, capsys):
     small = dataclasses.replace(mistakes.jaxd2l.find("softmax"), epochs=2)
     monkeypatch.setattr(mistakes.jaxd2l, "load_data", lambda recipe: Dataset("small", part, part))
     monkeypatch.setattr(mistakes.jaxd2l, "find", lambda name: small)
-    monkeypatch.setattr(mistakes, "OUT", tmp_path)
     later = float("inf")
-    assert mistakes.make("softmax", ["right", "weights_zero"], 2, 0.0) == [
+    assert mistakes.make("softmax", ["right", "weights_zero"], 2, 0.0, tmp_path) == [
         "softmax right: seeds 0 to 1",
         "softmax weights_zero: seeds 0 to 1",
     ]
-    assert mistakes.make("softmax", ["right"], 1, later) == []
+    assert mistakes.make("softmax", ["right"], 1, later, tmp_path) == []
     first = (tmp_path / "softmax.json").read_text(encoding="utf-8")
-    assert mistakes.make("softmax", ["right"], 1, later) == []
+    assert mistakes.make("softmax", ["right"], 1, later, tmp_path) == []
     assert (tmp_path / "softmax.json").read_text(encoding="utf-8") == first, "nothing was trained again"
-    assert mistakes.make("softmax", ["right", "rate_zero"], 2, later) == []
+    assert mistakes.make("softmax", ["right", "rate_zero"], 2, later, tmp_path) == []
     kept = json.loads((tmp_path / "softmax.json").read_text(encoding="utf-8"))
     assert list(kept["variants"]) == ["right", "told_after_the_epoch", "tested_on_training_set", "rate_zero"]
     assert kept["variants"]["right"]["0"] == json.loads(first)["variants"]["right"]["0"]
