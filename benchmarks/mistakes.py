@@ -208,14 +208,15 @@ def store(kept: dict[str, Any], folder: Path) -> None:
     """Write it whole, a training a line."""
     names = [*order_of(kept["recipe"]), *sorted(kept["variants"])]
     kept["variants"] = {name: kept["variants"][name] for name in dict.fromkeys(names) if name in kept["variants"]}
-    head = {key: value for key, value in kept.items() if key != "variants"}
-    parts = [
+    made = ",\n".join(json.dumps(one) for one in kept["made"])
+    curves = ",\n".join(
         f"{json.dumps(name)}: {{\n"
         + ",\n".join(f"{json.dumps(seed)}: {json.dumps(rows, separators=(',', ':'))}" for seed, rows in seeds.items())
         + "\n}"
         for name, seeds in kept["variants"].items()
-    ]
-    text = json.dumps(head, indent=1)[:-2] + ',\n "variants": {\n' + ",\n".join(parts) + "\n}}\n"
+    )
+    head = f'"recipe": {json.dumps(kept["recipe"])}, "epochs": {kept["epochs"]}'
+    text = f'{{{head}, "made": [\n{made}\n], "variants": {{\n{curves}\n}}}}\n'
     write_atomically(folder / f"{kept['recipe']}.json", text.encode())
 
 
