@@ -8,11 +8,12 @@ Only NumPy is needed, so the answer comes at once.
 - `held_out`, `left_out`, `Tried`: what is said of each training, and of each mistake, that is not among the stored ones
 """
 
-from jaxd2l.diagnosis.answer import Diagnosis, Figure, diagnose
+from jaxd2l.diagnosis.answer import diagnose
 from jaxd2l.diagnosis.causes import CAUSES, Cause
 from jaxd2l.diagnosis.comparison import Likely
 from jaxd2l.diagnosis.curve import Curve, read_curve
 from jaxd2l.diagnosis.lines import CurveError
+from jaxd2l.diagnosis.result import Diagnosis, Figure
 from jaxd2l.diagnosis.stored import RECIPES, Stored, curves_of
 from jaxd2l.diagnosis.trial import Tried, held_out, left_out
 

@@ -73,5 +73,11 @@ CAUSES: dict[str, Cause] = {
     ),
     "relu_throughout": Cause("ReLU instead of sigmoid throughout", "it needs a lower rate: see recipe lenet_relu"),
 }
+_OF_RECIPE = {"no_activation": "mlp", "relu_in_convolutions": "lenet", "relu_throughout": "lenet"}
 ALIKE = {"evaluated_in_training_mode": RIGHT}  # without dropout and batch norm a network has one mode
 """Mistakes that change no number of a recipe that has stored curves -> what they are like."""
+
+
+def compared(recipe: str) -> list[str]:
+    """The variants that a curve of a recipe is compared with, once their trainings are stored."""
+    return [name for name in CAUSES if name not in ALIKE and _OF_RECIPE.get(name, recipe) == recipe]

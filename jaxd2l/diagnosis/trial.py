@@ -5,8 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxd2l.diagnosis.answer import SEVERAL, UNLIKE, verdict_of
+from jaxd2l.diagnosis.answer import verdict_of
 from jaxd2l.diagnosis.comparison import Against, Variants
+from jaxd2l.diagnosis.result import SEVERAL, UNLIKE
 from jaxd2l.diagnosis.stored import curves_of
 
 Columns = tuple[bool, bool, bool]  # whether loss, training accuracy and test accuracy are told
