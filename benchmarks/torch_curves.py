@@ -93,14 +93,18 @@ def main() -> None:
     """Train all, one seed each."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("recipes", nargs="*", default=["softmax", "mlp"])
+    parser.add_argument(
+        "--minutes", type=float, default=4.0, help="begin nothing new after that; go on by the same command"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, metavar="PATH", required=True)
     args = parser.parse_args()
     kept = json.loads(args.json.read_text(encoding="utf-8")) if args.json.exists() else {"torch": torch.__version__}
+    ends = time.perf_counter() + 60 * args.minutes
     for recipe in args.recipes:
         for mistake in MISTAKES:
             curves = kept.setdefault("curves", {}).setdefault(recipe, {})
-            if mistake in curves:
+            if mistake in curves or time.perf_counter() > ends:
                 continue
             began = time.perf_counter()
             curves[mistake] = train(recipe, mistake, args.seed).split("\n")

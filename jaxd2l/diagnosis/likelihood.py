@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-SHRINKAGE = 0.5  # share of the covariance off the diagonal that is taken away
+SHRINKAGE = 0.3  # share of the covariance off the diagonal that is taken away
 EXTRA = np.array([0.01, 0.02, 0.02])  # deviation added to that of the seeds: log loss, log-odds of the accuracies
 FEWEST = 4  # seeds that a distribution is made of at least
 _LOWEST = (1e-4, 1e-3)  # of a loss and of an accuracy; what lies below is taken as this

@@ -20,7 +20,7 @@ class Tried(NamedTuple):
     Attributes:
         name: the variant.
         seeds: how many of its trainings were tried.
-        named: how many were named as it, or as the group that it cannot be told apart from.
+        named: how many were named as it, or as what it cannot be told apart from.
         several: how many had several causes.
         unlike: how many were unlike all.
         wrong: how many were named as another one, by its name.
@@ -45,7 +45,7 @@ def held_out(recipe: str, epochs: int | None = None, columns: Columns = ALL) -> 
     told = _told(recipe, epochs, columns)
     variants = Variants(recipe, told, diverged=False)
     return [
-        _tried(name, variants, [variants.held_out(name, i) for i in range(len(seeds.x))])
+        _tried(name, {name}, variants, [variants.held_out(name, i) for i in range(len(seeds.x))])
         for name, seeds in variants.seeds.items()
     ]
 
@@ -57,7 +57,8 @@ def left_out(recipe: str, epochs: int | None = None, columns: Columns = ALL) -> 
     found = []
     for name, seeds in every.seeds.items():
         others = every.without(name)
-        found.append(_tried(name, others, [{o: others.against(o, x) for o in others.seeds} for x in seeds.x]))
+        alike = {other for group in every.groups if name in group for other in group}
+        found.append(_tried(name, alike, others, [{o: others.against(o, x) for o in others.seeds} for x in seeds.x]))
     return found
 
 
@@ -65,7 +66,7 @@ def _told(recipe: str, epochs: int | None, columns: Columns) -> np.ndarray:
     return np.tile(columns, (epochs or curves_of(recipe).epochs, 1))
 
 
-def _tried(name: str, variants: Variants, compared: list[dict[str, Against]]) -> Tried:
+def _tried(name: str, alike: set[str], variants: Variants, compared: list[dict[str, Against]]) -> Tried:
     counts: Counter[str] = Counter()
     wrong: Counter[str] = Counter()
     for found in compared:
@@ -73,7 +74,7 @@ def _tried(name: str, variants: Variants, compared: list[dict[str, Against]]) ->
         verdict = verdict_of(causes)
         if verdict in (SEVERAL, UNLIKE):
             counts[verdict] += 1
-        elif name in causes[0].names:
+        elif alike & set(causes[0].names):
             counts["named"] += 1
         else:
             wrong[causes[0].names[0]] += 1
