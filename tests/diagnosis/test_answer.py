@@ -2,6 +2,7 @@
 
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -144,6 +145,19 @@ def test_held_out_trainings_are_named_rightly(recipe):
     tried = held_out(recipe)
     assert {one.name: one.wrong for one in tried if one.wrong} == {}
     assert sum(one.named for one in tried) >= 0.9 * sum(one.seeds for one in tried)
+
+
+def test_mistakes_that_were_made_in_pytorch_are_named():
+    results = Path(__file__).parents[2] / "benchmarks" / "results" / "torch_curves.json"
+    curves = json.loads(results.read_text(encoding="utf-8"))["curves"]
+    wrong = []
+    for recipe, made in curves.items():
+        for name, lines in made.items():
+            answer = diagnose(recipe, "\n".join(lines))
+            if not answer.causes or name not in answer.causes[0].names or answer.verdict not in ("normal", "mistake"):
+                wrong.append((recipe, name, answer.verdict, answer.causes))
+    assert not wrong
+    assert len(curves["softmax"]) > 12
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
