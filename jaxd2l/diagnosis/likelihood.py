@@ -70,13 +70,13 @@ class Seeds(NamedTuple):
         x: transformed figures of those that are finite so far (n, p).
         extra: see `distribution`.
         diverged: how many became non-finite.
-        count: of all.
+        trainings: of all.
     """
 
     x: np.ndarray
     extra: np.ndarray
     diverged: int
-    count: int
+    trainings: int
 
     @property
     def enough(self) -> bool:
@@ -93,8 +93,8 @@ class Seeds(NamedTuple):
 
     def log_share(self, diverged: bool) -> float:
         """Log of the share of trainings that diverge, or that do not; half a training is added to both."""
-        those = self.diverged if diverged else self.count - self.diverged
-        return math.log((those + 0.5) / (self.count + 1))
+        those = self.diverged if diverged else self.trainings - self.diverged
+        return math.log((those + 0.5) / (self.trainings + 1))
 
 
 def seeds_of(curves: np.ndarray, told: np.ndarray, *, diverged: bool) -> Seeds:
