@@ -9,9 +9,14 @@ import numpy as np
 
 from jaxd2l.book import require
 
-RECIPES = ("softmax", "mlp", "lenet")
-SEEDS = 20
 MAKE = "python benchmarks/mistakes.py"
+
+
+def _file(recipe: str) -> Any:
+    return importlib.resources.files("jaxd2l.diagnosis").joinpath(f"curves/{recipe}.json")
+
+
+RECIPES = tuple(name for name in ("softmax", "mlp", "lenet") if _file(name).is_file())
 
 
 class Stored(NamedTuple):
@@ -44,7 +49,7 @@ def curves_of(recipe: str) -> Stored:
     require(recipe)
     file = _file(recipe)
     if not file.is_file():
-        there = ", ".join(name for name in RECIPES if _file(name).is_file())
+        there = ", ".join(RECIPES)
         raise ValueError(f"no trainings of recipe {recipe} are stored to compare with; there are those of {there}")
     kept = json.loads(file.read_text(encoding="utf-8"))
     curves = {}
@@ -53,7 +58,3 @@ def curves_of(recipe: str) -> Stored:
         for i, rows in enumerate(seeds.values()):
             curves[name][i, : len(rows)] = np.reshape(rows, (-1, 3))
     return Stored(recipe, curves, tuple(kept["made"]))
-
-
-def _file(recipe: str) -> Any:
-    return importlib.resources.files("jaxd2l.diagnosis").joinpath(f"curves/{recipe}.json")
