@@ -240,10 +240,8 @@ def note(kept: dict[str, Any], data: Dataset, name: str, seed: int) -> None:
     same = [one for one in kept["made"] if {key: one.get(key) for key in where} == where]
     if not same:
         command = f"python benchmarks/mistakes.py {kept['recipe']}"
-        same = [{"command": command, **where, "commits": [], "begun": found["started"], "trainings": {}}]
+        same = [{"command": command, **where, "begun": found["started"], "trainings": {}}]
         kept["made"] += same
-    commit = (found["commit"] or "").removesuffix("-dirty")
-    same[0]["commits"] = sorted({*same[0]["commits"], commit})
     same[0]["ended"] = found["started"]
     seeds = same[0]["trainings"].setdefault(name, [])
     same[0]["trainings"][name] = sorted({*seeds, seed})

@@ -26,7 +26,7 @@ class Stored(NamedTuple):
         recipe: its name.
         curves: loss, training accuracy and test accuracy by variant (seeds, epochs, 3); NaN from the epoch on in which
             a training diverged.
-        made: command, device, processor, versions, commits, days and seeds of each place they were made at.
+        made: command, device, processor, versions, time and seeds of each place they were made at.
     """
 
     recipe: str
