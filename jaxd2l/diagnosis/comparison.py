@@ -11,7 +11,7 @@ from jaxd2l.diagnosis.likelihood import Seeds, seeds_of
 from jaxd2l.diagnosis.stored import curves_of
 
 PRIOR_RIGHT = 0.5  # of a right training; the mistakes share the rest alike
-REACH = 1.5  # times as far as the furthest of a variant's own seeds a curve may lie to be taken for one
+REACH = 10  # 1 + REACH / n times as far as the furthest of a variant's n seeds a curve may lie to be taken for one
 CONFUSED = 0.25  # mean share of the likelihood that each of two variants gives the other's seeds: the same, above it
 SURE = 0.9  # likelihood from which a group of causes is named
 
@@ -20,23 +20,20 @@ class Against(NamedTuple):
     """A curve against one variant.
 
     Attributes:
-        distance: from the mean of its seeds, over that of the furthest of them: 1 is as far as that one.
+        distance: from the mean of its seeds, over that of the furthest of them, which is taken as at least 1.
         nearer: share of its seeds that lie nearer.
         log_likelihood: of the curve, were it one of them; minus infinity where it cannot be.
+        fits: whether it lies near enough to be one of them.
     """
 
     distance: float
     nearer: float
     log_likelihood: float
-
-    @property
-    def fits(self) -> bool:
-        """Whether the curve may be one of them."""
-        return self.distance <= REACH and self.log_likelihood > -np.inf
+    fits: bool
 
 
 class Likely(NamedTuple):
-    """Causes that cannot be told apart, and the likelihood of them together, normalised over all that fit."""
+    """Causes that cannot be told apart, and the likelihood of them together, normalised over all."""
 
     names: tuple[str, ...]
     likelihood: float
@@ -100,23 +97,19 @@ class Variants:
         return found
 
     def _against(self, name: str, squared: float, own: np.ndarray, log: float) -> Against:
-        furthest = float(own.max())
-        distance = float(np.sqrt(squared / furthest)) if furthest > 0 else 0.0
-        return Against(distance, float((own < squared).mean()), log)
+        furthest = max(float(own.max()), 1.0)  # what a training has on average, where the seeds are alike
+        distance = float(np.sqrt(squared / furthest))
+        return Against(distance, float((own < squared).mean()), log, distance <= 1 + REACH / len(own))
 
     def likely(self, found: dict[str, Against]) -> tuple[Likely, ...]:
-        """The groups with a variant that fits, the likeliest first."""
-        fitting = {name: one.log_likelihood + self._log_prior(name) for name, one in found.items() if one.fits}
-        if not fitting:
+        """The groups, the likeliest first; none where the curve is too far from the likeliest variant to be of it."""
+        logs = {name: one.log_likelihood + self._log_prior(name) for name, one in found.items()}
+        first = max(logs, key=lambda name: logs[name], default=None)
+        if first is None or not found[first].fits or logs[first] == -np.inf:
             return ()
-        highest = max(fitting.values())
-        shares = {name: np.exp(log - highest) for name, log in fitting.items()}
+        shares = {name: np.exp(log - logs[first]) for name, log in logs.items()}
         total = sum(shares.values())
-        groups = [
-            Likely(group, float(sum(shares.get(name, 0.0) for name in group) / total))
-            for group in self.groups
-            if set(group) & set(fitting)
-        ]
+        groups = [Likely(group, float(sum(shares.get(name, 0.0) for name in group) / total)) for group in self.groups]
         return tuple(sorted(groups, key=lambda one: -one.likelihood))
 
     def _log_prior(self, name: str) -> float:

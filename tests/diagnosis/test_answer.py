@@ -143,8 +143,8 @@ def test_the_notes_two_tables_of_lenet_are_named():
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_held_out_trainings_are_named_rightly(recipe):
     tried = held_out(recipe)
-    assert {one.name: one.wrong for one in tried if one.wrong} == {}
-    assert sum(one.named for one in tried) >= 0.8 * sum(one.seeds for one in tried)
+    assert {one.name: one.wrong for one in tried if one.wrong and one.seeds >= 10} == {}
+    assert sum(one.named for one in tried) >= 0.9 * sum(one.seeds for one in tried)
 
 
 def test_mistakes_that_were_made_in_pytorch_are_named():
