@@ -15,6 +15,8 @@ from jaxd2l.diagnosis.causes import ALIKE, RIGHT
 from jaxd2l.diagnosis.comparison import Variants
 from jaxd2l.diagnosis.likelihood import EXTRA, SHRINKAGE, distribution, seeds_of, transformed
 
+RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
+
 
 def _right(recipe="softmax", seed=0):
     return curves_of(recipe).curves[RIGHT][seed]
@@ -143,13 +145,14 @@ def test_the_notes_two_tables_of_lenet_are_named():
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_held_out_trainings_are_named_rightly(recipe):
     tried = held_out(recipe)
+    stored = json.loads((RESULTS / "named.json").read_text(encoding="utf-8"))[recipe]["held_out"]
+    assert [one._asdict() for one in tried] == stored, "run benchmarks/named.py again"
     assert {one.name: one.wrong for one in tried if one.wrong and one.seeds >= 10} == {}
     assert sum(one.named for one in tried) >= 0.9 * sum(one.seeds for one in tried)
 
 
 def test_mistakes_that_were_made_in_pytorch_are_named():
-    results = Path(__file__).parents[2] / "benchmarks" / "results" / "torch_curves.json"
-    curves = json.loads(results.read_text(encoding="utf-8"))["curves"]
+    curves = json.loads((RESULTS / "torch_curves.json").read_text(encoding="utf-8"))["curves"]
     wrong = []
     for recipe in RECIPES:
         for name, lines in curves.get(recipe, {}).items():
