@@ -2,7 +2,7 @@
 
     python benchmarks/named.py --json benchmarks/results/named.json
 
-A table a recipe; `docs/use/diagnose.md` shows it, and a test holds the stored one against what is computed. NumPy alone.
+A table a recipe, as `docs/use/diagnose.md` shows it; a test holds the stored ones against what is computed. NumPy alone.
 """
 
 import argparse
