@@ -2,7 +2,8 @@
 
     python benchmarks/named.py --json benchmarks/results/named.json
 
-A table a recipe, as `docs/use/diagnose.md` shows it; a test holds the stored ones against what is computed. NumPy alone.
+A table a recipe, as `docs/use/diagnose.md` shows it; a test holds the stored ones against what is computed.
+NumPy alone.
 """
 
 import argparse
