@@ -8,12 +8,14 @@ notebooks that are offered for download.
 import gettext
 import re
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import nbformat
 from docutils import nodes
 from jupyter_cache import get_cache
+from jupyter_cache.base import CacheBundleIn
 from markdown_it import MarkdownIt
 from sphinx.application import Sphinx
 from sphinx.config import Config
@@ -58,18 +60,6 @@ def _configure(app: Sphinx, config: Config) -> None:
         config.nb_code_prompt_show, config.nb_code_prompt_hide = "显示代码", "隐藏代码"
 
 
-def _keep(app: Sphinx, error: Exception | None) -> None:
-    """Put what the English build ran where the Chinese one looks for it."""
-    if error or app.config.language == CHINESE or app.builder.format != "html":
-        return
-    folder = Path(app.env.mystnb_config.output_folder)
-    cache = get_cache(app.config.nb_execution_cache_path)
-    for name in app.env.found_docs:
-        path = folder / f"{name}.ipynb"
-        if path.exists():
-            cache.cache_notebook_file(path, uri=app.env.doc2path(name), check_validity=False, overwrite=True)
-
-
 def _untranslated(app: Sphinx, tree: nodes.document) -> None:
     """Warn of every passage of a page with a catalogue that the catalogue does not have."""
     if app.config.language != CHINESE or not _translated(app, app.env.current_document.docname):
@@ -92,20 +82,42 @@ def in_other_words(text: str, words: Callable[[str], str]) -> str:
 
 
 def _notebooks(app: Sphinx, env: BuildEnvironment) -> Iterable[str]:
-    """Put the words of a page, and what its cells gave, into the notebook that it offers."""
-    if app.config.language == CHINESE:
-        kept = get_cache(app.config.nb_execution_cache_path)
-        for page in env.found_docs:
-            path = Path(env.mystnb_config.output_folder) / f"{page}.ipynb"
-            if path.exists() and _translated(app, page):
-                catalogue = gettext.translation(page, Path(app.srcdir) / "locale", [CHINESE])
-                notebook = nbformat.read(path, nbformat.NO_CONVERT)
-                _, notebook = kept.merge_match_into_notebook(notebook)  # MyST-NB writes what it takes from it without
-                for cell in notebook.cells:
-                    if cell.cell_type == "markdown":
-                        cell.source = in_other_words(cell.source, catalogue.gettext)
-                nbformat.write(notebook, path)
+    """Finish the notebooks that pages offer: in English keep what was run, in Chinese take it and put the words in."""
+    kept = get_cache(app.config.nb_execution_cache_path)
+    for page in env.found_docs:
+        path = Path(env.mystnb_config.output_folder) / f"{page}.ipynb"
+        if not path.exists():
+            continue
+        notebook = nbformat.read(path, nbformat.NO_CONVERT)
+        if app.config.language == CHINESE:
+            with suppress(KeyError):  # of an earlier build, and whole
+                _, notebook = kept.merge_match_into_notebook(notebook)
+            _translate(app, page, notebook)
+        else:
+            for cell in notebook.cells:
+                _once(cell)
+            bundle = CacheBundleIn(notebook, env.doc2path(page))
+            kept.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
+        nbformat.write(notebook, path)
     return []
+
+
+def _once(cell: nbformat.NotebookNode) -> None:
+    """Leave out what is there twice: MyST-NB appends all text of a stream to its first output and keeps the others."""
+    seen: set[str] = set()
+    for output in list(cell.get("outputs", [])):
+        if output.output_type == "stream":
+            if output.name in seen:
+                cell.outputs.remove(output)
+            seen.add(output.name)
+
+
+def _translate(app: Sphinx, page: str, notebook: nbformat.NotebookNode) -> None:
+    if _translated(app, page):
+        words = gettext.translation(page, Path(app.srcdir) / "locale", [CHINESE]).gettext
+        for cell in notebook.cells:
+            if cell.cell_type == "markdown":
+                cell.source = in_other_words(cell.source, words)
 
 
 def _of_a_cell(node: nodes.Element | None) -> bool:
@@ -134,5 +146,4 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("doctree-read", _untranslated)
     app.connect("env-updated", _notebooks)
     app.connect("html-page-context", _link)
-    app.connect("build-finished", _keep)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
