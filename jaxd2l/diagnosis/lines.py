@@ -141,8 +141,10 @@ def _lists(text: str) -> list[Record]:
 
 
 def _table(lines: Sequence[tuple[int, str]]) -> list[Record]:
-    """A line of names with rows below it; none where there is none."""
-    for place, (_, line) in enumerate(lines[:-1]):
+    """A line of names with rows below it; none where there is none, or lines tell figures above it."""
+    for place, (number, line) in enumerate(lines[:-1]):
+        if set(_pairs(line, number, None)) - {EPOCH}:
+            return []
         if _NUMBER.search(line):
             continue
         for divider in _DIVIDERS:

@@ -57,6 +57,13 @@ def test_what_is_not_told_is_not_known(text, figures):
     np.testing.assert_array_equal(read_curve(text).figures, figures)
 
 
+def test_all_that_train_prints_may_be_pasted():
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    found = read_curve(next(block for block in readme.split("```") if "epoch 10/10" in block))
+    assert found.figures.shape == (10, 3)
+    assert found.figures[9].tolist() == [0.458, 0.828, 0.822]
+
+
 def test_a_test_part_is_taken_before_a_validation_part():
     assert read_curve("loss 1, val acc .7, test acc .8").figures[0, 2] == 0.8
 
