@@ -38,7 +38,8 @@ def diagnose(
     name = str(getattr(recipe, "name", recipe))
     stored = curves_of(name)
     read = read_curve(curve, columns=columns, first_epoch=first_epoch)
-    notes = _notes(read, name, stored.epochs, stored.curves)
+    missing = tuple(kind for kind in compared(name) if len(stored.curves.get(kind, ())) < FEWEST)
+    notes = _notes(read, name, stored.epochs, missing)
     upto = stored.epochs if read.diverged is None else min(read.diverged - 1, stored.epochs)
     figures, diverged = read.figures[:upto], read.diverged
     if diverged is not None and diverged > stored.epochs:
@@ -54,6 +55,8 @@ def diagnose(
     found = {variant: variants.against(variant, x) for variant in variants.seeds}
     causes = variants.likely(found)
     verdict = verdict_of(causes)
+    if verdict == MISTAKE and 2 * len(missing) > len(compared(name)):
+        verdict = SEVERAL  # who knows few mistakes takes one for another
     like = _right_among(causes[0].names) if verdict == NORMAL else RIGHT
     right = found.get(like)
     return Diagnosis(
@@ -66,6 +69,7 @@ def diagnose(
         epochs=dict(zip(NAMES, map(int, told.sum(0)), strict=True)) if told.size else dict.fromkeys(NAMES, 0),
         diverged=diverged,
         seeds=len(stored.curves[like]),
+        missing=missing,
         notes=notes,
         made=tuple({k: v for k, v in made.items() if k != "trainings"} for made in stored.made),
     )
@@ -99,12 +103,11 @@ def _figures(figures: np.ndarray, told: np.ndarray, right: np.ndarray) -> tuple[
     return tuple(found)
 
 
-def _notes(read: Curve, recipe: str, epochs: int, curves: dict[str, np.ndarray]) -> tuple[str, ...]:
+def _notes(read: Curve, recipe: str, epochs: int, missing: Sequence[str]) -> tuple[str, ...]:
     notes = []
-    few = [name for name in compared(recipe) if len(curves.get(name, ())) < FEWEST]
-    if few:
+    if missing:
         notes.append(
-            f"not compared with {', '.join(few)}, of which no trainings are stored: {MAKE} {recipe} makes them"
+            f"not compared with {', '.join(missing)}, of which no trainings are stored: {MAKE} {recipe} makes them"
         )
     if read.left_out:
         notes.append(f"{read.left_out} {'line' if read.left_out == 1 else 'lines'} without a figure left out")

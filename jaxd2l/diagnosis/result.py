@@ -49,6 +49,7 @@ class Diagnosis:
         epochs: how many were compared, and how many figures of each, by name.
         diverged: the epoch from which on the loss is not finite; None where none is.
         seeds: how many right trainings there are.
+        missing: variants that no trainings are stored of. Where they are most, no mistake is named for certain.
         notes: what was left out.
         made: where the stored trainings were made.
     """
@@ -62,6 +63,7 @@ class Diagnosis:
     epochs: dict[str, int]
     diverged: int | None
     seeds: int
+    missing: tuple[str, ...]
     notes: tuple[str, ...]
     made: tuple[dict[str, Any], ...]
 
@@ -111,6 +113,8 @@ class Diagnosis:
             return f"normal{measured}: {where}"
         if self.verdict == UNLIKE:
             return f"cannot tell: unlike right trainings and unlike every mistake that is known here; {where}"
+        if self.verdict == SEVERAL and self.missing and RIGHT not in self.causes[0].names:
+            return f"not normal, but which mistake cannot be told, since most are not compared with: {where}"
         if self.verdict == SEVERAL:
             return f"cannot tell which: several causes give such a curve; {where}"
         return f"not normal: {where}"
