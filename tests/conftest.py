@@ -11,12 +11,16 @@ import functools
 import itertools
 import os
 import shutil
+import sys
 import threading
 from pathlib import Path
 from types import SimpleNamespace
 
 PROGRAMS = Path(__file__).parent.parent / ".pytest_cache" / "d" / "jax"
 PROGRAMS_BYTES = 2**30  # more than a few dozen states of the sources leave behind
+# Where a machine forbids it, every process compiles all of JAX's Python again, which takes it most of its start.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 # before jax is imported, and also for commands run as processes
 os.environ["JAX_COMPILATION_CACHE_DIR"] = str(PROGRAMS)
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "1e9"
