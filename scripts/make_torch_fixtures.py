@@ -279,9 +279,9 @@ NETWORKS = {
     "nin": nin,
     "googlenet": googlenet,
     "resnet18": resnet18,
-    "resnet34": lambda: PaperResNet((3, 4, 6, 3), 16, False),
-    "resnet50": lambda: PaperResNet((3, 4, 6, 3), 16, True),
-    "resnext50": lambda: PaperResNet((3, 4, 6, 3), 16, True, groups=32, group_width=4),
+    "resnet34": lambda: PaperResNet((1, 2, 1, 1), 16, False),
+    "resnet50": lambda: PaperResNet((1, 2, 1, 1), 16, True),
+    "resnext50": lambda: PaperResNet((1, 2, 1, 1), 16, True, groups=32, group_width=4),
     "densenet": densenet,
     "conv3d": conv3d,
 }

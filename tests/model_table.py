@@ -36,7 +36,7 @@ class Entry(NamedTuple):
     """A network at its published size.
 
     `smallest` is the least number of pixels along an axis, 0 for a network of vectors. `small` is a network of the
-    same depth with narrow layers where the published one is too large to train in a test.
+    same kinds of layers, narrow and with few repeated blocks, where the published one is too large to train in a test.
     """
 
     network: nn.Module
@@ -48,7 +48,7 @@ class Entry(NamedTuple):
 
 _alexnet = AlexNet(conv_arch=tuple((features // 8, *rest) for features, *rest in CONV_ARCH), dense_features=(64, 32))
 _vgg = partial(VGG, width_divisor=8, dense_features=(64, 32))
-_paper = partial(ResNet, stages=(3, 4, 6, 3), width=16, use_bias=False)
+_paper = partial(ResNet, stages=(1, 2, 1, 1), width=16, use_bias=False)
 MODELS = {
     "linear": Entry(Linear(), (2,), 3),
     "softmax": Entry(SoftmaxRegression(), (28, 28, 1), 7_850),

@@ -1,10 +1,10 @@
-"""Untrained networks of the recipes at their smallest image, wide ones with narrow layers, and a few examples."""
+"""Untrained networks of the recipes, the deep ones narrow and with few blocks, and a few examples."""
 
 import dataclasses
 
 import jax
 import numpy as np
-from model_table import MODELS
+from model_table import MODELS, SHALLOW
 
 from jaxd2l.prediction import Predictor
 from jaxd2l.recipes import RECIPES
@@ -27,10 +27,10 @@ def predictor_of(recipe, shape, dtype, classes=(), **options):
 
 def small(name):
     """A predictor of this recipe and three examples for it."""
-    entry = MODELS[name]
-    recipe = dataclasses.replace(RECIPES[name], model=entry.small or RECIPES[name].model)
-    if recipe.image_size is not None and name not in ("softmax", "mlp", "dropout_mlp", "lenet_bn"):
-        recipe = dataclasses.replace(recipe, image_size=max(entry.smallest, 32))
+    recipe, entry = RECIPES[name], MODELS[name]
+    if recipe.image_size is not None and entry.smallest not in (0, 12, 16):  # deeper than LeNet
+        model, pixels = SHALLOW[name.rstrip("0123456789")]
+        recipe = dataclasses.replace(recipe, model=model, image_size=pixels)
     shape = (28, 28, 1) if recipe.image_size is not None else entry.input_shape
     dtype = np.float32 if name == "linear" else np.uint8
     classes = () if recipe.hits is None else tuple(map(str, range(4 if name == "conv3d" else 10)))

@@ -67,7 +67,7 @@ def gradient(network, regression, params, batch_stats, x, y, along=freely):
 
 # Without optimisation the compiler takes half the time, most of this file's. The networks of `AS_IN_USE` are compiled
 # as training compiles them, in float32.
-AS_IN_USE = ("mlp", "lenet", "lenet_bn", "vgg11", "resnet18")
+AS_IN_USE = ("mlp", "lenet", "lenet_bn", "vgg11", "resnet34")
 optimised = jax.jit(gradient, static_argnames=("network", "regression", "along"))
 unoptimised = jax.jit(gradient, static_argnames=("network", "regression", "along"), compiler_options=UNOPTIMISED)
 
