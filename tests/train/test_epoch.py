@@ -33,6 +33,7 @@ DATA = Examples(jnp.asarray(RNG.normal(size=(N, 4)), jnp.float32), jnp.asarray(R
 STEP = make_step(MODEL, OPTIMIZER, OBJECTIVE)
 
 
+@jax.jit
 def _state():
     return init_state(MODEL, OPTIMIZER, jax.random.key(0), DATA.x)
 
@@ -48,14 +49,14 @@ def _epoch(pieces):
 
 @pytest.mark.slow
 def test_an_epoch_is_the_loop_over_its_batches():
-    rows, state, tallies = epoch_rows(jax.random.key(5), N, BATCH), _state(), []
+    rows, state, tallies, step = epoch_rows(jax.random.key(5), N, BATCH), _state(), [], jax.jit(STEP)
     for indices, weight in zip(rows.indices, rows.weight, strict=True):
         batch = Batch(DATA.x[indices], DATA.y[indices], weight)
-        state, tally = STEP(state, batch, jax.random.fold_in(jax.random.key(7), state.step))
+        state, tally = step(state, batch, jax.random.fold_in(jax.random.key(7), state.step))
         tallies.append(tally)
     expected = state, jax.tree.map(lambda *parts: jnp.stack(parts), *tallies)
     found = _epoch([(0, 5)])
-    chex.assert_trees_all_close(found, expected, rtol=2e-5, atol=1e-6)  # fused against separate operations
+    chex.assert_trees_all_close(found, expected, rtol=2e-5, atol=1e-6)  # fused with the loop and without
     assert found[0].step == 5
     assert found[1].examples.tolist() == [5, 5, 5, 5, 3]
 
@@ -112,11 +113,12 @@ def test_many_states_train_as_one_vmapped_epoch():
     rows = epoch_rows(jax.random.key(5), N, BATCH)
     init = partial(init_state, MODEL, OPTIMIZER, x=DATA.x)
     keys, rates = jax.random.split(jax.random.key(9), 3), jnp.array([0.01, 0.1, 1.0])
-    states = jax.vmap(lambda key, rate: init(key, learning_rate=rate))(keys, rates)
+    states = jax.jit(jax.vmap(lambda key, rate: init(key, learning_rate=rate)))(keys, rates)
     epoch = make_epoch(STEP)
     run = lambda state: epoch(state, empty_tally(5), *DATA, rows, jax.random.key(7), 0, 5)  # noqa: E731
     together = jax.jit(jax.vmap(run))(states)
+    single = jax.jit(run)
     for i in range(3):
-        alone = jax.jit(run)(jax.tree.map(lambda leaf: leaf[i], states))  # noqa: B023 - used at once
+        alone = single(jax.tree.map(lambda leaf: leaf[i], states))  # noqa: B023 - used at once
         # batched matrix products sum in another order
         chex.assert_trees_all_close(jax.tree.map(lambda leaf: leaf[i], together), alone, rtol=1e-4, atol=1e-6)  # noqa: B023

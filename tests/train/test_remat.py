@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from begun import begun
 
 from jaxd2l.nn import Conv, Dense, avg_pool, flatten, sigmoid
 from jaxd2l.nn.batch_normalisation import BatchNorm
@@ -17,7 +18,7 @@ from jaxd2l.nn.loss import cross_entropy
 from jaxd2l.nn.metric import hits
 from jaxd2l.nn.models import MLP
 from jaxd2l.recipes import RECIPES
-from jaxd2l.train import Batch, Objective, TrainState, init_state, make_step, sgd
+from jaxd2l.train import Batch, Objective, TrainState, make_step, sgd
 from jaxd2l.train.remat import cuts, rematerialised
 
 
@@ -52,7 +53,7 @@ def case(name: str) -> Case:
         x = jax.random.normal(jax.random.key(1), shape, jnp.float64)
         y = jnp.arange(shape[0]) % 10
         weight = jnp.ones(shape[0]).at[-1].set(0.0 if name != "batch_norm" else 1.0)
-        return Case(model, init_state(model, sgd(0.1), jax.random.key(0), x), Batch(x, y, weight))
+        return Case(model, begun(model, sgd(0.1), jax.random.key(0), x), Batch(x, y, weight))
 
 
 def step_of(case: Case, **options) -> tuple[TrainState, jax.Array]:

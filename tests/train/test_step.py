@@ -7,13 +7,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from begun import begun
 
 from jaxd2l.data import random_crop_and_flip, scale
 from jaxd2l.nn.loss import cross_entropy, squared_error
 from jaxd2l.nn.metric import hits
 from jaxd2l.nn.models import MLP, LeNet, Linear
 from jaxd2l.recipes import RECIPES
-from jaxd2l.train import Batch, Objective, init_state, make_judge, make_step, sgd
+from jaxd2l.train import Batch, Objective, make_judge, make_step, sgd
 
 RNG = np.random.default_rng(0)
 
@@ -26,7 +27,7 @@ def _batch(n=5, features=3):
 @pytest.mark.slow
 def test_one_step_of_linear_regression_is_the_gradient_by_hand():
     batch, optimizer = _batch(), sgd(0.1, weight_decay=0.3)
-    state = init_state(Linear(), optimizer, jax.random.key(0), batch.x)
+    state = begun(Linear(), optimizer, jax.random.key(0), batch.x)
     after, tally = jax.jit(make_step(Linear(), optimizer, Objective(squared_error)))(state, batch, jax.random.key(1))
     x, y = np.float64(batch.x), np.float64(batch.y)
     w, b = np.float64(state.params["Dense_0"]["kernel"]), np.float64(state.params["Dense_0"]["bias"])
@@ -44,8 +45,8 @@ def test_one_step_of_linear_regression_is_the_gradient_by_hand():
 @pytest.mark.slow
 def test_padding_changes_nothing():
     batch, optimizer = _batch(), sgd(0.1)
-    state = init_state(Linear(), optimizer, jax.random.key(0), batch.x)
-    step = make_step(Linear(), optimizer, Objective(squared_error))
+    state = begun(Linear(), optimizer, jax.random.key(0), batch.x)
+    step = jax.jit(make_step(Linear(), optimizer, Objective(squared_error)))
     padded = Batch(*(jnp.concatenate([a, 9 * jnp.ones_like(a[:2])]) for a in batch))
     padded = padded._replace(weight=jnp.array([1.0] * 5 + [0.0] * 2))
     expected, found = step(state, batch, jax.random.key(1)), step(state, padded, jax.random.key(1))
@@ -66,7 +67,7 @@ class _Counting(nn.Module):
 @pytest.mark.slow
 def test_judging_uses_prediction_mode_and_touches_no_statistic():
     batch, optimizer, model = _batch(), sgd(0.1), _Counting()
-    state = init_state(model, optimizer, jax.random.key(0), batch.x)
+    state = begun(model, optimizer, jax.random.key(0), batch.x)
     trained, in_training = make_step(model, optimizer, Objective(squared_error))(state, batch, jax.random.key(1))
     assert trained.batch_stats["calls"] == state.batch_stats["calls"] + 1
     judged = make_judge(model, Objective(squared_error))(state.params, state.batch_stats, batch)
@@ -77,7 +78,7 @@ def test_judging_uses_prediction_mode_and_touches_no_statistic():
 @pytest.mark.slow
 def test_dropout_draws_another_mask_for_another_key():
     batch, model, optimizer = _batch(features=8), MLP(hidden=(32,), num_outputs=1, dropout=(0.5,)), sgd(0.1)
-    state = init_state(model, optimizer, jax.random.key(0), batch.x)
+    state = begun(model, optimizer, jax.random.key(0), batch.x)
     step = jax.jit(make_step(model, optimizer, Objective(squared_error)))
     first, again, other = (step(state, batch, jax.random.key(k))[1].loss for k in (1, 1, 2))
     assert first == again
@@ -89,7 +90,7 @@ def test_bfloat16_computes_near_float32_and_keeps_parameters_and_losses_in_float
     x = jnp.asarray(RNG.random((6, 28, 28, 1)), jnp.float32)
     batch = Batch(x, jnp.arange(6) % 10, jnp.ones(6))
     optimizer = sgd(0.1)
-    state = init_state(LeNet(), optimizer, jax.random.key(0), batch.x)
+    state = begun(LeNet(), optimizer, jax.random.key(0), batch.x)
     outcomes = {}
     for dtype in (jnp.float32, jnp.bfloat16):
         step = jax.jit(make_step(LeNet(), optimizer, Objective(cross_entropy, hits, dtype=dtype)))
@@ -105,7 +106,7 @@ def test_bfloat16_computes_near_float32_and_keeps_parameters_and_losses_in_float
 def test_a_step_leaves_no_nan_at_huge_inputs(jit):
     batch = Batch(jnp.full((2, 3), 1e18), jnp.array([0, 1]), jnp.ones(2))
     model, optimizer = MLP(hidden=(4,), num_outputs=2), sgd(1e-30)
-    state = init_state(model, optimizer, jax.random.key(0), batch.x)
+    state = begun(model, optimizer, jax.random.key(0), batch.x)
     step = make_step(model, optimizer, Objective(cross_entropy, hits))
     chex.assert_tree_all_finite((jax.jit(step) if jit else step)(state, batch, jax.random.key(1))[0].params)
 
@@ -117,7 +118,7 @@ def test_training_sees_augmented_images_and_judging_the_stored_ones():
     key = functools.partial(jax.random.key, 3)
     recipe = dataclasses.replace(RECIPES["softmax"], augment="crop_flip")
     augmented, plain = recipe.objective(), dataclasses.replace(recipe, augment=None).objective()
-    state = init_state(MLP(), optimizer, jax.random.key(0), scale(images))
+    state = begun(MLP(), optimizer, jax.random.key(0), scale(images))
     changed = random_crop_and_flip(jax.random.split(key())[0], images)
     assert (changed != images).any()
     found = make_step(MLP(), optimizer, augmented)(state, batch, key())

@@ -7,13 +7,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from begun import begun
 
 from jaxd2l.data import Dataset, Examples, balanced_class_weights, random_mixing
 from jaxd2l.nn import cross_entropy, hits, squared_error
 from jaxd2l.nn.models import MLP
 from jaxd2l.recipes import find
 from jaxd2l.run_folder.checkpoint import Checkpoint, pack, unpack
-from jaxd2l.train import Batch, Recipe, compile_program, evaluate, fit, init_state, make_judge, sgd
+from jaxd2l.train import Batch, Recipe, compile_program, evaluate, fit, make_judge, sgd
 from jaxd2l.train.loop import beginning
 from jaxd2l.train.program import initial_state
 
@@ -34,7 +35,7 @@ def batch(rows, weight=None):
 def updated(given, **changes):
     """State and tally after one update from the same start."""
     recipe = dataclasses.replace(RECIPE, **changes)
-    state = init_state(MODEL, recipe.make_optimizer(), jax.random.key(0), X[:1])
+    state = begun(MODEL, recipe.make_optimizer(), jax.random.key(0), X[:1])
     return jax.jit(recipe.make_step())(state, given, jax.random.key(KEY))
 
 
@@ -55,7 +56,7 @@ def test_the_mean_over_a_padded_batch_is_that_of_pytorch():
     weights, smoothing = jnp.asarray([0.5, 2.0, 3.0]), 0.1
     padded = batch([0, 1, 2, 4, 5, 0, 0], jnp.asarray([1.0] * 5 + [0.0] * 2))
     state, tally = updated(padded, class_weights=(0.5, 2.0, 3.0), label_smoothing=smoothing)
-    start = init_state(MODEL, sgd(0.1), jax.random.key(0), X[:1])
+    start = begun(MODEL, sgd(0.1), jax.random.key(0), X[:1])
     x, y = padded.x[:5], padded.y[:5]
 
     def mean_loss(params):  # torch.nn.CrossEntropyLoss(weights, label_smoothing=...)
@@ -73,7 +74,7 @@ def test_the_mean_over_a_padded_batch_is_that_of_pytorch():
 @pytest.mark.slow
 def test_a_batch_of_classes_without_weight_moves_nothing():
     state, tally = updated(batch([0, 3, 6]), class_weights=(0.0, 1.0, 1.0))
-    start = init_state(MODEL, sgd(0.1), jax.random.key(0), X[:1])
+    start = begun(MODEL, sgd(0.1), jax.random.key(0), X[:1])
     chex.assert_trees_all_equal(state.params, start.params)
     assert tally.loss == 0
 
@@ -81,7 +82,7 @@ def test_a_batch_of_classes_without_weight_moves_nothing():
 @pytest.mark.slow
 def test_what_is_judged_is_neither_smoothed_nor_weighted_nor_mixed():
     changed = dataclasses.replace(RECIPE, label_smoothing=0.2, class_weights=(1.0, 3.0, 2.0), mixup=1.0)
-    params = init_state(MODEL, sgd(0.1), jax.random.key(0), X[:1]).params
+    params = begun(MODEL, sgd(0.1), jax.random.key(0), X[:1]).params
     found = [make_judge(MODEL, recipe.objective())(params, {}, batch(range(7))) for recipe in (RECIPE, changed)]
     chex.assert_trees_all_equal(*found)
     assert evaluate(changed, params, {}, DATA.test) == evaluate(RECIPE, params, {}, DATA.test)
@@ -113,7 +114,7 @@ def test_mixup_is_the_update_written_by_hand_and_padding_has_no_part_in_it(alpha
     other = given._replace(x=given.x.at[5:].set(77.0), y=given.y.at[5:].set(2))
     chex.assert_trees_all_equal(state.params, updated(other, mixup=alpha)[0].params)
 
-    start = init_state(MODEL, sgd(0.1), jax.random.key(0), X[:1])
+    start = begun(MODEL, sgd(0.1), jax.random.key(0), X[:1])
     mixing = random_mixing(jax.random.split(jax.random.key(KEY))[0], weight, alpha)
     x, y, partner = given.x[:5], given.y[:5], mixing.partner[:5]
     share = 0.5 if alpha == 1e8 else mixing.share
@@ -136,7 +137,7 @@ def test_mixup_is_the_update_written_by_hand_and_padding_has_no_part_in_it(alpha
 def test_mixup_draws_anew_in_each_update():
     steps = [
         jax.jit(dataclasses.replace(RECIPE, mixup=0.4).make_step())(
-            init_state(MODEL, sgd(0.1), jax.random.key(0), X[:1]), batch(range(6)), jax.random.key(k)
+            begun(MODEL, sgd(0.1), jax.random.key(0), X[:1]), batch(range(6)), jax.random.key(k)
         )[1].loss
         for k in (1, 1, 2)
     ]
