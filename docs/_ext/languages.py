@@ -96,7 +96,7 @@ def _notebooks(app: Sphinx, env: BuildEnvironment) -> Iterable[str]:
         else:
             for cell in notebook.cells:
                 _once(cell)
-            bundle = CacheBundleIn(notebook, env.doc2path(page))
+            bundle = CacheBundleIn(notebook, str(env.doc2path(page)))
             kept.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
         nbformat.write(notebook, path)
     return []
