@@ -11,6 +11,7 @@ others compute on the same machine. The system holds the files in memory for eve
 """
 
 import argparse
+import ast
 import datetime
 import os
 import platform
@@ -25,6 +26,7 @@ import PIL
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
+from jaxd2l.machine.processor import model_name
 from jaxd2l.report.text import columns
 from jaxd2l.run_folder import write_json
 
@@ -36,8 +38,21 @@ began, used = time.perf_counter(), sum(os.times()[:4])
 data = from_folder(sys.argv[1], image_size=int(sys.argv[2]), cache=sys.argv[3] == "cache", on_note=lambda note: None)
 print(time.perf_counter() - began, sum(os.times()[:4]) - used)
 """
-THEIRS = """
-import os, sys, time, torch
+# The wheel of torchvision that is found first is for CUDA; beside a torch for CPUs its compiled operators do not load.
+# Reading pictures needs none of them.
+TORCHVISION = """
+import torch
+try:
+    import torchvision
+except RuntimeError:
+    operators = torch.library.Library("torchvision", "DEF")
+    for name in ("nms", "qnms"):
+        operators.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    import torchvision
+"""
+THEIRS = f"""
+import os, sys, time
+{TORCHVISION}
 from torchvision import datasets, transforms
 side = int(sys.argv[2])
 began, used = time.perf_counter(), sum(os.times()[:4])
@@ -48,6 +63,22 @@ images = torch.cat([x for x, y in loader])
 del loader
 print(time.perf_counter() - began, sum(os.times()[:4]) - used)
 """
+
+VERSIONS = f"""
+import platform, PIL
+{TORCHVISION}
+print({{"python": platform.python_version(), "torch": torch.__version__, "torchvision": torchvision.__version__}})
+print(PIL.__version__)
+"""
+
+
+def versions_of(python: str) -> dict[str, str]:
+    """What the pictures of the other interpreter are read with; {} where it has no torchvision."""
+    done = subprocess.run([python, "-c", VERSIONS], capture_output=True, text=True)
+    if done.returncode:
+        return {}
+    found, pillow = done.stdout.splitlines()
+    return {**ast.literal_eval(found), "pillow": pillow}
 
 
 def write_pictures(folder: Path, count: int) -> float:
@@ -128,10 +159,12 @@ def main() -> int:
     if args.out:
         facts = {
             "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-            "machine": platform.machine(),
+            "processor": model_name(),
+            "python": platform.python_version(),
             "cores": cores,
             "load": os.getloadavg()[0],
             "pillow": PIL.__version__,
+            "beside": versions_of(args.torch_python) if args.torch_python else {},
             "pictures": args.pictures,
             "megapixels": round(megapixels, 1),
             "size": args.size,

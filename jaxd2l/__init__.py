@@ -43,6 +43,7 @@ _NAMES = {
     "jaxd2l.recipes": ("RECIPES", "find", "load_data"),
     "jaxd2l.prediction": ("TrainedRun", "load_run"),
     "jaxd2l.run_folder": ("KeptRun", "fit"),
+    "jaxd2l.selection.cross_validation": ("cross_validate",),
     "jaxd2l.selection.kfold": ("kfold",),
     "jaxd2l.selection.sweep": ("sweep",),
     "jaxd2l.train": ("DivergenceError", "EpochResult", "Recipe", "Run", "evaluate"),
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
     from jaxd2l.prediction import TrainedRun, load_run
     from jaxd2l.recipes import RECIPES, find, load_data
     from jaxd2l.run_folder import KeptRun, fit
+    from jaxd2l.selection.cross_validation import cross_validate
     from jaxd2l.selection.kfold import kfold
     from jaxd2l.selection.sweep import sweep
     from jaxd2l.sklearn import JaxClassifier as JaxClassifier
@@ -77,6 +79,7 @@ __all__ = [
     "Recipe",
     "Run",
     "TrainedRun",
+    "cross_validate",
     "diagnose",
     "evaluate",
     "find",

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from jaxd2l.cli import main
+from jaxd2l.cli.parser import build_parser
 
 REPOSITORY = Path(__file__).parent.parent
 FAST = ["--limit-train", "512", "--limit-test", "300", "--epochs", "2", "--no-report"]
@@ -179,6 +180,31 @@ def test_arguments_that_do_not_parse_are_one_line_and_exit_2(arguments, message,
         main(arguments)
     assert stopped.value.code == 2
     assert message in _one_line_of(capsys)
+
+
+ONE_RUN = {"--checkpoint-every", "--keep", "--overwrite", "--resume", "--tensorboard", "--seed"}
+PROCESSES = {"--dist", "--coordinator", "--num-processes", "--process-id", "--shard-parameters"}
+
+
+@pytest.mark.parametrize(
+    ("command", "left_out", "said"),
+    [
+        ("reproduce", ONE_RUN | PROCESSES | {"--devices"}, ("checkpoints, TensorBoard", "several devices")),
+        (
+            "sweep",
+            ONE_RUN | PROCESSES | {"--early-stop", "--learning-rate", "--weight-decay"},
+            ("checkpoints, TensorBoard", "--early-stop", "--shard-parameters", "--dist", "--learning-rates"),
+        ),
+    ],
+)
+def test_commands_of_many_runs_take_what_train_takes_or_say_why_not(command, left_out, said, capsys):
+    parsers = next(action for action in build_parser()._actions if action.dest == "command").choices
+    train, other = ({o for a in parsers[name]._actions for o in a.option_strings} for name in ("train", command))
+    assert train - other == left_out
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    words = " ".join(capsys.readouterr().out.split())
+    assert not [one for one in said if one not in words]
 
 
 def test_an_existing_run_is_never_overwritten_unasked(finished, tmp_path, capsys):

@@ -109,10 +109,11 @@ def _require_recipes(args: argparse.Namespace) -> None:
     """
     from jaxd2l.book import require
 
-    if "config" in args and args.config is None and args.recipe is None:
+    asked = getattr(args, "recipes", None) or [getattr(args, "recipe", None)]
+    has_its_own = args.command == "reproduce"
+    if "config" in args and args.config is None and asked == [None] and not has_its_own:
         own = "a name from `jaxd2l list`, or a network of your own such as mynet.py:Net"
         args.parser.error(f"the following arguments are required: RECIPE ({own}), or --config FILE")
-    asked = getattr(args, "recipes", None) or [getattr(args, "recipe", None)]
     for name in asked:
         if name is not None and ":" not in name and not name.endswith(".py"):  # a network of one's own
             require(name)

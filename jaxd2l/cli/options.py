@@ -51,13 +51,19 @@ def memory(text: str) -> int:
     return int(number)
 
 
-def add_recipe_options(parser: argparse.ArgumentParser) -> None:
-    """Every field of a recipe that may be overridden; unset means the recipe's own."""
+def add_recipe_options(parser: argparse.ArgumentParser, *, rates: bool = True) -> None:
+    """Every field of a recipe that may be overridden; unset means the recipe's own.
+
+    Args:
+        parser: of the command.
+        rates: the learning rate and weight decay too; a sweep has lists of them.
+    """
     group = parser.add_argument_group("settings (default: the recipe's own)")
     group.add_argument("--epochs", type=integer, metavar="N", help="passes over the training examples")
     group.add_argument("--batch-size", type=integer, metavar="N", help="examples an update")
-    group.add_argument("--learning-rate", type=number, metavar="RATE", help="step size")
-    group.add_argument("--weight-decay", type=number, metavar="LAMBDA", help="penalty lambda/2 |kernel|^2")
+    if rates:
+        group.add_argument("--learning-rate", type=number, metavar="RATE", help="step size")
+        group.add_argument("--weight-decay", type=number, metavar="LAMBDA", help="penalty lambda/2 |kernel|^2")
     group.add_argument("--clip-norm", type=number, metavar="NORM", help="scale longer gradients down to this L2 norm")
     group.add_argument("--image-size", type=integer, metavar="PIXELS", help="images are resized to this, a side")
     group.add_argument("--dataset", metavar="NAME", help="fashion_mnist (embedded), mnist, kmnist, cifar10")
@@ -98,26 +104,6 @@ def add_optimizer_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--step-epochs", type=integer, metavar="N", help="of step (default: a third of the run)")
     group.add_argument("--step-factor", type=number, metavar="F", help="of step (default: 0.1)")
-
-
-def patterns(text: str) -> list[str]:
-    """Patterns with commas between, or argparse's one-line error."""
-    found = [one.strip() for one in text.split(",")]
-    if not all(found):
-        raise argparse.ArgumentTypeError(f"expected patterns such as 'Conv_*', with commas between, got {text!r}")
-    return found
-
-
-def add_freeze_option(parser: argparse._ActionsContainer) -> None:
-    """Which parameters stay as they are."""
-    parser.add_argument(
-        "--freeze",
-        action="extend",
-        type=patterns,
-        metavar="PATTERN",
-        help="do not train these parameters: paths with commas between, * is any text: 'Conv_*', '*/bias'; the running "
-        "statistics of a frozen norm still move, as in PyTorch",
-    )
 
 
 def add_loss_options(parser: argparse.ArgumentParser) -> None:

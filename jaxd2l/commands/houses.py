@@ -12,6 +12,7 @@ from typing import Any
 from jaxd2l.book import AMES_CITATION
 from jaxd2l.cli.exit_code import ExitCode
 from jaxd2l.commands.asked import settings
+from jaxd2l.commands.asked.chosen_device import make_deterministic
 from jaxd2l.commands.asked.devices import first_devices, told_members
 from jaxd2l.commands.asked.page import closing_page
 from jaxd2l.commands.asked.page import named as named_page
@@ -47,6 +48,8 @@ def run(args: argparse.Namespace) -> int:
         check_writable(submission, "--submission", "the submission", (args.train, args.test))
     if not args.no_report and args.out.exists() and not args.out.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(args.out))
+    if args.deterministic:
+        make_deterministic()
     settings.choose_device(args.device)
     say = (lambda text: None) if args.quiet else (lambda text: print(text, flush=True))
     train, test = load_ames() if args.train is None else _files(args.train, args.test)

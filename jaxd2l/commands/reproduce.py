@@ -11,11 +11,13 @@ from typing import Any
 from jaxd2l import run_folder
 from jaxd2l.cli.exit_code import ExitCode
 from jaxd2l.commands.asked import settings
+from jaxd2l.commands.asked.chosen_device import make_deterministic
 from jaxd2l.commands.asked.class_weights import weighted
 from jaxd2l.commands.asked.data import fitted, in_range, own_data
 from jaxd2l.commands.asked.page import closing_page
 from jaxd2l.commands.asked.page import named as named_page
-from jaxd2l.commands.asked.recipe import named
+from jaxd2l.commands.asked.recipe import named, with_config_of_many
+from jaxd2l.commands.asked.start import Beginning, beginning, check_start, told_start
 from jaxd2l.cost.budget import require_memory
 from jaxd2l.data import Dataset
 from jaxd2l.machine.device import default_device
@@ -26,6 +28,8 @@ from jaxd2l.report.console import Console, epoch_line
 from jaxd2l.report.table import markdown, summarise
 from jaxd2l.report.write import RESULTS, write_results_report
 from jaxd2l.train import Recipe, compile_program, fit, run_keys
+from jaxd2l.train.check_data import require_validation
+from jaxd2l.train.program import initial_state
 
 _FOREIGN = "no result of this command ({error}); remove it to run that seed again"
 SMALL_MACS = 1e6  # what a laptop's CPU trains in minutes
@@ -40,6 +44,10 @@ def run(args: argparse.Namespace) -> int:
     """
     if args.seeds < 1:
         raise ValueError(f"--seeds must be at least 1, got {args.seeds}")
+    weighed = with_config_of_many(args)
+    check_start(args, None)
+    if args.deterministic:
+        make_deterministic()
     settings.choose_device(args.device)
     own = own_data(args)
     bases = [named(name) for name in args.recipes or _default_names()]
@@ -49,8 +57,9 @@ def run(args: argparse.Namespace) -> int:
     outcomes = []
     for base, code in bases:
         recipe, data, facts = fitted(base, own, vars(args), args.limit_train, args.limit_test, code=code)
-        recipe = weighted(recipe, args.class_weights_from, data)
-        outcomes.append((recipe, _runs_of(recipe, data, facts, args)))
+        recipe = weighted(recipe, args.class_weights_from, data, weighed)
+        require_validation(recipe, data)
+        outcomes.append((recipe, _runs_of(recipe, data, facts, beginning(args, recipe, data), args)))
     rows = [summarise(recipe, runs) for recipe, runs in outcomes]
     table = markdown(rows)
     results = {recipe.name: runs for recipe, runs in outcomes}
@@ -69,12 +78,14 @@ def _default_names() -> list[str]:
     return [name for name, recipe in RECIPES.items() if everything or (recipe.macs or 0) < SMALL_MACS]
 
 
-def _runs_of(recipe: Recipe, data: Dataset, facts: dict[str, Any], args: argparse.Namespace) -> list[dict[str, Any]]:
+def _runs_of(
+    recipe: Recipe, data: Dataset, facts: dict[str, Any], start: Beginning, args: argparse.Namespace
+) -> list[dict[str, Any]]:
     """The runs of all seeds: the kept ones read, the missing ones trained with one compiled program.
 
     One after another, never as one program: how long a run takes is one of the figures.
     """
-    asked = settings.of_members(recipe, data, facts)
+    asked = settings.of_members(recipe, data, facts, {"init_from": start.sha256, "deterministic": args.deterministic})
     folder = args.out / run_folder.folder_named(recipe.name)
     paths = {seed: folder / f"seed{seed}.json" for seed in range(args.seeds)}
     for seed in paths:
@@ -87,12 +98,27 @@ def _runs_of(recipe: Recipe, data: Dataset, facts: dict[str, Any], args: argpars
         shown = {"rate": recipe.follows_a_schedule, "classified": recipe.hits is not None}
         with Console(quiet=args.quiet, epochs=recipe.epochs, runs=len(missing), **shown) as console:
             console.say(f"{recipe.name}: {len(runs)} of {args.seeds} seeds are there; training {len(missing)}")
+            for line in told_start(args, None, recipe, data):
+                console.say(line)
             program = compile_program(recipe, data)
             console.say(f"{recipe.name}: compiled in {program.compile_seconds:.1f} s")
             require_memory(program, data)
             for number, seed in enumerate(missing):
                 console.next_run(number)
-                done = fit(recipe, data, seed, program=program, on_progress=console.progress, on_chunk=console.chunk)
+                weights = None
+                if start.weights is not None:
+                    drawn = initial_state(program, seed, recipe.learning_rate, recipe.weight_decay)
+                    weights = start.weights(drawn)
+                done = fit(
+                    recipe,
+                    data,
+                    seed,
+                    program=program,
+                    weights=weights,
+                    on_progress=console.progress,
+                    on_chunk=console.chunk,
+                )
+                tested = {name: judged._asdict() for name, judged in done.tested.items()}
                 runs[seed] = {
                     "recipe": recipe.name,
                     "seed": seed,
@@ -100,6 +126,7 @@ def _runs_of(recipe: Recipe, data: Dataset, facts: dict[str, Any], args: argpars
                     "parameters": count(done.state.params),
                     "compile_seconds": program.compile_seconds,
                     "epochs": [result.row() for result in done.epochs],
+                    **({"tested": tested} if tested else {}),
                     "environment": run_folder.environment(data),
                 }
                 run_folder.write_json(paths[seed], runs[seed])

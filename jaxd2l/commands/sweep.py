@@ -7,6 +7,7 @@ import argparse
 import itertools
 import json
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -15,12 +16,14 @@ from jax.sharding import Mesh
 from jaxd2l import run_folder
 from jaxd2l.cli.exit_code import ExitCode
 from jaxd2l.commands.asked import settings
+from jaxd2l.commands.asked.chosen_device import make_deterministic
 from jaxd2l.commands.asked.class_weights import weighted
-from jaxd2l.commands.asked.data import fitted, own_data
+from jaxd2l.commands.asked.data import fitted, note, own_data
 from jaxd2l.commands.asked.devices import first_devices, told_members
 from jaxd2l.commands.asked.page import closing_page
 from jaxd2l.commands.asked.page import named as named_page
-from jaxd2l.commands.asked.recipe import named
+from jaxd2l.commands.asked.recipe import named, with_config_of_many
+from jaxd2l.commands.asked.start import beginning, check_start, told_start
 from jaxd2l.data import Dataset
 from jaxd2l.report import kept
 from jaxd2l.report.console import Console
@@ -47,12 +50,30 @@ def run(args: argparse.Namespace) -> int:
     """
     if args.seeds < 1:
         raise ValueError(f"--seeds must be at least 1, got {args.seeds}")
+    if args.folds is not None and args.folds < 2:
+        raise ValueError(f"--folds must be at least 2, got {args.folds}")
+    if args.folds is not None and args.validation_fraction is not None:
+        raise ValueError("--folds validates every training example in turn, --validation-fraction a share; give one")
+    weighed = with_config_of_many(args)
+    args.validation_fraction = None if args.folds is not None else args.validation_fraction
+    if args.early_stop is not None:
+        note(f"{args.config} stops early; members of a sweep go through all their epochs together")
+        args.early_stop = None
+    check_start(args, None)
+    if args.deterministic:
+        make_deterministic()
     settings.choose_device(args.device)
     say = (lambda text: None) if args.quiet else (lambda text: print(text, flush=True))
     own = own_data(args)
     limits = (args.limit_train, args.limit_test)
     bases = [named(name) for name in dict.fromkeys(args.recipes)]
-    experiments = [fitted(base, own, vars(args), *limits, code=code) for base, code in bases]
+    folds = [{}] if args.folds is None else [{"fold": (args.folds, number)} for number in range(args.folds)]
+
+    def experiment(number: int, fold: Mapping[str, Any]) -> tuple[Recipe, Dataset, dict[str, Any]]:
+        base, code = bases[number]
+        return fitted(base, own, {**vars(args), **fold}, *limits, code=code)
+
+    experiments = [experiment(number, folds[0]) for number in range(len(bases))]
     recipes = [recipe for recipe, _, _ in experiments]
     settings.require_different_names(recipes)
     if len({recipe.hits is None for recipe in recipes}) > 1:
@@ -61,11 +82,20 @@ def run(args: argparse.Namespace) -> int:
     began = time.perf_counter()
     sweeps, summaries = {}, []
     with Console(quiet=args.quiet, epochs=1) as console:
-        for recipe, data, facts in experiments:
-            sweeps[recipe.name], classes = _sweep(recipe, data, facts, args, console, mesh)
-            summaries += summarise(recipe.name, sweeps[recipe.name], classes)
+        for number, (recipe, data, facts) in enumerate(experiments):
+            members: Sweep = {}
+            for place, fold in enumerate(folds):
+                if place:
+                    alike = {"batch_size": experiments[number][0].batch_size}  # where the data are few it is smaller
+                    recipe, data, facts = experiment(number, {**fold, **alike})
+                recipe = weighted(recipe, args.class_weights_from, data, weighed)
+                of_fold = _sweep(recipe, data, facts, args, console, mesh, fold.get("fold"))
+                members |= {(point, place * args.seeds + seed): curves for (point, seed), curves in of_fold.items()}
+            sweeps[recipe.name] = members
+            classes = len(data.classes) if recipe.hits is not None else None
+            summaries += summarise(recipe.name, members, classes, folds=args.folds)
     table, fate = markdown(summaries), divergence_map(summaries)
-    result = _result(summaries, sweeps, time.perf_counter() - began)
+    result = _result(summaries, sweeps, time.perf_counter() - began, args.seeds)
     choices = "".join(f"\n{choice_line(summary)}\n" for summary in chosen(summaries))
     run_folder.write_atomically(args.out / "sweep.md", f"{table}\n{choices}\n```\n{fate}\n```\n".encode())
     run_folder.write_json(args.out / "sweep.json", result)
@@ -86,21 +116,27 @@ def _sweep(
     args: argparse.Namespace,
     console: Console,
     mesh: Mesh | None,
-) -> tuple[Sweep, int | None]:
-    """Sweep one recipe, keeping each member as it is done; and the number of its classes."""
+    fold: tuple[int, int] | None,
+) -> Sweep:
+    """Sweep one recipe, on one fold where there are any, keeping each member as it is done."""
     points = points_of(args.learning_rates or [recipe.learning_rate], args.weight_decays or [recipe.weight_decay])
-    recipe = weighted(recipe, args.class_weights_from, data)
-    asked = settings.of_members(recipe, data, facts)
+    start = beginning(args, recipe, data)
+    which = None if fold is None else f"{fold[1] + 1} of {fold[0]}"
+    of_fold = None if which is None else f"{which}, split seed {args.split_seed or 0}"
+    more = {"init_from": start.sha256, "deterministic": args.deterministic, "fold": of_fold}
+    asked = settings.of_members(recipe, data, facts, more)
     folder = args.out / run_folder.folder_named(recipe.name)
-    paths = {(point, seed): folder / _name(point, seed) for point in points for seed in range(args.seeds)}
+    part, title = ("", recipe.name) if fold is None else (f"-fold{fold[1] + 1}", f"{recipe.name}, fold {which}")
+    paths = {(point, seed): folder / _name(point, seed, part) for point in points for seed in range(args.seeds)}
     finished = kept.read_kept(paths, lambda member: _at(asked, member[0]), _curves, _FOREIGN)
     settings.warn_of_other_conditions(paths[member] for member in finished)
     made_under = run_folder.conditions()
-    console.say(f"{recipe.name}: {len(paths)} members, {len(finished)} of them are there, {run_folder.device_name()}")
-    for line in told_members(mesh):
+    console.say(f"{title}: {len(paths)} members, {len(finished)} of them are there, {run_folder.device_name()}")
+    began_with = [] if args.init_from is None else told_start(args, None, recipe, data)
+    for line in [*told_members(mesh), *began_with]:
         console.say(line)
     missing = len(paths) - len(finished)
-    console.phase(f"{recipe.name}: {missing} members", 0, missing)
+    console.phase(f"{title}: {missing} members", 0, missing)
     trained = itertools.count(1)
     folder.mkdir(parents=True, exist_ok=True)
 
@@ -117,25 +153,25 @@ def _sweep(
             },
         )
         end = f"diverged in epoch {curves.diverged}" if curves.diverged else f"{curves.judged_on} {_last(curves):.4f}"
-        console.phase(f"{recipe.name}: {missing} members", next(trained), missing)
-        console.say(f"{recipe.name} rate {point.learning_rate:g} decay {point.weight_decay:g} seed {seed}: {end}")
+        console.phase(f"{title}: {missing} members", next(trained), missing)
+        console.say(f"{title} rate {point.learning_rate:g} decay {point.weight_decay:g} seed {seed}: {end}")
 
-    result = sweep(
+    return sweep(
         recipe,
         data,
         points,
         range(args.seeds),
         method=Method(args.method),
+        weights=start.weights,
         finished=finished,
         on_curves=keep,
-        on_choice=lambda choice: console.say(f"{recipe.name}: {choice.reason}"),
+        on_choice=lambda choice: console.say(f"{title}: {choice.reason}"),
         mesh=mesh,
     )
-    return result, len(data.classes) if recipe.hits is not None else None
 
 
-def _name(point: Point, seed: int) -> str:
-    return f"rate{point.learning_rate!r}-decay{point.weight_decay!r}-seed{seed}.json"
+def _name(point: Point, seed: int, part: str) -> str:
+    return f"rate{point.learning_rate!r}-decay{point.weight_decay!r}{part}-seed{seed}.json"
 
 
 def _at(asked: dict[str, Any], point: Point) -> dict[str, Any]:
@@ -157,23 +193,26 @@ def _last(curves: Curves) -> float:
     return float(curves.judged(False)[-1]) if np.isnan(accuracy) else accuracy
 
 
-def _result(summaries: list[Summary], sweeps: dict[str, Sweep], seconds: float) -> dict[str, Any]:
+def _result(summaries: list[Summary], sweeps: dict[str, Sweep], seconds: float, seeds: int) -> dict[str, Any]:
     points = [
         {
             "recipe": s.recipe,
             **varied(s.point),
             "seeds": s.seeds,
+            **({} if s.folds is None else {"folds": s.folds}),
             "diverged": list(s.diverged),
             "at_chance": s.at_chance,
             **{name: figure._asdict() for name, figure in s.figures._asdict().items()},
         }
         for s in summaries
     ]
+    folded = any(s.folds is not None for s in summaries)
     members = [
         {
             "recipe": name,
             **varied(point),
-            "seed": seed,
+            "seed": number % seeds,
+            **({"fold": number // seeds + 1} if folded else {}),
             "diverged": curves.diverged,
             **{
                 key: [_finite(v) for v in values]
@@ -182,7 +221,7 @@ def _result(summaries: list[Summary], sweeps: dict[str, Sweep], seconds: float) 
             },
         }
         for name, result in sweeps.items()
-        for (point, seed), curves in result.items()
+        for (point, number), curves in result.items()
     ]
     choices = [
         {"recipe": s.recipe, **varied(s.point), "test": s.tested._asdict()} for s in chosen(summaries) if s.tested

@@ -75,6 +75,7 @@ def _run(args: argparse.Namespace, signals: StopSignals, stack: ExitStack, first
     given, before = vars(args), run_folder.plain_settings(found or {})
     names = (*OVERRIDABLE, *_RUN_SETTINGS, *_SPLIT)
     values = {n: before.get(n) if given.get(n) is None else given[n] for n in names}
+    values["pictures_together"] = found is None or bool(before.get("pictures_together"))  # as it was divided then
     seed = values["seed"] or 0
     kept = kept_data(before)
     own = own_data(args, kept)

@@ -35,6 +35,7 @@ class Dataset(NamedTuple):
         validation: the rows by which epochs are compared, so that the test part is judged once, at the end; where None
             each epoch is judged by the test part.
         held_out: share and seed by which `hold_out` drew `validation`; None where it did not.
+        pictures_together: whether it drew other rows than it would have, to keep equal pictures on one side.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Dataset(NamedTuple):
     sha256: tuple[tuple[str, str], ...] = ()
     validation: Examples | None = None
     held_out: tuple[float, int] | None = None
+    pictures_together: bool = False
 
     @property
     def judged(self) -> Examples:
@@ -114,47 +116,6 @@ def split(examples: Examples, held_out: int, seed: int) -> tuple[Examples, Examp
     chosen = np.zeros(n, bool)
     chosen[np.random.default_rng(seed).permutation(n)[:held_out]] = True
     return Examples(*(a[~chosen] for a in examples)), Examples(*(a[chosen] for a in examples))
-
-
-def hold_out(data: Dataset, fraction: float, seed: int = 0) -> Dataset:
-    """Move a share of the training rows to a validation part; of labels the same share of each class.
-
-    Args:
-        data: without a validation part, on the host.
-        fraction: of the training rows, between 0 and 1; of each class it is rounded to whole rows, at least one in each
-            part. A class of one row stays in training.
-        seed: decides which rows, and nothing else: a sweep over the seeds of runs shares its data.
-
-    Returns:
-        The same data with both parts in file order.
-
-    Raises:
-        ValueError: a fraction or seed out of range, a validation part that is there, or too few rows to share.
-        DataError: the training part is none; see `check_examples`.
-    """
-    if isinstance(fraction, bool) or not isinstance(fraction, int | float) or not 0 < fraction < 1:
-        raise ValueError(f"the validation fraction must be between 0 and 1, got {fraction!r}")
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed <= LARGEST_SEED:
-        raise ValueError(f"the seed of a split must be an integer from 0 to {LARGEST_SEED}, got {seed!r}")
-    if data.validation is not None:
-        raise ValueError(f"{data.name} has a validation part of its own; leave the validation fraction out")
-    train = check_examples(data.train, len(data.classes) or None, f"{data.name} training part")
-    chosen = held_out_rows(np.asarray(train.y), fraction, seed)
-    if not chosen.any():
-        raise ValueError(f"{data.name}: no class has two training rows, one for each part; give more data")
-    kept, held = (Examples(*(np.asarray(a)[rows] for a in train)) for rows in (~chosen, chosen))
-    return data._replace(train=kept, validation=held, held_out=(float(fraction), int(seed)))
-
-
-def held_out_rows(y: np.ndarray, fraction: float, seed: int) -> np.ndarray:
-    """Which rows `hold_out` takes for targets (n, ...): bool (n,)."""
-    labels = y if y.ndim == 1 and np.issubdtype(y.dtype, np.integer) else np.zeros(len(y), int)
-    draw, chosen = np.random.default_rng(seed), np.zeros(len(y), bool)
-    for label in np.unique(labels):
-        rows = np.flatnonzero(labels == label)
-        count = min(max(1, round(fraction * len(rows))), len(rows) - 1)
-        chosen[draw.permutation(rows)[:count]] = True
-    return chosen
 
 
 def balanced_class_weights(labels: np.ndarray, num_classes: int) -> tuple[float, ...]:

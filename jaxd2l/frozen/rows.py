@@ -37,7 +37,8 @@ def limited(data: Dataset, config: Mapping[str, Any]) -> Dataset:
     found, fraction = data._replace(train=train, test=test), config.get("validation_fraction")
     if fraction is None or data.validation is not None:
         return found
-    return hold_out(found, fraction, config.get("split_seed") or 0)
+    together = bool(config.get("pictures_together"))
+    return hold_out(found, fraction, config.get("split_seed") or 0, together=together, on_note=lambda note: None)
 
 
 def arrays_of(data: Dataset) -> Rows:

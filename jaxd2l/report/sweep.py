@@ -15,12 +15,13 @@ class Summary(NamedTuple):
     Attributes:
         recipe: the recipe's name.
         point: learning rate and weight decay.
-        seeds: how many.
+        seeds: how many, times the folds.
         diverged: the epoch of each member that diverged.
         at_chance: members whose last test accuracy is within 0.02 of a uniform guess; None for regression.
         figures: over the members that did not diverge.
         judged_on: the part of the data that they are of, "test" or "validation".
         tested: what the test part said of the last weights, where a validation part judged the epochs.
+        folds: into how many the training part was dealt, each of which validates once; None for one validation part.
     """
 
     recipe: str
@@ -31,15 +32,22 @@ class Summary(NamedTuple):
     figures: Spread
     judged_on: str = "test"
     tested: Interval | None = None
+    folds: int | None = None
+
+    @property
+    def chosen_on(self) -> str:
+        """What points are chosen on, in words."""
+        return "the validation part" if self.folds is None else f"{self.folds} folds"
 
 
-def summarise(recipe: str, sweep: Sweep, num_classes: int | None) -> list[Summary]:
+def summarise(recipe: str, sweep: Sweep, num_classes: int | None, *, folds: int | None = None) -> list[Summary]:
     """Summarise every point, in the sweep's order.
 
     Args:
         recipe: name of the recipe.
         sweep: at least one member.
         num_classes: for the accuracy of a uniform guess; None for regression.
+        folds: see `Summary`; of each seed there is a member a fold then.
     """
     summaries = []
     for point in dict.fromkeys(point for point, _ in sweep):
@@ -56,6 +64,7 @@ def summarise(recipe: str, sweep: Sweep, num_classes: int | None) -> list[Summar
                 figures=over_seeds(whole, num_classes is not None),
                 judged_on=members[0].judged_on,
                 tested=_tested(whole, num_classes is not None),
+                folds=folds,
             )
         )
     return summaries
@@ -88,16 +97,17 @@ def choice_line(summary: Summary) -> str:
     unit = "loss" if summary.at_chance is None else "accuracy"
     return (
         f"{summary.recipe}: rate {summary.point.learning_rate:g}, decay {summary.point.weight_decay:g} is chosen on "
-        f"the validation part; its test {unit}, judged once, is {summary.tested}"
+        f"{summary.chosen_on}; its test {unit}, judged once, is {summary.tested}"
     )
 
 
 def markdown(summaries: Sequence[Summary]) -> str:
     """The summaries as a Markdown table, mean ± deviation [95% interval of the mean]."""
     what, part = "loss" if summaries[0].at_chance is None else "accuracy", summaries[0].judged_on
+    trainings = "seeds" if summaries[0].folds is None else "seeds x folds"
     lines = [
-        f"| recipe | learning rate | weight decay | seeds | diverged | at chance | train loss | last {part} {what} "
-        f"| best {part} {what} |",
+        f"| recipe | learning rate | weight decay | {trainings} | diverged | at chance | train loss "
+        f"| last {part} {what} | best {part} {what} |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     lines += [

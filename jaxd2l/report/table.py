@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from jaxd2l.report.spread import Interval, Spread, over_seeds
+from jaxd2l.report.spread import Interval, Spread, interval, over_seeds
 from jaxd2l.selection.curves import Curves, curves_of
 from jaxd2l.train import EpochResult, Published, Recipe
 
@@ -20,6 +20,7 @@ class Row(NamedTuple):
         seeds: how many.
         figures: of test accuracies, or of losses in a regression.
         classified: whether there are accuracies.
+        judged_on: the part of the data that the best epoch is chosen on, "test" or "validation".
         seconds: median over seeds of a run's training time, evaluation and compilation apart.
         images_per_second: likewise.
         published: accuracies with their sources.
@@ -33,6 +34,7 @@ class Row(NamedTuple):
     seconds: float
     images_per_second: float
     published: str
+    judged_on: str = "test"
 
     def as_json(self) -> dict[str, Any]:
         """Plain values; a figure is its mean and deviation, and accuracies are None for regression."""
@@ -51,14 +53,34 @@ class Row(NamedTuple):
             "seconds": self.seconds,
             "images_per_second": self.images_per_second,
             "published": self.published,
+            **({} if self.judged_on == "test" else {"best_epoch_on": self.judged_on}),
         }
 
 
 def members(runs: Sequence[KeptRun]) -> tuple[list[Curves], bool]:
     """The runs that `jaxd2l reproduce` kept as members of a sweep, and whether they are judged by accuracies."""
     results = [[EpochResult(**epoch) for epoch in run["epochs"]] for run in runs]
-    classified = all(result.test_accuracy is not None for of_a_run in results for result in of_a_run)
-    return [curves_of(of_a_run, len(of_a_run), None) for of_a_run in results], classified
+    classified = all(result.deciding[1] is not None for of_a_run in results for result in of_a_run)
+    validated = all(result.judged_on == "validation" for of_a_run in results for result in of_a_run)
+    curves = [curves_of(of_a_run, len(of_a_run), None, validated=validated) for of_a_run in results]
+    return curves, classified
+
+
+def figures_of(runs: Sequence[KeptRun]) -> tuple[Spread, bool, str]:
+    """Figures on the test part, whether they are accuracies, and the part that the best epoch is chosen on.
+
+    Where that is the validation part, the test part is judged by the last and by the best weights alone.
+    """
+    curves, classified = members(runs)
+    spread, judged_on = over_seeds(curves, classified), curves[0].judged_on
+    if judged_on == "validation":
+        key = "test_accuracy" if classified else "test_loss"
+        told = [run["tested"] for run in runs]
+        last = [tested["ema" if "ema" in tested else "last"][key] for tested in told]
+        best = [tested["best"][key] for tested in told]
+        finite = [interval([value for value in values if value is not None]) for values in (last, best)]
+        spread = spread._replace(last=finite[0], best=finite[1])
+    return spread, classified, judged_on
 
 
 def summarise(recipe: Recipe, runs: Sequence[KeptRun]) -> Row:
@@ -73,18 +95,19 @@ def summarise(recipe: Recipe, runs: Sequence[KeptRun]) -> Row:
     """
     if not runs:
         raise ValueError(f"no finished run of {recipe.name}; at least one is needed")
-    curves, classified = members(runs)
+    figures, classified, judged_on = figures_of(runs)
     seconds = [sum(e["seconds"] for e in run["epochs"]) for run in runs]
     images = [sum(e["images_per_second"] * e["seconds"] for e in run["epochs"]) for run in runs]
     return Row(
         recipe=recipe.name,
         parameters=runs[0]["parameters"],
         seeds=len(runs),
-        figures=over_seeds(curves, classified),
+        figures=figures,
         classified=classified,
         seconds=statistics.median(seconds),
         images_per_second=statistics.median(n / s for n, s in zip(images, seconds, strict=True)),
         published=accuracies(recipe.published),
+        judged_on=judged_on,
     )
 
 
@@ -95,8 +118,9 @@ def accuracies(published: Sequence[Published]) -> str:
 
 def markdown(rows: Sequence[Row]) -> str:
     """The rows as a Markdown table."""
+    title = "best epoch" if all(row.judged_on == "test" for row in rows) else "best epoch on validation"
     lines = [
-        "| recipe | parameters | seeds | train loss | test accuracy, last epoch | best epoch | published "
+        f"| recipe | parameters | seeds | train loss | test accuracy, last epoch | {title} | published "
         "| training s | images/s |",
         "|---|---|---|---|---|---|---|---|---|",
     ]

@@ -103,7 +103,10 @@ class KeptRun:
         data = open_kept(self.recipe, self.config, on_progress=on_progress)
         limit, fraction = self.config.get("limit_test"), self.config.get("validation_fraction")
         found = data._replace(train=Examples(*(a[: self.config.get("limit_train")] for a in data.train)))
-        found = found if fraction is None else hold_out(found, fraction, self.config.get("split_seed", 0))
+        if fraction is not None:
+            together = bool(self.config.get("pictures_together"))  # else none was parted
+            seed = self.config.get("split_seed", 0)
+            found = hold_out(found, fraction, seed, together=together, on_note=lambda note: None)
         name = self.recipe.dataset
         if "own_data" not in self.config and DATASETS[name].generate is None:  # which may round otherwise here
             trained_on = found._replace(test=Examples(*(a[:limit] for a in found.test)))

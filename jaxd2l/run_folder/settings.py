@@ -23,7 +23,7 @@ from jaxd2l.train.optimizer import OPTIMIZERS
 from jaxd2l.train.recipe import complete, overridden
 
 _FUNCTIONS = ("optimizer", "loss", "hits")
-_ADDED = ("data.", "rows", *_FUNCTIONS)
+_ADDED = ("data.", "rows", "pictures_together", *_FUNCTIONS)
 # Where data, network and first weights lie and how they were read: what they are is compared instead.
 _WHERE = ("own_data", "code", "init_from")
 
@@ -56,6 +56,8 @@ def configuration(recipe: Recipe, seed: int, data: Dataset | None = None, **othe
         return config
     if data.held_out is not None:
         config["validation_fraction"], config["split_seed"] = data.held_out
+    if data.pictures_together:
+        config["pictures_together"] = True
     return {**config, "data": _described(data)}
 
 

@@ -18,14 +18,14 @@ from jaxd2l.machine.device import default_platform
 from jaxd2l.selection.curves import Curves, curves_of
 from jaxd2l.selection.grid import Point
 from jaxd2l.selection.points import at, require_points
-from jaxd2l.selection.vmapped import compile_members, seconds_a_step, sizes, train_members
+from jaxd2l.selection.vmapped import Start, compile_members, seconds_a_step, sizes, train_members
 from jaxd2l.train.check_data import check_run
 from jaxd2l.train.loop import DivergenceError, fit
 from jaxd2l.train.mesh import on_device
 from jaxd2l.train.optimizer import HyperparametersInState
-from jaxd2l.train.program import Program, compile_program
+from jaxd2l.train.program import Program, Weights, compile_program, initial_state
 from jaxd2l.train.recipe import Recipe
-from jaxd2l.train.state import run_keys
+from jaxd2l.train.state import TrainState, run_keys
 
 SHARE_OF_MEMORY = 0.5  # of what is free; the estimate does not know what the compiler will fuse
 
@@ -80,6 +80,7 @@ def sweep(
     on_curves: Callable[[Point, int, Curves], None] | None = None,
     on_choice: Callable[[Choice], None] | None = None,
     mesh: Mesh | None = None,
+    weights: Weights | Callable[[TrainState], Weights] | None = None,
 ) -> Sweep:
     """Train `recipe` with every seed at every point.
 
@@ -96,13 +97,15 @@ def sweep(
         on_choice: called once, before training.
         mesh: devices that the members are spread over, of `train.mesh.data_mesh`; the default one when None. An
             optimizer that is compiled for each point stays on that one.
+        weights: `(params, batch_stats)` that every member begins with, or a function to them from the state that its
+            seed draws; drawn where None.
 
     Returns:
         The curves of every member. A member that diverges does not end the sweep.
 
     Raises:
         ValueError: settings that do not fit the data, a rate or seed out of range, none of them; an optimizer that
-            does not follow the rates.
+            does not follow the rates; weights that do not fit the network or are not finite.
         DataError: the data cannot be trained on; see `check_dataset`.
     """
     if not points or not seeds:
@@ -112,6 +115,7 @@ def sweep(
         run_keys(seed)
     if recipe.early_stop is not None:
         raise ValueError("members of a sweep go through all their epochs together; leave early_stop out")
+    begin_with = weights if weights is None or callable(weights) else lambda drawn: weights
     results: Sweep = dict(finished or {})
     missing = [seed for seed in dict.fromkeys(seeds) if any((point, seed) not in results for point in points)]
 
@@ -125,7 +129,7 @@ def sweep(
         data = data._replace(train=on_device(data.train), test=on_device(data.test))
         recipe = at(recipe, points[0])
         if not isinstance(recipe.make_optimizer(), HyperparametersInState):
-            _compiled_apart(recipe, data, points, missing, results, method, done, on_choice)
+            _compiled_apart(recipe, data, points, missing, results, method, done, on_choice, begin_with)
             return {(point, seed): results[point, seed] for point in points for seed in seeds}
         program = compile_program(recipe, data)
         choice, members = _choose(program, data, len(missing), len(points), method, mesh)
@@ -134,9 +138,9 @@ def sweep(
         if choice.method is Method.LOOP and members is None:
             for seed, point in itertools.product(missing, points):
                 if (point, seed) not in results:
-                    done(point, seed, _single(recipe, data, point, seed, program))
+                    done(point, seed, _single(recipe, data, point, seed, program, begin_with))
         else:
-            _in_pieces(recipe, data, points, missing, choice, members, done, mesh)
+            _in_pieces(recipe, data, points, missing, choice, members, done, mesh, begin_with)
     return {(point, seed): results[point, seed] for point in points for seed in seeds}
 
 
@@ -149,6 +153,7 @@ def _compiled_apart(
     method: Method,
     done: Callable[[Point, int, Curves], None],
     on_choice: Callable[[Choice], None] | None,
+    begin_with: Start | None,
 ) -> None:
     """Run an optimizer whose numbers are compiled in: a program for each point."""
     if method is Method.VMAP:
@@ -159,7 +164,7 @@ def _compiled_apart(
         program = compile_program(at(recipe, point), data)
         for seed in seeds:
             if (point, seed) not in results:
-                done(point, seed, _single(recipe, data, point, seed, program))
+                done(point, seed, _single(recipe, data, point, seed, program, begin_with))
 
 
 def _choose(
@@ -196,10 +201,14 @@ def _alone(program: Program, data: Dataset, loop: Choice, mesh: Mesh | None) -> 
     return compile_members(program.recipe, data, loop.seeds, loop.points, mesh) if many else None
 
 
-def _single(recipe: Recipe, data: Dataset, point: Point, seed: int, program: Program) -> Curves:
-    validated = data.validation is not None
+def _single(
+    recipe: Recipe, data: Dataset, point: Point, seed: int, program: Program, begin_with: Start | None
+) -> Curves:
+    validated, weights = data.validation is not None, None
+    if begin_with is not None:
+        weights = begin_with(initial_state(program, seed, float(point.learning_rate), float(point.weight_decay)))
     try:
-        done = fit(at(recipe, point), data, seed, program=program)
+        done = fit(at(recipe, point), data, seed, program=program, weights=weights)
         tested = done.tested.get("last" if recipe.ema is None else "ema")
         return curves_of(done.epochs, recipe.epochs, None, validated=validated, tested=tested)
     except DivergenceError as error:
@@ -215,6 +224,7 @@ def _in_pieces(
     members: Program | None,
     done: Callable[[Point, int, Curves], None],
     mesh: Mesh | None,
+    begin_with: Start | None,
 ) -> None:
     """Run blocks of seeds x points, each a vmapped program; the last blocks may be smaller, and compile again."""
     for first_seed in range(0, len(seeds), choice.seeds):
@@ -223,5 +233,5 @@ def _in_pieces(
             some_points = points[first_point : first_point + choice.points]
             if members is None or sizes(members) != (len(some_seeds), len(some_points)):
                 members = compile_members(recipe, data, len(some_seeds), len(some_points), mesh)
-            for s, g, curves in train_members(recipe, data, some_points, some_seeds, members):
+            for s, g, curves in train_members(recipe, data, some_points, some_seeds, members, begin_with):
                 done(some_points[g], some_seeds[s], curves)

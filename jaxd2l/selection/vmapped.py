@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
@@ -17,10 +18,13 @@ from jaxd2l.selection.grid import Point
 from jaxd2l.selection.spread import compile_spread
 from jaxd2l.train.evaluation import compile_evaluation
 from jaxd2l.train.mesh import on_device
-from jaxd2l.train.program import Axis, Program, compile_program, initial_state
+from jaxd2l.train.program import Axis, Program, Weights, compile_program, initial_state
+from jaxd2l.train.program.compiling import require_fitting
 from jaxd2l.train.recipe import Recipe
-from jaxd2l.train.state import Keys, TrainState, keys_of, run_keys
+from jaxd2l.train.state import Keys, TrainState, begin, keys_of, run_keys, unsound_weights
 from jaxd2l.train.step import Tally
+
+Start = Callable[[TrainState], Weights]  # what a member begins with, from the state that its seed draws
 
 
 def compile_members(recipe: Recipe, data: Dataset, seeds: int, points: int, mesh: Mesh | None = None) -> Program:
@@ -29,11 +33,36 @@ def compile_members(recipe: Recipe, data: Dataset, seeds: int, points: int, mesh
     return compile_program(recipe, data, *axes) if mesh is None else compile_spread(recipe, data, axes, mesh)
 
 
-def start(members: Program, seeds: Sequence[int], points: Sequence[Point]) -> tuple[TrainState, Keys]:
-    """Return the members' states before the first update, and the seeds' keys."""
+def start(
+    members: Program, seeds: Sequence[int], points: Sequence[Point], begin_with: Start | None = None
+) -> tuple[TrainState, Keys]:
+    """Return the members' states before the first update, and the seeds' keys.
+
+    Raises:
+        ValueError: the weights to begin with do not fit the network, or are not finite.
+    """
     keys = keys_of(seeds)
     learning_rates, weight_decays, _ = np.asarray(points, np.float32).T
-    return members.init(keys.init, learning_rates, weight_decays), keys
+    drawn: TrainState = members.init(keys.init, learning_rates, weight_decays)
+    if begin_with is None:
+        return drawn, keys
+    given = []
+    for number in range(len(seeds)):
+        of_seed = jax.tree.map(lambda a, s=number: np.asarray(a)[s, 0], drawn)
+        given.append(begin_with(of_seed))
+        require_fitting(given[-1], of_seed)
+        if problem := unsound_weights(*given[-1]):
+            raise ValueError(f"the weights to begin with: {problem}; take other weights")
+    recipe = members.recipe
+
+    def begun(weights: Weights, rate: jax.Array, decay: jax.Array) -> TrainState:
+        optimizer = recipe.make_optimizer(recipe.learning_rate if callable(recipe.learning_rate) else rate, decay)
+        return begin(optimizer, *weights, averaged=recipe.ema is not None, freeze=recipe.freeze)
+
+    of_points = jax.vmap(begun, (None, 0, 0))
+    of_seeds = jax.vmap(of_points, (0, None, None))
+    state = of_seeds(jax.tree.map(lambda *leaves: jnp.stack(leaves), *given), learning_rates, weight_decays)
+    return jax.tree.map(lambda a, like: jax.device_put(a.astype(like.dtype), like.sharding), state, drawn), keys
 
 
 def sizes(members: Program) -> tuple[int, ...]:
@@ -79,11 +108,16 @@ def seconds_a_step(program: Program, members: Program, train: Examples, repeats:
 
 
 def train_members(
-    recipe: Recipe, data: Dataset, points: Sequence[Point], seeds: Sequence[int], members: Program
+    recipe: Recipe,
+    data: Dataset,
+    points: Sequence[Point],
+    seeds: Sequence[int],
+    members: Program,
+    begin_with: Start | None = None,
 ) -> list[tuple[int, int, Curves]]:
     """Train a block of seeds x points as one program: (number of the seed, number of the point, curves) of each."""
     train, judging = data.train, on_device(data.judged)
-    state, keys = start(members, seeds, points)
+    state, keys = start(members, seeds, points, begin_with)
     first, steps = np.int32(0), np.int32(members.train_steps)
     test_steps = members.evaluation_rows.indices.shape[0]
     curves = np.full((4, len(seeds), len(points), recipe.epochs), np.nan)

@@ -11,7 +11,8 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
-from jaxd2l.data.examples import LARGEST_SEED, held_out_rows
+from jaxd2l.data.division import held_out_rows
+from jaxd2l.data.examples import LARGEST_SEED
 from jaxd2l.nn.parameters import flat
 from jaxd2l.prediction import Predictor
 from jaxd2l.sklearn.inputs import as_stored

@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+import jaxd2l
 from jaxd2l.cli import main
 from jaxd2l.recipes import find
 from jaxd2l.report.spread import interval
@@ -61,3 +62,89 @@ def test_kept_seeds_of_other_settings_or_damaged_are_refused(tmp_path, capsys):
     assert main(command) == 65
     assert "no result of this command" in capsys.readouterr().err
     assert main([*command, "--seeds", "0"]) == 2
+
+
+@pytest.mark.slow
+def test_seeds_are_judged_once_by_the_test_part_where_a_validation_part_judges_their_epochs(tmp_path, capsys):
+    options = ["--limit-train", "300", "--limit-test", "200", "--epochs", "3", "--validation-fraction", ".2", "--quiet"]
+    more = ["--early-stop", "1", "--learning-rate", ".5", "--batch-size", "32"]
+    out = tmp_path / "table"
+    command = ["reproduce", "softmax", *options, *more, "--seeds", "2", "--out", str(out)]
+    assert main([*command, "--json"]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    (row,) = json.loads(printed[-1])["rows"]
+    assert "best epoch on validation" in printed[0]
+    assert row["best_epoch_on"] == "validation"
+    assert (
+        main(["train", "softmax", *options, *more, "--seed", "1", "--no-report", "--out", str(tmp_path / "run")]) == 0
+    )
+    run, kept = jaxd2l.load_run(tmp_path / "run"), json.loads((out / "results.json").read_bytes())["softmax"]
+    assert kept[1]["tested"] == {name: judged._asdict() for name, judged in run.tested.items()}
+    assert [e["validation_accuracy"] for e in kept[1]["epochs"]] == [e.validation_accuracy for e in run.epochs]
+    for name, key in (("last", "test_accuracy"), ("best", "best_test_accuracy")):
+        assert row[key][0] == pytest.approx(sum(one["tested"][name]["test_accuracy"] for one in kept) / 2)
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert "softmax: validation accuracy" in page
+    assert main([*command, "--split-seed", "1"]) == 65
+    assert "was made with split_seed 0, asked is 1" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_seeds_and_members_begin_with_the_weights_of_a_run_and_by_its_configuration(tmp_path, capsys):
+    """A reproduction of one seed, and a sweep of one point, are the single run with the same options."""
+    limits = ["--limit-train", "300", "--limit-test", "200", "--no-report", "--quiet"]
+    first, then = str(tmp_path / "first"), str(tmp_path / "then")
+    assert main(["train", "mlp", "--epochs", "1", *limits, "--out", first]) == 0
+    fine = ["--init-from", first, "--freeze", "Dense_0/*", "--ema", ".9", "--clip-norm", "1", "--epochs", "2"]
+    assert main(["train", "mlp", *fine, *limits, "--learning-rate", ".05", "--out", then]) == 0
+    expected = [row.ema_test_accuracy for row in jaxd2l.load_run(then).epochs]
+    config = ["--config", then + "/config.json", "--no-report", "--quiet", "--seeds", "1"]
+    alike = ["mlp", *fine, *limits, "--seeds", "1"]
+    ways = {
+        "a": ["reproduce", *config],
+        "b": ["reproduce", *alike, "--learning-rate", ".05"],
+        "c": ["sweep", *config],
+        "d": ["sweep", *alike, "--learning-rates", ".05"],
+    }
+    for name, command in ways.items():
+        out = tmp_path / name
+        assert main([*command, "--out", str(out)]) == 0, command
+        if command[0] == "reproduce":
+            (kept,) = json.loads((out / "results.json").read_bytes())["mlp"]
+            found = [epoch["ema_test_accuracy"] for epoch in kept["epochs"]]
+        else:
+            (kept,) = json.loads((out / "sweep.json").read_bytes())["members"]
+            found = kept["test_accuracy"]
+            assert kept["learning_rate"] == 0.05
+        assert found == pytest.approx(expected, abs=1e-6), command
+    assert (
+        main(["sweep", *config, "--epochs", "2", "--weights", "best", "--init-from", first, "--out", out.as_posix()])
+        == 0
+    )
+    capsys.readouterr()
+    drawn = ["sweep", "mlp", *limits, "--epochs", "2", "--seeds", "1", "--learning-rates", ".05"]
+    assert main([*drawn, "--out", str(out)]) == 65
+    assert "asked is" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("reproduce", "softmax", "--weights", "best"), "--init-from"),
+        (("sweep", "softmax", "--weights", "best"), "--init-from"),
+        (("reproduce", "softmax", "--limit-train", "100", "--limit-test", "9", "--early-stop", "2"), "validation part"),
+        (("sweep",), "--config"),
+        (("sweep", "--config", "config.json", "--learning-rate", ".1"), "unknown argument '--learning-rate'"),
+    ],
+)
+def test_wrong_use_is_one_line_and_leaves_nothing(arguments, words, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    try:
+        code = main([*arguments])
+    except SystemExit as stopped:  # the arguments do not parse
+        code = stopped.code
+    assert code == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.count("\n") == 1
+    assert not list(tmp_path.iterdir())

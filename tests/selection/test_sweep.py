@@ -1,6 +1,7 @@
 import dataclasses
 
 import flax.linen as nn
+import jax
 import numpy as np
 import pytest
 
@@ -16,7 +17,7 @@ from jaxd2l.selection.grid import Point
 from jaxd2l.selection.sweep import Method, points_of, sweep
 from jaxd2l.train import Recipe, compile_program, fit
 from jaxd2l.train.mesh import on_device
-from jaxd2l.train.program import Axis, bind
+from jaxd2l.train.program import Axis, bind, initial_state
 
 
 def images(seed, n, side=8):
@@ -210,6 +211,34 @@ def test_a_validation_part_judges_the_members_and_the_test_part_each_once(ema):
         assert_equal_curves(vmapped, curves)
         for name in ("validation_loss", "validation_accuracy"):
             np.testing.assert_allclose(getattr(vmapped, name), getattr(curves, name), rtol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("method", "anew"), [(Method.VMAP, True), (Method.LOOP, False)])
+def test_members_begin_with_the_weights_given_as_a_single_run_does(method, anew):
+    """A last layer that is drawn anew is each seed's own; momentum begins at 0, the average with the weights."""
+    recipe, data = mlp()
+    recipe = dataclasses.replace(recipe, freeze="Dense_0/*", optimizer="sgd", momentum=0.9, ema=0.5)
+    program = compile_program(recipe, data)
+    state = initial_state(program, 5, 0.1, 0.0)
+    given = jax.tree.map(lambda leaf: np.asarray(leaf) / 2, (state.params, state.batch_stats))
+
+    def last_layer_anew(drawn):
+        params = {"Dense_0": given[0]["Dense_0"], "Dense_1": jax.tree.map(np.asarray, drawn.params["Dense_1"])}
+        return params, given[1]
+
+    members = sweep(recipe, data, RATES, (3, 8), method=method, weights=last_layer_anew if anew else given)
+    for (point, seed), curves in members.items():
+        one = dataclasses.replace(recipe, learning_rate=point.learning_rate, weight_decay=point.weight_decay)
+        weights = last_layer_anew(initial_state(program, seed, *point[:2])) if anew else given
+        run = fit(one, data, seed, program=program, weights=weights)
+        assert_equal_curves(curves, curves_of(run.epochs, recipe.epochs, None))
+
+
+def test_weights_to_begin_with_that_do_not_fit_are_refused():
+    recipe, data = mlp()
+    with pytest.raises(ValueError, match="do not fit the network"):
+        sweep(recipe, data, RATES, (3,), method=Method.VMAP, weights=({"Dense_0": {"kernel": np.zeros(3)}}, {}))
 
 
 def test_early_stopping_is_no_part_of_a_sweep():

@@ -7,6 +7,7 @@ from typing import Any
 from jaxd2l.book import EXPERIMENTS
 from jaxd2l.cli import options
 from jaxd2l.cli.devices import add_shard_option
+from jaxd2l.cli.start import add_freeze_option
 
 
 def add_parser(subparsers: Any) -> argparse.ArgumentParser:
@@ -32,7 +33,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     )
     add_shard_option(group)
     options.add_optimizer_options(parser)
-    options.add_freeze_option(parser)
+    add_freeze_option(parser)
     options.add_own_data_options(parser)
     more = parser.add_argument_group("more answers")
     more.add_argument(

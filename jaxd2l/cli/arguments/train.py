@@ -7,6 +7,7 @@ from typing import Any
 from jaxd2l.book import EXPERIMENTS
 from jaxd2l.cli import options
 from jaxd2l.cli.devices import add_devices_option, add_process_options, add_shard_option
+from jaxd2l.cli.start import add_config_option, add_deterministic_option, add_start_options
 
 WHEN_STOPPED = "before the first update"
 
@@ -29,24 +30,10 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         help="which network and settings; one of your own is FILE.py:NAME or package.module:NAME: a flax.linen module, "
         "its class, or a jaxd2l.Recipe",
     )
-    parser.add_argument(
-        "--config",
-        type=Path,
-        metavar="FILE",
-        help="a run's config.json: all that it says of recipe, data and settings holds, but for what is typed here",
-    )
+    add_config_option(parser)
     parser.add_argument("--seed", type=options.integer, help="0 to 4294967295 (default: 0)")
     options.add_recipe_options(parser)
-    start = parser.add_argument_group("fine-tuning (default: weights drawn from the seed, all of them trained)")
-    start.add_argument(
-        "--init-from",
-        type=Path,
-        metavar="RUN_DIR|FILE",
-        help="begin with the weights of a run or of a .safetensors file of one; a last layer for another number of "
-        "classes is drawn from the seed. Weights of PyTorch: first jaxd2l import-torch",
-    )
-    start.add_argument("--weights", choices=options.WEIGHTS, help="which of that run's: last (default), best or ema")
-    options.add_freeze_option(start)
+    add_start_options(parser)
     options.add_own_data_options(parser)
     options.add_data_options(parser)
     options.add_validation_options(parser)
@@ -88,10 +75,5 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     )
     add_shard_option(parser)
     add_process_options(parser)
-    parser.add_argument(
-        "--deterministic",
-        action="store_true",
-        default=None,
-        help="equal bits from run to run on a GPU too, at some speed; on a CPU they are equal anyway",
-    )
+    add_deterministic_option(parser)
     return parser

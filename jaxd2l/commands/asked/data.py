@@ -12,7 +12,8 @@ import numpy as np
 from jaxd2l.commands.asked import settings
 from jaxd2l.commands.asked.pictures import LikePredict
 from jaxd2l.data import DATASETS, DataError, Dataset, channel_statistics, load
-from jaxd2l.data.examples import held_out_rows
+from jaxd2l.data.division import held_out_rows
+from jaxd2l.data.division.folds import fold_rows_out
 from jaxd2l.data.own import Kept, Opened, OwnData, kept_data, other_settings
 from jaxd2l.recipes import Code, check_fit, fitted_to, load_data
 from jaxd2l.recipes.fitting import is_images
@@ -37,7 +38,7 @@ def own_data(args: argparse.Namespace, kept: Kept | None = None) -> OwnData | No
     values = {name: getattr(args, name, None) for name in _OPTIONS}
     given = {name: value for name, value in values.items() if value is not None}
     if kept is None and "data" not in given:
-        validated = getattr(args, "validation_fraction", None) is not None
+        validated = any(getattr(args, name, None) is not None for name in ("validation_fraction", "folds"))
         elsewhere = ("image_size", "split_seed") if validated else ("image_size",)
         if alone := [name for name in given if name not in elsewhere]:
             other = ", or hold out a --validation-fraction" if alone == ["split_seed"] else ""
@@ -61,7 +62,7 @@ def without_data(values: Mapping[str, Any]) -> dict[str, Any]:
 def opened(own: OwnData, **options: Any) -> Opened:
     """Read the data with a bar on a terminal; notes go to stderr."""
     with decoding() as progress:
-        return own.read(on_progress=progress, on_note=note, **options)
+        return own.read(**{"on_progress": progress, "on_note": note, **options})
 
 
 def other_data(run: KeptRun, where: str, skip_unreadable: bool) -> tuple[Dataset, bool]:
@@ -165,32 +166,35 @@ def fitted(
         DataError: the data are not what they claim.
         OSError: they cannot be read.
     """
+    fold = values.get("fold")
+    say = note if fold is None or fold[1] == 0 else lambda line: None  # once for all folds
     if own is None and code is None:
         recipe = overridden(base, values)
         data = settings.limited(load_data(recipe), limit_train, limit_test)
-        return recipe, settings.divided(settings.checked(data, recipe), values), {}
+        return recipe, settings.divided(settings.checked(data, recipe), values, say), {}
     facts: dict[str, Any] = {} if code is None else {"code": code._asdict()}
     if own is None:
         data = settings.limited(load(named_data(base, values)), limit_train, limit_test)
         recipe = overridden(fitted_to(base, data), values)
         check_fit(recipe, data)
-        return recipe, settings.divided(settings.checked(data, recipe), values), facts
+        return recipe, settings.divided(settings.checked(data, recipe), values, say), facts
     found = opened(
         own,
         table=None if kept is None else kept.table,
         learned_from=lambda y: _learned_from(y, limit_train, values),
+        on_note=say,
     )
     if kept is not None:
         require_same(kept, own, found.dataset)
         found = found._replace(dataset=found.dataset._replace(name=kept.name or found.dataset.name))
-    data = settings.divided(settings.limited(found.dataset, limit_train, limit_test), values)
+    data = settings.divided(settings.limited(found.dataset, limit_train, limit_test), values, say)
     statistics = channel_statistics(data.train) if is_images(data.train.x) else None
     recipe = fitted_to(base, data, statistics)
     if own.image_size is not None:
         recipe = dataclasses.replace(recipe, image_size=own.image_size)
     if values.get("batch_size") is None and recipe.batch_size > (n := len(data.train.x)) and recipe.accumulate == 1:
         smaller = min(_SMALL_BATCH, n)
-        note(f"{data.name}: {n} training examples are fewer than a batch of {recipe.batch_size}; {smaller} are taken")
+        say(f"{data.name}: {n} training examples are fewer than a batch of {recipe.batch_size}; {smaller} are taken")
         recipe = dataclasses.replace(recipe, batch_size=smaller)
     recipe = overridden(recipe, without_data(values))
     check_fit(recipe, data)
@@ -201,7 +205,9 @@ def _learned_from(y: np.ndarray, limit_train: int | None, values: Mapping[str, A
     """The rows that remain for training, by their targets: the first ones, less what is held out for validation."""
     n, fraction = min(limit_train or len(y), len(y)), values.get("validation_fraction")
     learned = np.arange(len(y)) < n
-    if fraction is not None and 0 < fraction < 1 and n > 0:  # what else was typed is refused where the rows are taken
+    if (fold := values.get("fold")) is not None:
+        learned[:n] = fold_rows_out(y[:n], fold[0], values.get("split_seed") or 0) != fold[1]
+    elif fraction is not None and 0 < fraction < 1 and n > 0:  # what else was typed is refused where the rows are taken
         learned[:n] = ~held_out_rows(y[:n], fraction, values.get("split_seed") or 0)
     return learned if learned.any() else np.ones(len(y), bool)
 

@@ -86,6 +86,18 @@ def with_config(args: argparse.Namespace) -> tuple[str, ...]:
     return tuple(described.get("classes", ())) if isinstance(described, Mapping) else ()
 
 
+def with_config_of_many(args: argparse.Namespace) -> tuple[str, ...]:
+    """`with_config` for a command that takes several recipes: the configuration's where none is named.
+
+    Raises:
+        DataError, ValueError, OSError: see `with_config`.
+    """
+    args.recipe, args.resume = None, False
+    weighed = with_config(args)
+    args.recipes = args.recipes or [name for name in (args.recipe,) if name is not None]
+    return weighed
+
+
 def _of_another_kind(args: argparse.Namespace) -> tuple[str, ...]:
     """Settings of a run's data that mean nothing for those that were typed: of a table for pictures, or of pictures."""
     if args.target is not None:

@@ -2,13 +2,13 @@
 
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from jaxd2l import run_folder
 from jaxd2l.commands.asked.chosen_device import choose_device as choose_device
-from jaxd2l.data import Dataset, Examples, check_examples, hold_out
+from jaxd2l.data import Dataset, Examples, check_examples, deal_out, fold_of, hold_out
 from jaxd2l.train.recipe import Recipe
 
 
@@ -34,14 +34,26 @@ def warn_of_other_conditions(paths: Iterable[Path]) -> None:
         )
 
 
-def of_members(recipe: Recipe, data: Dataset, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """What results that are kept must have been made with to be taken again; own data and networks by their digests."""
+def of_members(
+    recipe: Recipe, data: Dataset, facts: Mapping[str, Any], more: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """What results that are kept must have been made with to be taken again; own data and networks by their digests.
+
+    Args:
+        recipe: what is trained.
+        data: what on.
+        facts: of both, see `asked.data.fitted`.
+        more: of what else was asked for; what is None or False counts as not asked.
+    """
     own = facts.get("own_data")
     digests: dict[str, Any] = {} if own is None else {"sha256": own["sha256"]}
     if data.held_out is not None:
         digests["validation_fraction"], digests["split_seed"] = data.held_out
+        digests |= {"pictures_together": True} if data.pictures_together else {}
     digests |= {"code": facts["code"]["sha256"]} if "code" in facts else {}
-    return {**recipe.settings(), "train_examples": len(data.train.x), "test_examples": len(data.test.x), **digests}
+    return {**recipe.settings(), "train_examples": len(data.train.x), "test_examples": len(data.test.x), **digests} | {
+        name: value for name, value in (more or {}).items() if value
+    }
 
 
 def require_different_names(recipes: Sequence[Recipe]) -> None:
@@ -74,14 +86,24 @@ def limited(data: Dataset, limit_train: int | None, limit_test: int | None) -> D
     )
 
 
-def divided(data: Dataset, values: Mapping[str, Any]) -> Dataset:
-    """The data with a share of the training part held out for validation, where `validation_fraction` asks for it.
+def divided(data: Dataset, values: Mapping[str, Any], on_note: Callable[[str], None]) -> Dataset:
+    """The data with a validation part: a share of the training part, or one of its folds, where that is asked for.
+
+    Args:
+        data: without a validation part.
+        values: settings by name; `fold` is how many there are and which one validates, and `pictures_together` False
+            divides as earlier versions did.
+        on_note: see `hold_out`.
 
     Raises:
-        ValueError: see `hold_out`.
+        ValueError, DataError: see `hold_out` and `deal_out`.
     """
-    fraction = values.get("validation_fraction")
-    return data if fraction is None else hold_out(data, fraction, values.get("split_seed") or 0)
+    fraction, seed = values.get("validation_fraction"), values.get("split_seed") or 0
+    if (fold := values.get("fold")) is not None:
+        return fold_of(data, deal_out(data, fold[0], seed, on_note=on_note), fold[1])
+    if fraction is None:
+        return data
+    return hold_out(data, fraction, seed, together=values.get("pictures_together", True), on_note=on_note)
 
 
 def checked(data: Dataset, recipe: Recipe) -> Dataset:

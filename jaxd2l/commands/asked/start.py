@@ -1,9 +1,9 @@
 """`--init-from`, `--weights` and `--freeze`: what a run begins with and what of it stays, told before it begins."""
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +14,32 @@ from jaxd2l.nn.parameters import count, divided, flat
 from jaxd2l.run_folder import read_config
 from jaxd2l.run_folder.initial import fit_to_network, read_source, refuse_other_source
 from jaxd2l.run_folder.initial.source import Source
-from jaxd2l.train import Recipe
+from jaxd2l.train import Recipe, TrainState
+from jaxd2l.train.program import Weights
+
+
+class Beginning(NamedTuple):
+    """What many trainings begin with.
+
+    Attributes:
+        sha256: of the weights that --init-from names; None where they are drawn.
+        weights: from the state that a seed draws to `(params, batch_stats)`; None where nothing is changed.
+    """
+
+    sha256: str | None = None
+    weights: Callable[[TrainState], Weights] | None = None
+
+
+def beginning(args: argparse.Namespace, recipe: Recipe, data: Dataset) -> Beginning:
+    """What the trainings of a recipe begin with.
+
+    Raises:
+        DataError, OSError: see `read_source` and `fit_to_network`.
+    """
+    if args.init_from is None:
+        return Beginning()
+    source = read_source(args.init_from, args.weights)
+    return Beginning(source.sha256, fit_to_network(source, recipe, data).weights)
 
 
 def check_start(args: argparse.Namespace, found: Mapping[str, Any] | None) -> None:

@@ -15,8 +15,8 @@ from typing import IO, NamedTuple
 
 import numpy as np
 
+from jaxd2l.data.division.equal import row_digests
 from jaxd2l.data.download import user_cache
-from jaxd2l.data.own.equal import row_digests
 
 _FORMAT = "jaxd2l pictures 1"
 

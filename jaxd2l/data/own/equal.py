@@ -1,24 +1,10 @@
-"""Pictures that occur more than once, by the digest of their pixels."""
+"""What is said of pictures that occur more than once."""
 
-import hashlib
 from collections.abc import Sequence
 
 import numpy as np
 
 from jaxd2l.data.own.listing.pictures import shown
-
-
-def row_digests(images: np.ndarray) -> np.ndarray:
-    """SHA-256 of the pixels of each image, uint8 (n, 32)."""
-    digests = np.empty((len(images), 32), np.uint8)
-    for row, image in enumerate(images):
-        digests[row] = np.frombuffer(hashlib.sha256(np.ascontiguousarray(image)).digest(), np.uint8)
-    return digests
-
-
-def same_picture(digests: np.ndarray) -> np.ndarray:
-    """Number the different pictures: (n, 32) digests to (n,) integers that are equal where the digests are."""
-    return np.unique(np.ascontiguousarray(digests).view("V32").ravel(), return_inverse=True)[1]
 
 
 def equal_pictures(same: np.ndarray, labels: np.ndarray, in_test: np.ndarray, names: Sequence[str]) -> list[str]:

@@ -13,11 +13,11 @@ from typing import BinaryIO
 import numpy as np
 import PIL
 
+from jaxd2l.data.division.equal import row_digests
 from jaxd2l.data.error import DataError
 from jaxd2l.data.own import cache
 from jaxd2l.data.own.cache import Decoded
 from jaxd2l.data.own.decode import Header, UnreadablePictureError, decode, read_header
-from jaxd2l.data.own.equal import row_digests
 from jaxd2l.data.own.listing.pictures import Pictures
 from jaxd2l.data.own.settings import Settings
 from jaxd2l.data.own.unreadable import UnreadableError, describe

@@ -12,8 +12,7 @@ from jaxd2l.report.chart.svg import svg
 from jaxd2l.report.page.figures import amount, duration, loss, share
 from jaxd2l.report.page.html import Markup, document, element, figure, paragraph, table
 from jaxd2l.report.page.run import shown_or_said
-from jaxd2l.report.spread import over_seeds
-from jaxd2l.report.table import members
+from jaxd2l.report.table import figures_of
 from jaxd2l.train import Published
 
 Runs = Sequence[Mapping[str, Any]]
@@ -43,10 +42,11 @@ def _published(name: str) -> tuple[Published, ...]:
 
 
 def _table(results: Mapping[str, Runs]) -> Markup:
-    rows = []
+    rows, chosen_on = [], set()
     for name, runs in results.items():
-        curves, classified = members(runs)
-        train_loss, *judged = map(str, over_seeds(curves, classified))
+        spread, classified, judged_on = figures_of(runs)
+        chosen_on.add(judged_on)
+        train_loss, *judged = map(str, spread)
         figures = (train_loss, *(judged if classified else ("-", "-")))
         published = ", ".join(f"{share(p.test_accuracy)} ({p.source})" for p in _published(name) if p.test_accuracy)
         losses = ", ".join(f"{loss(p.train_loss)} ({p.source})" for p in _published(name) if p.train_loss is not None)
@@ -54,15 +54,19 @@ def _table(results: Mapping[str, Runs]) -> Markup:
         cells = [*figures, element("td", losses or "\u2013", class_="words")]
         cells += [element("td", published or "\u2013", class_="words"), duration(seconds)]
         rows.append((name, amount(runs[0]["parameters"]), str(len(runs)), *cells))
-    ours = ("recipe", "parameters", "seeds", "train loss", "test accuracy", "best epoch")
+    best = "best epoch on validation" if "validation" in chosen_on else "best epoch"
+    ours = ("recipe", "parameters", "seeds", "train loss", "test accuracy", best)
     header = (*ours, "published train loss", "published test accuracy", "training a seed")
     caption = "Mean \u00b1 deviation [95% interval of the mean] over seeds, after the last epoch"
     return table(caption, header, rows, class_="wide")
 
 
 def _chart(name: str, runs: Runs) -> Drawing:
-    classified = all(epoch["test_accuracy"] is not None for run in runs for epoch in run["epochs"])
-    key, what = ("test_accuracy", "test accuracy") if classified else ("test_loss", "test loss")
+    epochs = [epoch for run in runs for epoch in run["epochs"]]
+    part = "validation" if any(epoch.get("validation_loss") is not None for epoch in epochs) else "test"
+    classified = all(epoch[f"{part}_accuracy"] is not None for epoch in epochs)
+    unit = "accuracy" if classified else "loss"
+    key, what = f"{part}_{unit}", f"{part} {unit}"
     series = []
     for i, run in enumerate(runs):
         values = [math.nan if epoch[key] is None else float(epoch[key]) for epoch in run["epochs"]]

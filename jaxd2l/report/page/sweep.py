@@ -50,15 +50,17 @@ def _means(points: list[Mapping[str, Any]], part: str, chosen: list[Mapping[str,
         )
         for point in points
     ]
-    header = ("point", "seeds", "train loss", f"last {part} {what}", f"best {part} {what}", "diverged", "at chance")
+    trainings = "seeds x folds" if "folds" in points[0] else "seeds"
+    header = ("point", trainings, "train loss", f"last {part} {what}", f"best {part} {what}", "diverged", "at chance")
     text = (
         "Mean \u00b1 sample deviation [95% interval of the mean, Student's t]; members that diverged count in no mean. "
         "With few seeds the interval is wide: that is what the seeds tell."
     )
+    chosen_on = f"{points[0]['folds']} folds" if "folds" in points[0] else "the validation part"
     choices = [
         paragraph(
-            f"{one['recipe']}: rate {one['learning_rate']:g}, decay {one['weight_decay']:g} is chosen on the "
-            f"validation part; its test {what}, judged once, is {Interval(**one['test'])}."
+            f"{one['recipe']}: rate {one['learning_rate']:g}, decay {one['weight_decay']:g} is chosen on "
+            f"{chosen_on}; its test {what}, judged once, is {Interval(**one['test'])}."
         )
         for one in chosen
     ]

@@ -84,14 +84,23 @@ def initial_state(
     drawn: TrainState = program.init(run_keys(seed).init, np.float32(rate), np.float32(weight_decay))
     if weights is None:
         return drawn
-    given, own = (described(flat(trees)) for trees in (weights, (drawn.params, drawn.batch_stats)))
-    if wrong := differences(given, own):
-        raise ValueError(f"the weights to begin with do not fit the network: {'; '.join(wrong)}")
+    require_fitting(weights, drawn)
     recipe = program.recipe
     begun = begin(recipe.make_optimizer(), *weights, averaged=recipe.ema is not None, freeze=recipe.freeze)
     if hasattr(drawn.opt_state, "hyperparams"):
         begun = begun._replace(opt_state=begun.opt_state._replace(hyperparams=drawn.opt_state.hyperparams))
     return placed(jax.tree.map(lambda a, like: jnp.array(a, like.dtype), begun, drawn), program.mesh)
+
+
+def require_fitting(weights: Weights, drawn: TrainState) -> None:
+    """Refuse weights that are not the network's.
+
+    Raises:
+        ValueError: names, shapes or types differ from those of the state; all differences are listed.
+    """
+    given, own = (described(flat(trees)) for trees in (weights, (drawn.params, drawn.batch_stats)))
+    if wrong := differences(given, own):
+        raise ValueError(f"the weights to begin with do not fit the network: {'; '.join(wrong)}")
 
 
 def mean(record: Tally, classified: bool) -> tuple[float, float | None]:

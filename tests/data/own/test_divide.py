@@ -4,8 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jaxd2l.data import DataError
+from jaxd2l.data.division.equal import row_digests, same_picture
 from jaxd2l.data.own.divide import draw_test_rows
-from jaxd2l.data.own.equal import equal_pictures, row_digests, same_picture
+from jaxd2l.data.own.equal import equal_pictures
 
 
 def draw(labels, fraction=0.2, seed=0, same=None, names=None):

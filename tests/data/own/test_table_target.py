@@ -7,7 +7,7 @@ from sklearn.datasets import load_iris
 
 from jaxd2l import data
 from jaxd2l.data import DataError
-from jaxd2l.data.examples import held_out_rows
+from jaxd2l.data.division import held_out_rows
 from jaxd2l.data.table import apply_table, fit_table
 
 BUNCH = load_iris(as_frame=True)
