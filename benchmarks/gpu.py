@@ -508,7 +508,7 @@ def main():
     parser.add_argument("--part", choices=(*PARTS, "task"), help=argparse.SUPPRESS)
     parser.add_argument("--task", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    from jaxd2l.book import EXPERIMENTS
+    from jaxd2l.catalogue import EXPERIMENTS
 
     for name in (*(arguments.recipes or ()), *(arguments.train or ())):
         if EXPERIMENTS.get(name) is None or EXPERIMENTS[name].image_size is None:

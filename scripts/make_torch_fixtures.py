@@ -10,6 +10,7 @@ The networks are those of the book's PyTorch edition, written here from its text
 come from tests/torch_rule.py. Everything is computed in float64.
 """
 
+import itertools
 import platform
 import sys
 from pathlib import Path
@@ -65,6 +66,15 @@ def lenet_bn():
         *[nn.Linear(256, 120), nn.BatchNorm1d(120), nn.Sigmoid()],
         *[nn.Linear(120, 84), nn.BatchNorm1d(84), nn.Sigmoid(), nn.Linear(84, 10)],
     )
+
+
+def convnet():
+    channels = (1, 32, 64, 128)
+    blocks = [
+        [nn.Conv2d(c, f, 3, padding=1, bias=False), nn.MaxPool2d(2), nn.BatchNorm2d(f), nn.ReLU()]
+        for c, f in itertools.pairwise(channels)
+    ]
+    return nn.Sequential(*itertools.chain(*blocks), nn.Flatten(), nn.Linear(1152, 10))
 
 
 def alexnet():
@@ -271,6 +281,7 @@ NETWORKS = {
     "lenet_relu": lambda: lenet(nn.ReLU, nn.ReLU),
     "lenet_conv_relu": lambda: lenet(nn.ReLU, nn.Sigmoid),
     "lenet_bn": lenet_bn,
+    "convnet": convnet,
     "alexnet": alexnet,
     "vgg11": lambda: vgg(((1, 64), (1, 128), (2, 256), (2, 512), (2, 512)), 8, 1, 4, (64, 32)),
     "vgg13": lambda: vgg(VGG13, 8, 3, 4, (64, 32)),

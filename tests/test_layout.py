@@ -16,7 +16,7 @@ PACKAGE = ROOT / "jaxd2l"
 
 # What each part may import of ours, besides itself.
 LIBRARY = {
-    "book",
+    "catalogue",
     "machine",
     "data",
     "nn",
@@ -35,16 +35,16 @@ LIBRARY = {
     "diagnosis",
 }
 ALLOWED = {
-    "book": set(),
+    "catalogue": set(),
     "notebook_table": set(),
     "kept": set(),
     "machine": set(),
     "data": {"machine"},
     "nn": set(),
-    "train": {"notebook_table", "kept", "book", "machine", "data", "nn"},
+    "train": {"notebook_table", "kept", "catalogue", "machine", "data", "nn"},
     "cost": {"notebook_table", "machine", "data", "nn", "train"},
     "selection": {"machine", "data", "nn", "train", "cost"},
-    "recipes": {"book", "data", "nn", "train"},
+    "recipes": {"catalogue", "data", "nn", "train"},
     "experiments": {"data", "nn", "train", "selection", "recipes"},
     "interop": {"machine", "data", "nn", "train", "recipes"},
     "prediction": {"machine", "data", "nn", "train", "recipes", "run_folder"},
@@ -54,13 +54,15 @@ ALLOWED = {
     "run_folder": {"machine", "data", "nn", "train", "recipes", "interop"},
     "web": {"machine", "nn", "run_folder", "prediction", "report"},
     # what claims are about, and so run
-    "claims": {"book", "data", "nn", "train", "cost", "selection", "recipes", "experiments", "run_folder"}
+    "claims": {"catalogue", "data", "nn", "train", "cost", "selection", "recipes", "experiments", "run_folder"}
     | {"machine"},
-    "diagnosis": {"book", "notebook_table", "report"},  # of report the text of tables: no JAX
+    "diagnosis": {"catalogue", "notebook_table", "report"},  # of report the text of tables: no JAX
     "frozen": {"machine", "data", "interop"},  # no network, no recipe, no Flax: what is frozen outlives them
     "export": {"machine", "data", "nn", "train", "interop", "run_folder", "prediction", "frozen"},
     "sklearn": {"kept", "machine", "data", "nn", "train", "recipes", "prediction"},
-    "cli": {"book"},  # and the command that is to run, by its name: what can be typed is known before JAX is imported
+    "cli": {
+        "catalogue"
+    },  # and the command that is to run, by its name: what can be typed is known before JAX is imported
     "commands": {*LIBRARY, "experiments", "claims", "cli"},
     "__main__": {"cli"},
     "__init__": LIBRARY,  # when a name is first used

@@ -34,6 +34,7 @@ CASES = {
     "lenet_relu": Case((28, 28, 1), 5, 0.01, weight_decay=0.01),
     "lenet_conv_relu": Case((28, 28, 1), 5, 0.03),
     "lenet_bn": Case((28, 28, 1), 7, 0.1, weight_decay=0.01),
+    "convnet": Case((28, 28, 1), 7, 0.01, weight_decay=0.01),
     "alexnet": Case((224, 224, 1), 2, 0.0001),
     "vgg11": Case((64, 64, 1), 2, 0.0001),
     "vgg13": Case((64, 64, 3), 2, 0.0001),

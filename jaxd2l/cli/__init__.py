@@ -107,7 +107,7 @@ def _require_recipes(args: argparse.Namespace) -> None:
         ValueError: with the nearest names.
         SystemExit: none is named.
     """
-    from jaxd2l.book import require
+    from jaxd2l.catalogue import require
 
     asked = getattr(args, "recipes", None) or [getattr(args, "recipe", None)]
     has_its_own = args.command == "reproduce"

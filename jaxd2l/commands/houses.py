@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from jaxd2l.book import AMES_CITATION
+from jaxd2l.catalogue import AMES_CITATION
 from jaxd2l.cli.exit_code import ExitCode
 from jaxd2l.commands.asked import settings
 from jaxd2l.commands.asked.chosen_device import make_deterministic

@@ -3,7 +3,7 @@
 import argparse
 import json
 
-from jaxd2l.book import EXPERIMENTS
+from jaxd2l.catalogue import EXPERIMENTS
 from jaxd2l.cli.exit_code import ExitCode
 from jaxd2l.report.text import columns, short
 

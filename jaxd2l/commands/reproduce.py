@@ -9,6 +9,7 @@ import json
 from typing import Any
 
 from jaxd2l import run_folder
+from jaxd2l.catalogue import BOOK
 from jaxd2l.cli.exit_code import ExitCode
 from jaxd2l.commands.asked import settings
 from jaxd2l.commands.asked.chosen_device import make_deterministic
@@ -75,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _default_names() -> list[str]:
     everything = default_device().platform != "cpu"
-    return [name for name, recipe in RECIPES.items() if everything or (recipe.macs or 0) < SMALL_MACS]
+    return [name for name in BOOK if everything or (RECIPES[name].macs or 0) < SMALL_MACS]
 
 
 def _runs_of(

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxd2l.book import require
+from jaxd2l.catalogue import require
 
 MAKE = "python benchmarks/mistakes.py"
 

@@ -15,6 +15,7 @@ from jaxd2l.nn.models import (
     VGG,
     AlexNet,
     Conv3DNet,
+    ConvNet,
     DenseNet,
     GoogLeNet,
     LeNet,
@@ -62,6 +63,11 @@ def torch_names(network: nn.Module) -> dict[str, str]:
         case Conv3DNet():
             count = len(network.features)
             return _numbered("Conv", [str(3 * i) for i in range(count)]) | {"Dense_0": str(3 * count + 2)}
+        case ConvNet():
+            count = len(network.features)  # Conv, pool, norm, activation
+            convs, norms = ([str(4 * i + place) for i in range(count)] for place in (0, 2))
+            names = {"Dense_0": str(4 * count + 1)}
+            return _numbered("Conv", convs) | _numbered("BatchNorm", norms) | names
         case _:
             raise ValueError(f"no PyTorch names are known for {network}; add them to jaxd2l/interop/torch_names.py")
 

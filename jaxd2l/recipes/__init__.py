@@ -7,7 +7,7 @@
 - `kept_recipe`, `open_kept`: recipe and data of a run, by its configuration
 """
 
-from jaxd2l.recipes.book_recipes import RECIPES
+from jaxd2l.recipes.catalogue_recipes import RECIPES
 from jaxd2l.recipes.fitting import check_fit, fitted_to
 from jaxd2l.recipes.kept import kept_recipe, open_kept
 from jaxd2l.recipes.named import find, load_data

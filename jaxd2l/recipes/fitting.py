@@ -12,7 +12,7 @@ import numpy as np
 from jaxd2l.data import ChannelStatistics, Dataset
 from jaxd2l.nn.loss import cross_entropy, squared_error
 from jaxd2l.nn.models import SoftmaxRegression
-from jaxd2l.recipes.book_recipes import RECIPES
+from jaxd2l.recipes.catalogue_recipes import RECIPES
 from jaxd2l.train.check_data import require_fitting_outputs
 from jaxd2l.train.program import stored
 from jaxd2l.train.recipe import Recipe

@@ -1,8 +1,8 @@
 """A recipe by its name, and the data by a recipe."""
 
-from jaxd2l.book import require
+from jaxd2l.catalogue import require
 from jaxd2l.data import DATASETS, Dataset, load
-from jaxd2l.recipes.book_recipes import RECIPES
+from jaxd2l.recipes.catalogue_recipes import RECIPES
 from jaxd2l.recipes.own_code import code_of, is_code, load_recipe
 from jaxd2l.train.recipe import Recipe
 

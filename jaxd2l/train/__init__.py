@@ -14,7 +14,7 @@
 What a run costs is in `jaxd2l.cost`; many runs as one program are in `jaxd2l.selection`.
 """
 
-from jaxd2l.book import Published
+from jaxd2l.catalogue import Published
 from jaxd2l.train.check_data import check_dataset
 from jaxd2l.train.compiler import compiler_options
 from jaxd2l.train.epoch import empty_tally, make_epoch, make_evaluation

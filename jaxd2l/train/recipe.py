@@ -9,7 +9,7 @@ import flax.linen as nn
 import jax
 import optax
 
-from jaxd2l.book import Published
+from jaxd2l.catalogue import Published
 from jaxd2l.data import ChannelStatistics, ImageSize, Prepare, as_stored, augmentation, image_preparer
 from jaxd2l.nn.loss import cross_entropy
 from jaxd2l.nn.metric import hits

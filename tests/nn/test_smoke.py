@@ -22,6 +22,7 @@ RATES = {
     "dropout_mlp": 0.003,
     "lenet": 0.005,
     "lenet_bn": 0.01,
+    "convnet": 0.005,
     "alexnet": 0.003,
     "vgg": 0.001,
     "nin": 0.002,

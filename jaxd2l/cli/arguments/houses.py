@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from jaxd2l.book import AMES_CITATION
+from jaxd2l.catalogue import AMES_CITATION
 from jaxd2l.cli import options
 from jaxd2l.cli.devices import add_devices_option
 from jaxd2l.cli.start import add_deterministic_option

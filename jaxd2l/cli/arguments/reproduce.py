@@ -25,7 +25,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         "recipes",
         nargs="*",
         metavar="RECIPE",
-        help="default: --config's; else every recipe on an accelerator, those below a million multiply-adds on a CPU",
+        help="default: --config's; else the book's, on a CPU those below a million multiply-adds",
     )
     parser.add_argument("--seeds", type=options.integer, default=5, metavar="N", help="seeds 0 to N-1 (default: 5)")
     parser.add_argument("--out", type=Path, default=Path("runs/reproduce"), metavar="DIR", help="default: %(default)s")

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from jaxd2l.book import EXPERIMENTS
+from jaxd2l.catalogue import EXPERIMENTS
 from jaxd2l.cli import options
 from jaxd2l.cli.devices import add_devices_option, add_process_options, add_shard_option
 from jaxd2l.cli.start import add_config_option, add_deterministic_option, add_start_options

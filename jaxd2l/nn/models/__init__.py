@@ -1,7 +1,8 @@
-"""The networks of the book, one file a family. Channels last; logits or raw values out; `train` at every call."""
+"""The networks of the book and more, one file a family. Channels last; logits or raw values out; `train` at a call."""
 
 from jaxd2l.nn.models.alexnet import AlexNet
 from jaxd2l.nn.models.conv3d_net import Conv3DNet
+from jaxd2l.nn.models.conv_net import ConvNet
 from jaxd2l.nn.models.densenet import DenseNet
 from jaxd2l.nn.models.googlenet import GoogLeNet
 from jaxd2l.nn.models.lenet import LeNet
@@ -20,6 +21,7 @@ __all__ = [
     "VGG19",
     "AlexNet",
     "Conv3DNet",
+    "ConvNet",
     "DenseNet",
     "GoogLeNet",
     "LeNet",

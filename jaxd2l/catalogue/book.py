@@ -2,36 +2,12 @@
 
 Settings and figures are those of the executed notebooks of *Dive into Deep Learning*: `zh` is the official PyTorch run
 of the second Chinese edition (V100), `en` a second official run, and `notes` one learner's own run of the same recipe.
-Each is a single run without a deviation. Nothing is imported here, so the table can be shown before JAX is.
+Each is a single run without a deviation.
 """
 
-import difflib
-from typing import NamedTuple
+from jaxd2l.catalogue.experiment import Experiment, Published
 
 AMES_CITATION = "Ames housing: Dean De Cock, Journal of Statistics Education 19(3), 2011"
-
-
-class Published(NamedTuple):
-    """One published run: its source and its figures after the last epoch; None where none is given."""
-
-    source: str
-    train_loss: float | None = None
-    train_accuracy: float | None = None
-    test_accuracy: float | None = None
-
-
-class Experiment(NamedTuple):
-    """One row of the book's table; the fields are those of `jaxd2l.train.Recipe`."""
-
-    dataset: str
-    learning_rate: float
-    source: str
-    epochs: int = 10
-    batch_size: int = 256
-    image_size: int | None = None
-    parameters: int | None = None
-    macs: float | None = None
-    published: tuple[Published, ...] = ()
 
 
 def _at_28(learning_rate: float, source: str, parameters: int, macs: float, *published: Published) -> Experiment:
@@ -50,7 +26,7 @@ def _at_224(
     return Experiment("fashion_mnist", learning_rate, source, 10, 128, 224, parameters, macs, published)
 
 
-EXPERIMENTS: dict[str, Experiment] = {
+BOOK: dict[str, Experiment] = {
     "linear": Experiment(
         dataset="synthetic_linear",
         learning_rate=0.03,
@@ -183,16 +159,3 @@ EXPERIMENTS: dict[str, Experiment] = {
         Published("en", 0.142, 0.948, 0.882),
     ),
 }
-
-
-def require(name: str) -> Experiment:
-    """The experiment called `name`.
-
-    Raises:
-        ValueError: there is none; the message has the nearest names.
-    """
-    if name not in EXPERIMENTS:
-        near = difflib.get_close_matches(name, EXPERIMENTS, n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"expected one of {', '.join(EXPERIMENTS)}"
-        raise ValueError(f"unknown recipe {name!r}; {hint} (see `jaxd2l list`)")
-    return EXPERIMENTS[name]

@@ -1,8 +1,8 @@
-"""Every experiment of the book as a frozen value: its network, and the settings and figures of `jaxd2l.book`."""
+"""Every experiment of the catalogue as a frozen value: its network, and the settings and figures that stand there."""
 
 from typing import Any
 
-from jaxd2l.book import EXPERIMENTS
+from jaxd2l.catalogue import EXPERIMENTS
 from jaxd2l.data.synthetic import DIRECTIONS
 from jaxd2l.nn import BatchNorm, relu
 from jaxd2l.nn.loss import squared_error
@@ -15,6 +15,7 @@ from jaxd2l.nn.models import (
     VGG19,
     AlexNet,
     Conv3DNet,
+    ConvNet,
     DenseNet,
     GoogLeNet,
     LeNet,
@@ -50,6 +51,8 @@ _NETWORKS = {
     "resnet50": resnet50(),
     "resnext50": resnext50(),
     "densenet": DenseNet(),
+    "lenet_tuned": LeNet(conv_activation=relu, dense_activation=relu),
+    "convnet": ConvNet(),
 }
 _REGRESSION: dict[str, dict[str, Any]] = {"linear": {"loss": squared_error, "hits": None}}
 
