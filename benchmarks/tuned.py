@@ -34,11 +34,10 @@ SEEDS = 5
 STEPS: dict[str, dict[str, Any]] = {
     "the book's: sigmoid, rate .9": {},
     "ReLU, rate .1": {"model": LeNet(conv_activation=relu, dense_activation=relu), "learning_rate": 0.1},
-    "Nesterov momentum .9, rate .02": {"momentum": 0.9, "nesterov": True, "learning_rate": 0.02},
-    "cosine, one epoch of warm-up, rate .05": {"schedule": "cosine", "warmup": 1.0, "learning_rate": 0.05},
-    "30 epochs": {"epochs": 30},
+    "Nesterov momentum .9, rate .05": {"momentum": 0.9, "nesterov": True, "learning_rate": 0.05},
+    "cosine, one epoch of warm-up, rate .1": {"schedule": "cosine", "warmup": 1.0, "learning_rate": 0.1},
+    "20 epochs": {"epochs": 20},
     "pictures flipped": {"augment": "flip"},
-    "weight decay .0005": {"weight_decay": 0.0005},
 }
 
 

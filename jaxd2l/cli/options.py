@@ -183,6 +183,12 @@ def add_own_data_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--channels", type=integer, choices=(1, 3), help="1 grey, 3 colour (default: as the pictures)")
     group.add_argument("--target", metavar="COLUMN", help="the column of a table to predict from all others")
+    group.add_argument(
+        "--ignore",
+        action="append",
+        metavar="COLUMN",
+        help="a column that plays no part, such as one that only names the rows; may be given again",
+    )
     group.add_argument("--task", choices=TASKS, help="what the target is (default: by its values)")
     group.add_argument(
         "--test-fraction", type=number, metavar="SHARE", help="held out where there is no test part (default: 0.2)"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from jaxd2l.data import DataError
-from jaxd2l.data.own import kept_data
+from jaxd2l.data.own import OwnData, kept_data
 from jaxd2l.data.own.listing.pictures import some
 from jaxd2l.data.table import Table, apply_table
 from jaxd2l.data.table.transform import by_name
@@ -42,8 +42,8 @@ def keeps_table(config: Mapping[str, Any]) -> bool:
     return kept is not None and kept.table is not None
 
 
-def kept_table(run: KeptRun) -> tuple[Table, str]:
-    """The transform of a run's training rows, and the column that it predicts.
+def kept_table(run: KeptRun) -> tuple[Table, OwnData]:
+    """The transform of a run's training rows, and how they were read: target and columns that were ignored.
 
     Raises:
         ValueError: the run was trained on something else.
@@ -55,7 +55,7 @@ def kept_table(run: KeptRun) -> tuple[Table, str]:
             f"{run.folder} keeps no table's transform, as `jaxd2l train --data TABLE --target COLUMN` does; give "
             "arrays: of a table `apply_table(table, frame).x`"
         )
-    return kept.table, str(kept.own.target)
+    return kept.table, kept.own
 
 
 def table_rows(run: KeptRun, frame: "pd.DataFrame", name: str = "table") -> TableRows:
@@ -72,12 +72,13 @@ def table_rows(run: KeptRun, frame: "pd.DataFrame", name: str = "table") -> Tabl
         DataError: a column is missing, and what `apply_table` refuses.
         TypeError: `frame` is no pandas DataFrame.
     """
-    table, target = kept_table(run)
+    table, own = kept_table(run)
+    target = str(own.target)
     known = set(table.columns)
     columns = [column for column in by_name(frame) if column not in known]
-    extra = [column for column in columns if column != target]
+    extra = [column for column in columns if column not in {target, *own.ignore}]
     complete = known <= set(map(str, frame.columns))  # else the extra ones are named too: one may be misspelled
-    used = [str(column) in known or (not complete and str(column) != target) for column in frame.columns]
+    used = [str(column) in known or (not complete and str(column) in extra) for column in frame.columns]
     try:
         x, unseen = apply_table(table, frame.loc[:, used])
     except DataError as error:

@@ -239,6 +239,8 @@ def test_a_table_is_judged_by_the_transform_of_its_training_rows(tmp_path, capsy
         (("--data", "digits", "--dataset", "mnist"), 2, "--dataset"),
         (("--data", "digits", "--target", "price"), 65, "no table"),
         (("--data", "digits", "--task", "regression"), 2, "target"),
+        (("--data", "digits", "--ignore", "id"), 2, "target"),
+        (("--ignore", "id"), 2, "--data"),
         (("--data", "digits", "--batch-size", "1000"), 2, "batch size"),
         (("--data", "digits", "--epochs", "0"), 2, "epochs"),
         (("--split-seed", "3"), 2, "--data"),

@@ -99,6 +99,31 @@ def test_identifiers_are_written_as_they_stand_and_the_file_says_what_stdout_say
     assert capsys.readouterr().out == out.read_text(encoding="utf-8")
 
 
+def test_a_column_that_names_rows_is_ignored_from_training_on(place, tmp_path, capsys):
+    frame, table = pd.read_csv(place / "kinds.csv"), tmp_path / "named.csv"
+    frame.assign(id=range(60)).to_csv(table, index=False)
+    kept = json.loads((place / "kinds" / "config.json").read_text(encoding="utf-8"))
+    options = ["--config", str(place / "kinds"), "--quiet", "--no-report", "--data", str(table)]
+    run = tmp_path / "run"
+    assert main(["train", *options, "--ignore", "id", "--out", str(run)]) == 0
+    config = json.loads((run / "config.json").read_text(encoding="utf-8"))
+    assert config["own_data"]["sha256"] == kept["own_data"]["sha256"]
+    assert config["own_data"]["ignore"] == ["id"]
+    rows, notes = predicted(capsys, run, table, "--id", "id")
+    assert ([row["id"] for row in rows], len(notes)) == ([str(i) for i in range(60)], 1)  # of the target alone
+    assert predicted(capsys, run, place / "kinds.csv")[0] == [
+        {"row": str(i), **{name: cell for name, cell in row.items() if name != "id"}} for i, row in enumerate(rows, 1)
+    ]
+    assert main(["evaluate", str(run), "--data", str(table)]) == 0
+    assert main(["train", "--config", str(run), "--quiet", "--no-report", "--out", str(tmp_path / "again")]) == 0
+    weights = [(folder / "weights.safetensors").read_bytes() for folder in (place / "kinds", run, tmp_path / "again")]
+    assert weights[0] == weights[1] == weights[2]
+    del kept["own_data"]["ignore"]  # as a run of before has it
+    (place / "kinds" / "config.json").write_text(json.dumps(kept), encoding="utf-8")
+    capsys.readouterr()
+    assert predicted(capsys, place / "kinds", place / "kinds.csv")[0][0]["row"] == "1"
+
+
 def test_what_the_training_rows_did_not_have_is_said_once_each(place, tmp_path, capsys):
     text = "kind,colour,height,size,x\ncat,green,1,9,.5\n,green,1,8,.5\n,,,,\n"
     (tmp_path / "rows.csv").write_text(text, encoding="utf-8")

@@ -104,7 +104,7 @@ def _of_another_kind(args: argparse.Namespace) -> tuple[str, ...]:
         return ("image_size", "channels", "skip_unreadable")
     typed = args.data or ""
     pictures = typed.startswith(PREFIX) or typed.endswith(".npz") or os.path.isdir(os.path.expanduser(typed))
-    return ("target", "task") if typed and pictures else ()
+    return ("target", "task", "ignore") if typed and pictures else ()
 
 
 def _with_its_start(args: argparse.Namespace, record: Mapping[str, Any]) -> None:

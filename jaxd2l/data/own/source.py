@@ -16,7 +16,7 @@ from jaxd2l.data.own.settings import Convert, warn
 from jaxd2l.data.own.table_target import Task, from_table
 from jaxd2l.data.table import Categorical, Numeric, Table
 
-_LIKEWISE = ("image_size", "channels", "test_fraction", "split_seed", "target", "task")
+_LIKEWISE = ("image_size", "channels", "test_fraction", "split_seed", "target", "task", "ignore")
 
 
 class Opened(NamedTuple):
@@ -33,6 +33,7 @@ class OwnData:
     Attributes:
         data: what `open_data` takes; `absolute` makes it survive a change of folder.
         target: the column of a table to predict; None where the data are pictures.
+        ignore: columns of a table that only name its rows, or must play no part for another reason.
         split_seed: decides which examples are held out.
     """
 
@@ -44,6 +45,7 @@ class OwnData:
     skip_unreadable: bool = False
     target: str | None = None
     task: Task | None = None
+    ignore: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what belongs to the other kind of data.
@@ -53,6 +55,9 @@ class OwnData:
         """
         if self.target is None and self.task is not None:
             raise ValueError("task is about a table's target; name its column with target")
+        object.__setattr__(self, "ignore", tuple(self.ignore))
+        if self.target is None and self.ignore:
+            raise ValueError("ignore is about columns of a table; name the one to predict with target")
         if self.target is not None:
             given = [name for name in ("image_size", "channels") if getattr(self, name) is not None]
             if given or self.skip_unreadable:
@@ -102,6 +107,7 @@ class OwnData:
                 self.data,
                 self.target,
                 task=self.task,
+                ignore=self.ignore,
                 fitted=table,
                 classes=classes or (),
                 learned_from=learned_from,
@@ -161,6 +167,7 @@ def kept_data(config: Mapping[str, Any]) -> Kept | None:
     if record is None:
         return None
     try:
+        record = {"ignore": (), **record}  # runs of earlier versions have none
         own = OwnData(**{field.name: record[field.name] for field in dataclasses.fields(OwnData)})
         if not isinstance(own.data, str) or not isinstance(own.target, str | None):
             raise TypeError("data and target are text")

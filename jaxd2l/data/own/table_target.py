@@ -44,6 +44,7 @@ def from_table(
     target: str,
     *,
     task: Task | None = None,
+    ignore: Sequence[str] = (),
     test: "str | PathLike[str] | pd.DataFrame | None" = None,
     test_fraction: float = 0.2,
     seed: int = 0,
@@ -62,6 +63,7 @@ def from_table(
         task: None reads it off the target: text, truth values and whole numbers of at most `MOST_NUMBERED_CLASSES`
             different values are classes, other numbers are a regression. A number is one class however it is
             spelled, 1 and 1.0, and so is True and TRUE.
+        ignore: columns that are no features, such as one that only names the rows.
         test: the rows to judge by; None holds a share of the rows out, of each class for classes.
         test_fraction: that share.
         seed: decides which rows those are.
@@ -75,9 +77,9 @@ def from_table(
 
     Raises:
         ValueError: a setting out of range.
-        DataError: no such column, a missing target, text for a regression, text among numbers, nearly as many
-            classes as rows, a class that is none of `classes`, and what `read_table`, `fit_table` and `apply_table`
-            refuse.
+        DataError: no such column, the target or all features in `ignore`, a missing target, text for a regression,
+            text among numbers, nearly as many classes as rows, a class that is none of `classes`, and what
+            `read_table`, `fit_table` and `apply_table` refuse.
         OSError: the file cannot be read.
     """
     settings = Settings(test_fraction=test_fraction, seed=seed, on_note=on_note)
@@ -89,6 +91,8 @@ def from_table(
         for part in (table, *([] if test is None else [test]))
     ]
     targets = [_target(frame, str(target), name) for frame in frames]
+    if fitted is None:
+        _require_columns(frames[0], ignore, str(target), name)
     classify = _is_classes(targets[0], target) if task is None else task == "classification"
     if classify:
         ys, names = _labels(targets, classes, f"{name}: target {target}", on_note)
@@ -102,7 +106,8 @@ def from_table(
         in_test = np.repeat([False, True], [len(y) for y in ys])
         for note in check_classes(names, np.concatenate(ys), in_test, name):
             on_note(f"{name}: {note}")
-    features = [frame.loc[:, [str(column) != str(target) for column in frame.columns]] for frame in frames]
+    apart = {str(target), *ignore}
+    features = [frame.loc[:, [str(column) not in apart for column in frame.columns]] for frame in frames]
     learned = np.ones(len(ys[0]), bool) if learned_from is None else learned_from(ys[0])
     fit = fit_table(features[0][learned], limit=limit) if fitted is None else fitted
     parts = []
@@ -134,6 +139,17 @@ def _target(frame: "pd.DataFrame", target: str, name: str) -> Cells:
         rows = counted(gone.size, "such row")
         raise DataError(f"{name}: target {target} is missing at row {gone[0] + 1} ({rows}); remove them")
     return cells
+
+
+def _require_columns(frame: "pd.DataFrame", ignore: Sequence[str], target: str, name: str) -> None:
+    """Refuse to pass over what is not there, or all there is."""
+    columns = list(by_name(frame))
+    if unknown := [column for column in ignore if column not in columns]:
+        raise DataError(f"{name}: no column {some(map(repr, unknown))} to ignore; the columns are {some(columns)}")
+    if target in ignore:
+        raise DataError(f"{name}: column {target} is the target and cannot be ignored")
+    if ignore and not set(columns) - {target, *ignore}:
+        raise DataError(f"{name}: no column is left to predict {target} from; ignore fewer")
 
 
 def _is_classes(cells: Cells, target: str) -> bool:

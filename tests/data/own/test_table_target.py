@@ -57,6 +57,15 @@ def test_nothing_of_the_test_rows_reaches_the_transform():
     np.testing.assert_array_equal(second.dataset.train.x, first.dataset.train.x)
 
 
+def test_an_ignored_column_might_as_well_not_be_there():
+    named = IRIS.assign(id=[f"flower {i}" for i in range(150)], price=np.nan)
+    found = data.from_table(named[::2], "kind", test=named[1::2], ignore=["price", "id"], on_note=lambda note: None)
+    plain = data.from_table(IRIS[::2], "kind", test=IRIS[1::2], on_note=lambda note: None)
+    assert found.table == plain.table
+    np.testing.assert_array_equal(found.dataset.test.x, plain.dataset.test.x)
+    assert found.dataset.sha256 == plain.dataset.sha256
+
+
 def test_rows_and_targets_stay_together():
     frame = pd.DataFrame({"x": np.arange(100.0), "t": np.arange(100) * 0.5})
     found, table, _ = data.from_table(frame, "t", test_fraction=0.3)
@@ -89,6 +98,9 @@ def test_a_test_table_is_judged_by():
     [
         (IRIS, {"target": "nothing"}, "no column 'nothing' to predict; the columns are sepal length"),
         (IRIS.assign(kind=IRIS.kind.where(IRIS.index != 4)), {}, "target kind is missing at row 5"),
+        (IRIS, {"ignore": ["id", WIDTH]}, "no column 'id' to ignore; the columns are sepal length"),
+        (IRIS, {"ignore": ["kind"]}, "column kind is the target and cannot be ignored"),
+        (IRIS, {"ignore": [c for c in IRIS if c != "kind"]}, "no column is left to predict kind from"),
         (IRIS, {"task": "regression"}, "target kind is 'setosa' at row 1, expected a finite number"),
         (IRIS.assign(kind=range(150)), {"task": "classification"}, "150 different values in 150 rows"),
         (
