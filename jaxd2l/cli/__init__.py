@@ -110,8 +110,7 @@ def _require_recipes(args: argparse.Namespace) -> None:
     from jaxd2l.catalogue import require
 
     asked = getattr(args, "recipes", None) or [getattr(args, "recipe", None)]
-    has_its_own = args.command == "reproduce"
-    if "config" in args and args.config is None and asked == [None] and not has_its_own:
+    if "config" in args and args.config is None and asked == [None] and not getattr(args, "has_recipes", False):
         own = "a name from `jaxd2l list`, or a network of your own such as mynet.py:Net"
         args.parser.error(f"the following arguments are required: RECIPE ({own}), or --config FILE")
     for name in asked:

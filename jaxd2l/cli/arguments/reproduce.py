@@ -27,6 +27,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         metavar="RECIPE",
         help="default: --config's; else the book's, on a CPU those below a million multiply-adds",
     )
+    parser.set_defaults(has_recipes=True)
     parser.add_argument("--seeds", type=options.integer, default=5, metavar="N", help="seeds 0 to N-1 (default: 5)")
     parser.add_argument("--out", type=Path, default=Path("runs/reproduce"), metavar="DIR", help="default: %(default)s")
     add_config_option(parser)

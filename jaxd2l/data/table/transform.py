@@ -191,7 +191,7 @@ def _apply_numbers(number: Numeric, column: "pd.Series", table: Table) -> np.nda
         raise DataError(
             f"column {number.name} is {values[row]:g} at row {row + 1}, which is too large for float32"
             + (
-                f" after (x - {number.mean:g}) / {number.scale:g}; correct it or give `limit`"
+                f" after (x - {number.mean:g}) / {number.scale:g}; correct it, or bound it from Python (`limit`)"
                 if table.standardise
                 else ""
             )
