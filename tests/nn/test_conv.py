@@ -108,15 +108,26 @@ def test_patches_and_canonical_gradients_equal_the_plain_convolution(
             np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
 
 
-def test_the_filter_gradient_sums_over_the_parts_it_is_computed_in(monkeypatch):
+@pytest.mark.parametrize("n", [6, 7])
+def test_the_filter_gradient_sums_over_the_parts_it_is_computed_in(monkeypatch, n):
     monkeypatch.setattr(conv_direct, "_FILTER_BYTES", 1)  # one row of one group of images at a time
     monkeypatch.setattr(conv_direct, "_FILTER_IMAGES", 3)
-    x, kernel = draw((6, 7, 5, 2), (3, 3, 2, 4))
+    x, kernel = draw((n, 7, 5, 2), (3, 3, 2, 4))
     with jax.enable_x64(True):
         y, back = jax.vjp(lambda k: conv_direct.convolve(x, k, (1, 1), ((1, 1), (1, 1))), jnp.asarray(kernel))
         dy = jnp.asarray(draw(y.shape, seed=1)[0])
         found = conv_direct.filter_gradient(jnp.asarray(x), dy, (3, 3), (1, 1), ((1, 1), (1, 1)))
         np.testing.assert_allclose(found, back(dy)[0], rtol=1e-12)
+
+
+def test_no_batch_is_taken_an_image_at_a_time():
+    for n in range(1, 600):
+        images, whole = conv_direct._images_at_a_time(n)
+        assert whole % images == 0
+        assert min(n, 16) <= images <= 64
+        assert n <= whole < n + whole // images
+        if n % 16 == 0:
+            assert whole == n
 
 
 BY_1, BY_2, BY_4 = ((lambda shape, columns=columns: patched(shape, columns)) for columns in (1, 2, 4))

@@ -16,6 +16,9 @@ type Pair = tuple[int, ...]
 _LAYOUT = ("NHWC", "HWIO", "NHWC")
 _FILTER_BYTES = 600_000  # of the cotangent that acts as a kernel: it is to stay in a core's second-level cache
 _FILTER_IMAGES = 64  # at most; they become the channels
+_FEW_IMAGES = (
+    16  # below which the routine has too few channels: black images then fill a batch that has no better divisor
+)
 
 
 def convolve(x: jax.Array, kernel: jax.Array, strides: Pair, borders: tuple[Pair, ...]) -> jax.Array:
@@ -44,8 +47,10 @@ def filter_gradient(x: jax.Array, dy: jax.Array, window: Pair, strides: Pair, bo
 
     A kernel of all images would not stay in the cache, so a few rows of some images are taken at a time.
     """
-    (n, oh, ow, features), c = dy.shape, x.shape[-1]
-    images = math.gcd(n, _FILTER_IMAGES)
+    images, n = _images_at_a_time(dy.shape[0])
+    if fill := n - dy.shape[0]:
+        x, dy = (jnp.pad(a, ((0, fill), *((0, 0),) * 3)) for a in (x, dy))
+    (_, oh, ow, features), c = dy.shape, x.shape[-1]
     fitting = _FILTER_BYTES // (images * ow * features * dy.dtype.itemsize)
     rows = max(r for r in range(1, oh + 1) if oh % r == 0 and (r == 1 or r <= fitting))
     tall = (rows - 1) * strides[0] + window[0]
@@ -64,3 +69,13 @@ def filter_gradient(x: jax.Array, dy: jax.Array, window: Pair, strides: Pair, bo
     parts = (n // images) * (oh // rows)
     total = lax.scan(part, jnp.zeros((c, *window, features), dy.dtype), jnp.arange(parts))[0]
     return total.transpose(1, 2, 0, 3)
+
+
+def _images_at_a_time(n: int) -> tuple[int, int]:
+    """How many of n images, and how many images that makes in all."""
+    images = math.gcd(n, _FILTER_IMAGES)
+    if images >= min(n, _FEW_IMAGES):
+        return images, n
+    parts = -(-n // _FILTER_IMAGES)
+    images = -(-n // parts)
+    return images, parts * images
