@@ -11,6 +11,7 @@ from jaxd2l.cost.free_memory import free_bytes
 from jaxd2l.cost.layers import layers
 from jaxd2l.data import Dataset, shapes
 from jaxd2l.train.program import Program, stored
+from jaxd2l.train.program.windows import batch_bytes
 from jaxd2l.train.recipe import PRECISIONS, Recipe
 
 GENEROUS = 12  # kept bytes for each byte that a layer puts out: no network of this library reaches 6
@@ -116,8 +117,15 @@ def needed_bytes(program: Program, data: Dataset) -> tuple[int, int]:
     epoch, evaluation = (e.memory_analysis() for e in (program.epoch, program.evaluation))
     if epoch is None or evaluation is None:  # a backend that does not tell
         return 0, 0
-    resident = sum(a.nbytes for part in (data.train, data.test, data.validation or ()) for a in part)
-    state = max(0, epoch.argument_size_in_bytes - sum(a.nbytes for a in data.train))
+    if program.windows is None:
+        train = sum(a.nbytes for a in data.train)
+        resident = sum(a.nbytes for part in (data.train, data.test, data.validation or ()) for a in part)
+    else:
+        sizes = program.recipe.batch_size, program.evaluation_rows.weight.shape[1]
+        parts = zip((program.train, program.test), sizes, program.windows, strict=True)
+        train, judged = (window * batch_bytes(part, size) for part, size, window in parts)
+        resident = 2 * (train + judged)  # the next window is put beside the one in use
+    state = max(0, epoch.argument_size_in_bytes - train)
     return resident + 2 * state, max(epoch.temp_size_in_bytes, evaluation.temp_size_in_bytes)
 
 

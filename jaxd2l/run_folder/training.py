@@ -59,6 +59,7 @@ def fit(
     on_chunk: Callable[[Progress], None] | None = None,
     program: Program | None = None,
     mesh: Mesh | Iterable[Any] | None = None,
+    stream: bool = False,
     chunk_seconds: float = CHUNK_SECONDS,
     **options: Any,
 ) -> Run:
@@ -97,6 +98,7 @@ def fit(
         mesh: as in `jaxd2l.train.fit`. A run goes on on other devices than it began with; its last bits differ then.
             Over several processes all call this, the folder is where all of them see it, the first writes it, and
             `stop` answers the same in all.
+        stream: as in `jaxd2l.train.fit`; a run goes on with or without it, to the same bits.
         chunk_seconds: as in `jaxd2l.train.fit`.
         **options: of `jaxd2l.train.fit`; with `run_dir` the best weights are those of the folder.
 
@@ -115,10 +117,10 @@ def fit(
             raise ValueError("resume and overwrite are about the run in a folder; name it: run_dir=...")
         if init_from is not None:
             begin_with = fit_to_network(read_source(init_from, init_weights), recipe, data)
-            program = program or train.compile_program(recipe, check_run(recipe, data), mesh=mesh)
+            program = program or train.compile_program(recipe, check_run(recipe, data), mesh=mesh, stream=stream)
             options["weights"] = begin_with.weights(_initial(program, recipe, seed))
-        options |= {"on_epoch": on_epoch, "on_chunk": on_chunk}
-        return train.fit(recipe, data, seed, program=program, mesh=mesh, chunk_seconds=chunk_seconds, **options)
+        options |= {"on_epoch": on_epoch, "on_chunk": on_chunk, "stream": stream, "chunk_seconds": chunk_seconds}
+        return train.fit(recipe, data, seed, program=program, mesh=mesh, **options)
     if resume and overwrite:
         raise ValueError("resume keeps the run that overwrite would replace; give one of them")
     train.run_keys(seed)
@@ -148,7 +150,7 @@ def fit(
                 return load_run(folder, recipe).as_run()
         elif writes:
             check_free(folder, overwrite or resume)
-        program = program or train.compile_program(recipe, data, mesh=mesh)
+        program = program or train.compile_program(recipe, data, mesh=mesh, stream=stream)
         meet(together, "nobody reads what the folder held before")
         if not going_on and writes:
             folder.mkdir(parents=True, exist_ok=True)
@@ -204,6 +206,7 @@ def fit(
                 seed,
                 program=program,
                 mesh=mesh,
+                stream=stream,
                 start=start,
                 on_epoch=kept,
                 on_chunk=watched,

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 import jax
@@ -12,8 +13,10 @@ from jaxd2l.data import Dataset, Examples, Rows, ordered_rows
 from jaxd2l.train.check_data import check_dataset
 from jaxd2l.train.compiler import compiled
 from jaxd2l.train.epoch import empty_tally
-from jaxd2l.train.mesh import agreed, on_device, placed, sharded_shapes
-from jaxd2l.train.program import evaluation_of, mean
+from jaxd2l.train.feed import Feed, feed_of_evaluation
+from jaxd2l.train.mesh import agreed, placed, sharded_shapes
+from jaxd2l.train.program import evaluation_of, mean, stored, streams, window_of
+from jaxd2l.train.program.windows import held
 from jaxd2l.train.recipe import Recipe
 
 PyTree = Any
@@ -44,15 +47,15 @@ class Evaluation:
         self,
         executable: Any,
         rows: Rows,
-        examples: Examples,
+        feed: Feed,
         *,
         classified: bool,
         seconds: float = CHUNK_SECONDS,
         mesh: Mesh | None = None,
     ) -> None:
         """Bind `executable(params, batch_stats, record, x, y, rows, first, last)` of the mesh to its rows."""
-        self._executable, self._rows, self._examples = executable, placed(rows, mesh), on_device(examples, mesh)
-        self._classified, self._pace, self._mesh = classified, Pace(seconds), mesh
+        self._executable, self._rows, self.feed = executable, placed(rows, mesh), feed
+        self._classified, self._pace, self._mesh, self._passes = classified, Pace(seconds), mesh, 0
 
     def __call__(
         self, params: PyTree, batch_stats: PyTree, on_piece: Callable[[int, int], None] = lambda done, steps: None
@@ -61,13 +64,14 @@ class Evaluation:
         steps, done = self._rows.indices.shape[0], 0
         record: Any = placed(empty_tally(steps), self._mesh)
         params, batch_stats = placed((params, batch_stats), self._mesh)
+        self.feed.begin(self._passes, self._rows)
+        self._passes += 1
         while done < steps:
-            last = agreed(self._pace.last_step(done, steps), self._mesh)
             began = time.perf_counter()
+            x, y, rows, end = self.feed.at(done)
+            last = agreed(self._pace.last_step(done, end), self._mesh)
             record = jax.block_until_ready(
-                self._executable(
-                    params, batch_stats, record, *self._examples, self._rows, np.int32(done), np.int32(last)
-                )
+                self._executable(params, batch_stats, record, x, y, rows, np.int32(done), np.int32(last))
             )
             self._pace.learn(last - done, time.perf_counter() - began)
             done = last
@@ -84,14 +88,20 @@ def compile_evaluation(
     batch_size: int | None = None,
     seconds: float = CHUNK_SECONDS,
     mesh: Mesh | None = None,
+    stream: bool = False,
+    passes: int = 1,
+    workers: int | None = None,
 ) -> Evaluation:
     """Compile the judgement of weights like the given ones on `examples`, which are checked already."""
     rows = ordered_rows(len(examples.x), batch_size or recipe.batch_size, 1 if mesh is None else mesh.size)
-    rows, examples, steps = placed(rows, mesh), on_device(examples, mesh), rows.indices.shape[0]
-    call: Any = (params, batch_stats, empty_tally(steps), *examples, rows, np.int32(0), np.int32(steps))
+    steps, size = rows.weight.shape
+    window = window_of(examples, size, steps) if streams(Dataset("", examples, examples), stream) else None
+    feed = feed_of_evaluation(examples, rows, window, passes=passes, mesh=mesh, workers=workers)
+    on_it = held(stored(recipe, examples), size, window)
+    call: Any = (params, batch_stats, empty_tally(steps), *on_it, placed(rows, mesh), np.int32(0), np.int32(steps))
     call = call if mesh is None else sharded_shapes(call, mesh)
     executable = compiled(evaluation_of(recipe), call, donate=(2,), mesh=mesh)
-    return Evaluation(executable, rows, examples, classified=recipe.hits is not None, seconds=seconds, mesh=mesh)
+    return Evaluation(executable, rows, feed, classified=recipe.hits is not None, seconds=seconds, mesh=mesh)
 
 
 def evaluate(
@@ -117,4 +127,6 @@ def evaluate(
     if np.shape(examples.x)[:1] == (0,):
         raise ValueError("no example to evaluate on; at least one is needed")
     examples = check_dataset(recipe, Dataset("evaluation", examples, examples)).test
-    return compile_evaluation(recipe, params, batch_stats, examples, batch_size=batch_size)(params, batch_stats)
+    judge = compile_evaluation(recipe, params, batch_stats, examples, batch_size=batch_size)
+    with closing(judge.feed):
+        return judge(params, batch_stats)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack, closing
 from typing import Any
 
 import jax
@@ -12,7 +13,8 @@ from jax.sharding import Mesh
 from jaxd2l.data import Dataset
 from jaxd2l.train.check_data import check_run
 from jaxd2l.train.evaluation import CHUNK_SECONDS, Evaluation, Pace, compile_evaluation
-from jaxd2l.train.mesh import agreed, on_device, placed, readable
+from jaxd2l.train.feed import feed_of_evaluation, feed_of_training
+from jaxd2l.train.mesh import agreed, placed, readable
 from jaxd2l.train.optimizer.schedule import rate_in_force
 from jaxd2l.train.program import Program, Weights, compile_program, initial_state, mean, require_same_program
 from jaxd2l.train.recipe import Recipe
@@ -34,6 +36,8 @@ def fit(
     on_progress: Callable[[str, int, int], None] | None = None,
     best_weights: Callable[[], Weights] | None = None,
     with_test: bool = True,
+    stream: bool = False,
+    workers: int | None = None,
     chunk_seconds: float = CHUNK_SECONDS,
 ) -> Run:
     """Train `recipe` on `data`.
@@ -66,6 +70,10 @@ def fit(
             kept in memory where None. Only asked for where there is a validation part.
         with_test: whether the test part is looked at. Without it and without a validation part nothing judges an epoch,
             and which was best is unknown.
+        stream: read the data through Grain while the device works, which holds a window of batches at a time. Neither
+            order nor bits change. Data that lie on a disk (`jaxd2l.data.open_data(where, stream=True)`) are streamed
+            whatever it says.
+        workers: processes that decode pictures on a disk, 0 for threads of this one; one a core, at most 16, if None.
         chunk_seconds: about how long a piece takes; at least one update. It does not change the bits.
 
     Returns:
@@ -84,12 +92,13 @@ def fit(
         raise ValueError(f"the weights to begin with: {problem}; take other weights")
     compile_seconds = 0.0
     if program is not None:
-        require_same_program(program, recipe, data, mesh)
+        require_same_program(program, recipe, data, mesh, stream)
     else:
         judges = with_test or data.validation is not None
-        program = compile_program(recipe, data, mesh=mesh, without=() if judges else ("evaluation",))
+        without = () if judges else ("evaluation",)
+        program = compile_program(recipe, data, mesh=mesh, stream=stream, without=without)
         compile_seconds = program.compile_seconds
-    train, validated = on_device(data.train, program.mesh), data.validation is not None
+    validated, windows = data.validation is not None, program.windows
     if validated and best_weights is None and start is not None and start.results:
         raise ValueError("the weights of the best epoch before `start` are not known; give best_weights")
     steps, classified = program.train_steps, recipe.hits is not None
@@ -98,10 +107,14 @@ def fit(
     now = now._replace(state=placed(now.state, program.mesh), record=placed(now.record, program.mesh))
     report = on_progress or (lambda what, done, total: None)
     watch = on_chunk or (lambda progress: None)
+    here: dict[str, Any] = {"mesh": program.mesh, "workers": workers}
+    feed = feed_of_training(program, data.train, keys.shuffle, epochs=recipe.epochs, workers=workers)
+    passes, window = recipe.epochs * len(_to_judge(now.state)), None if windows is None else windows[1]
+    judged_by = feed_of_evaluation(data.judged, program.evaluation_rows, window, passes=passes, **here)
     judge = Evaluation(
         program.evaluation,
         program.evaluation_rows,
-        data.judged,
+        judged_by,
         classified=classified,
         seconds=chunk_seconds,
         mesh=program.mesh,
@@ -116,47 +129,54 @@ def fit(
 
         return judge(*weights, on_piece)
 
-    while now.epoch <= recipe.epochs and not stopped_early(now.results, recipe.early_stop):
-        finite = initial if now.epoch == 1 else jax.tree.map(jnp.copy, now.state)  # the loop donates `now.state`
-        rows = program.shuffle(keys.shuffle, np.int32(now.epoch))
-        while now.step < steps:
-            last = agreed(pace.last_step(now.step, steps), program.mesh)
-            began = time.perf_counter()
-            state, record = jax.block_until_ready(
-                program.epoch(now.state, now.record, *train, rows, keys.noise, np.int32(now.step), np.int32(last))
+    with closing(feed), closing(judged_by), ExitStack() as stack:
+        while now.epoch <= recipe.epochs and not stopped_early(now.results, recipe.early_stop):
+            finite = initial if now.epoch == 1 else jax.tree.map(jnp.copy, now.state)  # the loop donates `now.state`
+            rows = program.shuffle(keys.shuffle, np.int32(now.epoch))
+            feed.begin(now.epoch - 1, rows, now.step)
+            while now.step < steps:
+                began = time.perf_counter()
+                x, y, places, end = feed.at(now.step)
+                last = agreed(pace.last_step(now.step, end), program.mesh)
+                state, record = jax.block_until_ready(
+                    program.epoch(now.state, now.record, x, y, places, keys.noise, np.int32(now.step), np.int32(last))
+                )
+                took = time.perf_counter() - began
+                pace.learn(last - now.step, took)
+                now = now._replace(state=state, record=record, step=last, seconds=now.seconds + took)
+                _refuse_nonfinite(now, recipe, finite)
+                report("train", last, steps)
+                watch(now)
+            what = "validation" if validated else "test"
+            columns: dict[str, Any] = {}
+            for kind, weights in _to_judge(now.state).items() if validated or with_test else ():
+                columns[f"{kind}{what}_loss"], columns[f"{kind}{what}_accuracy"] = judged(weights, what, judge)
+            if not all(np.isfinite(value) for name, value in columns.items() if name.endswith("loss")):
+                raise _divergence(now, steps - 1, recipe, finite)  # the last update left the range of the floats
+            train_loss, train_accuracy = mean(now.record, classified)
+            images_per_second = float(np.asarray(now.record.examples).sum()) / max(now.seconds, 1e-9)
+            rate = rate_in_force(recipe, now.state.opt_state, int(now.state.step), steps)
+            result = EpochResult(
+                now.epoch, train_loss, train_accuracy, None, None, now.seconds, images_per_second, rate
             )
-            took = time.perf_counter() - began
-            pace.learn(last - now.step, took)
-            now = now._replace(state=state, record=record, step=last, seconds=now.seconds + took)
-            _refuse_nonfinite(now, recipe, finite)
-            report("train", last, steps)
+            result = result._replace(**columns)
+            if on_epoch is not None:
+                on_epoch(result, now.state)
+            if validated and best_weights is None and best_epoch((*now.results, result)) == now.epoch:
+                best = jax.tree.map(np.array, readable(now.state.deciding))
+            now = Progress(now.state, program.record(steps), now.epoch + 1, 0, 0.0, (*now.results, result))
             watch(now)
-        what = "validation" if validated else "test"
-        columns: dict[str, Any] = {}
-        for kind, weights in _to_judge(now.state).items() if validated or with_test else ():
-            columns[f"{kind}{what}_loss"], columns[f"{kind}{what}_accuracy"] = judged(weights, what, judge)
-        if not all(np.isfinite(value) for name, value in columns.items() if name.endswith("loss")):
-            raise _divergence(now, steps - 1, recipe, finite)  # the last update left the range of the floats
-        train_loss, train_accuracy = mean(now.record, classified)
-        images_per_second = float(np.asarray(now.record.examples).sum()) / max(now.seconds, 1e-9)
-        rate = rate_in_force(recipe, now.state.opt_state, int(now.state.step), steps)
-        result = EpochResult(now.epoch, train_loss, train_accuracy, None, None, now.seconds, images_per_second, rate)
-        result = result._replace(**columns)
-        if on_epoch is not None:
-            on_epoch(result, now.state)
-        if validated and best_weights is None and best_epoch((*now.results, result)) == now.epoch:
-            best = jax.tree.map(np.array, readable(now.state.deciding))
-        now = Progress(now.state, program.record(steps), now.epoch + 1, 0, 0.0, (*now.results, result))
-        watch(now)
-    tested = {}
-    if validated and with_test:
-        last = len(now.results)
-        to_test = {("ema" if kind else "last"): (last, weights) for kind, weights in _to_judge(now.state).items()}
-        to_test["best"] = (best_epoch(now.results), best if best_weights is None else best_weights())
-        judge = compile_evaluation(recipe, *to_test["last"][1], data.test, seconds=chunk_seconds, mesh=program.mesh)
-        for name, (epoch, weights) in to_test.items():
-            loss, accuracy = judged(weights, "test", judge)
-            tested[name] = Judged(epoch, loss if np.isfinite(loss) else None, accuracy)
+        tested = {}
+        if validated and with_test:
+            last = len(now.results)
+            to_test = {("ema" if kind else "last"): (last, weights) for kind, weights in _to_judge(now.state).items()}
+            to_test["best"] = (best_epoch(now.results), best if best_weights is None else best_weights())
+            here |= {"stream": windows is not None, "passes": len(to_test)}
+            judge = compile_evaluation(recipe, *to_test["last"][1], data.test, seconds=chunk_seconds, **here)
+            stack.enter_context(closing(judge.feed))
+            for name, (epoch, weights) in to_test.items():
+                loss, accuracy = judged(weights, "test", judge)
+                tested[name] = Judged(epoch, loss if np.isfinite(loss) else None, accuracy)
     return Run(recipe, seed, now.state, now.results, compile_seconds, tested)
 
 

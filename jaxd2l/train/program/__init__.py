@@ -3,6 +3,7 @@
 - `bind`: the pure functions of a run, the same ones for equal recipes; `over`: of many runs as one
 - `compile_program`: four executables that serve every seed and learning rate; `initial_state`, `mean` around them
 - `require_same_program`: whether a program is that of a recipe and its data
+- `streams`, `window_of`: data that do not fit on the device, and how much of them lies there
 """
 
 from jaxd2l.train.program.binding import (
@@ -20,6 +21,7 @@ from jaxd2l.train.program.binding import (
 )
 from jaxd2l.train.program.compiling import OPTIONS, Weights, compile_program, initial_state, mean
 from jaxd2l.train.program.same import require_same_program
+from jaxd2l.train.program.windows import streams, window_of
 
 __all__ = [
     "COMPILED",
@@ -39,4 +41,6 @@ __all__ = [
     "over",
     "require_same_program",
     "stored",
+    "streams",
+    "window_of",
 ]

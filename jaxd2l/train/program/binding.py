@@ -18,6 +18,7 @@ from jaxd2l.kept import made_once
 from jaxd2l.train.epoch import empty_tally, make_epoch, make_evaluation
 from jaxd2l.train.mesh import data_mesh, in_order_of_pieces, placed, require_divisible, sharded_shapes
 from jaxd2l.train.optimizer import HyperparametersInState
+from jaxd2l.train.program.windows import held, streams, windows_of
 from jaxd2l.train.recipe import Recipe
 from jaxd2l.train.state import TrainState, init_state, run_keys
 from jaxd2l.train.step import Tally, make_judge
@@ -65,9 +66,10 @@ class Program:
         train_steps: updates an epoch.
         evaluation_rows: the rows that each epoch is judged by in order, padded.
         dropped: training examples left out of each epoch because they fill no batch.
-        train, test: shapes and types of the data, as on the device; `test` of the part that epochs are judged by.
+        train, test: shapes of the data, and types on the device; `test` of the part that epochs are judged by.
         axes: the leading axes, outermost first; none for a single run.
         mesh: the devices over which the rows of each batch are divided, see `train.mesh`; None for the default one.
+        windows: batches of the training part and of the judged one on the device at a time; None where all are.
         compile_seconds: what tracing and compiling took.
     """
 
@@ -83,6 +85,7 @@ class Program:
     test: Examples
     axes: tuple[Axis, ...] = ()
     mesh: Mesh | None = None
+    windows: tuple[int, ...] | None = None
     compile_seconds: float = 0.0
 
     def record(self, steps: int) -> Tally:
@@ -98,7 +101,7 @@ def stored(recipe: Recipe, part: Examples) -> Examples:
     return Examples(*(jax.ShapeDtypeStruct(a.shape, dtype) for a, dtype in zip(part, types, strict=True)))  # type: ignore[arg-type]
 
 
-def bind(recipe: Recipe, data: Dataset, mesh: Mesh | Iterable[Any] | None = None) -> Program:
+def bind(recipe: Recipe, data: Dataset, mesh: Mesh | Iterable[Any] | None = None, stream: bool = False) -> Program:
     """Bind a recipe and the shapes of its data to the pure functions of a single run, compiling nothing.
 
     Raises:
@@ -112,6 +115,9 @@ def bind(recipe: Recipe, data: Dataset, mesh: Mesh | Iterable[Any] | None = None
         require_divisible(shards, n, batch_size, recipe.accumulate)
     functions = functions_of(recipe, stored(recipe, data.train).x, shards)
     steps = num_steps(n, batch_size, keep_last=functions.keep_last)
+    train, test = stored(recipe, data.train), stored(recipe, data.judged)
+    evaluation_rows = ordered_rows(len(data.judged.x), batch_size, shards)
+    parts = (train, batch_size, steps), (test, evaluation_rows.weight.shape[1], len(evaluation_rows.weight))
     return Program(
         recipe=recipe,
         init=functions.init,
@@ -119,11 +125,12 @@ def bind(recipe: Recipe, data: Dataset, mesh: Mesh | Iterable[Any] | None = None
         epoch=functions.epoch,
         evaluation=evaluation_of(recipe),
         train_steps=steps,
-        evaluation_rows=ordered_rows(len(data.judged.x), batch_size, shards),
+        evaluation_rows=evaluation_rows,
         dropped=0 if functions.keep_last else n - steps * batch_size,
-        train=stored(recipe, data.train),
-        test=stored(recipe, data.judged),
+        train=train,
+        test=test,
         mesh=mesh,
+        windows=windows_of(parts, mesh) if streams(data, stream) else None,
     )
 
 
@@ -151,11 +158,13 @@ def calls_of(program: Program) -> dict[str, tuple[Any, ...]]:
     state, rows = jax.eval_shape(program.init, key, number, number), jax.eval_shape(program.shuffle, key, integer)
     test_rows = jax.eval_shape(lambda: program.evaluation_rows)
     record, judged = (jax.eval_shape(partial(program.record, n)) for n in (program.train_steps, len(test_rows.weight)))
+    windows, size = program.windows or (None, None), program.recipe.batch_size
+    train, test = held(program.train, size, windows[0]), held(program.test, test_rows.weight.shape[1], windows[1])
     calls: dict[str, tuple[Any, ...]] = {
         "init": (key, number, number),
         "shuffle": (key, integer),
-        "epoch": (state, record, *program.train, rows, key, integer, integer),
-        "evaluation": (state.params, state.batch_stats, judged, *program.test, test_rows, integer, integer),
+        "epoch": (state, record, *train, rows, key, integer, integer),
+        "evaluation": (state.params, state.batch_stats, judged, *test, test_rows, integer, integer),
     }
     return {name: sharded_shapes(call, program.mesh) for name, call in calls.items()}
 

@@ -30,6 +30,7 @@ def compile_program(
     data: Dataset,
     *axes: Axis,
     mesh: Mesh | Iterable[Any] | None = None,
+    stream: bool = False,
     without: Collection[str] = (),
 ) -> Program:
     """Trace and compile everything a run needs, or many runs as one program, before anything runs.
@@ -43,6 +44,8 @@ def compile_program(
         *axes: of many runs, outermost first; those of seeds come before those of rates alone, so that a batch is
             gathered and prepared once for all runs that share their seed.
         mesh: devices over which the rows of each batch are divided, see `train.mesh`; the default one when None.
+        stream: whether the data go to the device a window of batches at a time, see `train.feed`; those that lie on a
+            disk do whatever it says.
         without: names of functions that are left as they are, not compiled.
 
     Returns:
@@ -50,10 +53,10 @@ def compile_program(
 
     Raises:
         ValueError: the batch is larger than the data, or cannot be divided over the devices, or the network refuses
-            the images' shape.
+            the images' shape; or data are to be streamed over several processes.
     """
     began = time.perf_counter()
-    program = over(bind(recipe, data, mesh), axes)
+    program = over(bind(recipe, data, mesh, stream), axes)
     options = {} if axes else OPTIONS
     executables: dict[str, Any] = {
         name: compiled(

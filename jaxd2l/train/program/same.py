@@ -11,11 +11,12 @@ from jax.sharding import Mesh
 from jaxd2l.data import Dataset
 from jaxd2l.train.mesh import data_mesh
 from jaxd2l.train.program.binding import Program, compiled_in, stored
+from jaxd2l.train.program.windows import streams
 from jaxd2l.train.recipe import Recipe
 
 
 def require_same_program(
-    program: Program, recipe: Recipe, data: Dataset, mesh: Mesh | Iterable[Any] | None = None
+    program: Program, recipe: Recipe, data: Dataset, mesh: Mesh | Iterable[Any] | None = None, stream: bool = False
 ) -> None:
     """Refuse a program of another recipe, or of data of other shapes.
 
@@ -25,6 +26,7 @@ def require_same_program(
             but for learning rate and weight decay where the optimizer holds them in its state.
         data: what it is to be trained on.
         mesh: the devices that are asked for; the program's where None.
+        stream: whether the data are to be streamed; as the program has it where False.
 
     Raises:
         ValueError: naming the first difference.
@@ -37,6 +39,11 @@ def require_same_program(
         raise ValueError(
             f"the program was compiled for {there} device{'s' if there > 1 else ''}, but the mesh asks for "
             f"{'others' if there == asked else asked}; compile one for these devices, or leave one of the two out"
+        )
+    if program.windows is None and streams(data, stream):
+        raise ValueError(
+            "the program was compiled for data on the device, and these are to be streamed; compile one with "
+            "stream=True, or leave program out"
         )
     compiled = program.recipe
     for field in itertools.chain(compiled_in(compiled), compiled_in(recipe)):
