@@ -184,16 +184,28 @@ def test_arguments_that_do_not_parse_are_one_line_and_exit_2(arguments, message,
 
 ONE_RUN = {"--checkpoint-every", "--keep", "--overwrite", "--resume", "--tensorboard", "--seed"}
 PROCESSES = {"--dist", "--coordinator", "--num-processes", "--process-id", "--shard-parameters"}
+STREAMED = {"--stream", "--workers"}
 
 
 @pytest.mark.parametrize(
     ("command", "left_out", "said"),
     [
-        ("reproduce", ONE_RUN | PROCESSES | {"--devices"}, ("checkpoints, TensorBoard", "several devices")),
+        (
+            "reproduce",
+            ONE_RUN | PROCESSES | STREAMED | {"--devices"},
+            ("checkpoints, TensorBoard", "several devices", "--stream"),
+        ),
         (
             "sweep",
-            ONE_RUN | PROCESSES | {"--early-stop", "--learning-rate", "--weight-decay"},
-            ("checkpoints, TensorBoard", "--early-stop", "--shard-parameters", "--dist", "--learning-rates"),
+            ONE_RUN | PROCESSES | STREAMED | {"--early-stop", "--learning-rate", "--weight-decay"},
+            (
+                "checkpoints, TensorBoard",
+                "--early-stop",
+                "--shard-parameters",
+                "--dist",
+                "--learning-rates",
+                "--stream",
+            ),
         ),
     ],
 )

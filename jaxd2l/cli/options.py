@@ -204,6 +204,19 @@ def add_own_data_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_stream_options(parser: argparse.ArgumentParser) -> None:
+    """Data that do not fit on the device."""
+    parser.add_argument(
+        "--stream",
+        action="store_true",
+        help="read the data while training, through Grain, and keep a few batches on the device: the same numbers; "
+        "pictures of --data are decoded anew each time (default: only where the data do not fit)",
+    )
+    parser.add_argument(
+        "--workers", type=integer, metavar="N", help="processes that decode streamed pictures (default: one a core)"
+    )
+
+
 def add_report_option(parser: Any) -> None:
     """Whether a command ends with a page to look at."""
     parser.add_argument(

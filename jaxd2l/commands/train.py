@@ -23,7 +23,8 @@ from jaxd2l.commands.asked.page import named as named_page
 from jaxd2l.commands.asked.processes import agreed_ending, joined
 from jaxd2l.commands.asked.recipe import named, tell_changed_code, with_config
 from jaxd2l.commands.asked.start import check_start, told_start
-from jaxd2l.cost.budget import advice, foreseen_shortage, ran_out, require_memory
+from jaxd2l.commands.asked.streaming import streaming_of_own, told_streaming, told_waiting
+from jaxd2l.cost.budget import advice, foreseen_shortage, ran_out, require_memory, windows_alone
 from jaxd2l.data import Dataset
 from jaxd2l.data.own import kept_data
 from jaxd2l.nn.parameters import count
@@ -82,6 +83,7 @@ def _run(args: argparse.Namespace, signals: StopSignals, stack: ExitStack, first
     if found is not None and kept is None and own is not None:
         raise ValueError(f"{args.out} holds a run on {found.get('dataset')}; leave --data out or name another folder")
     run_keys(seed)  # refuses a seed out of range before the data is read
+    stream = streaming_of_own(args)
     asked = in_range(base, own, code, values)
     if own is None and code is None:
         _configured(args, found, asked, values)  # refuses other settings likewise
@@ -93,7 +95,7 @@ def _run(args: argparse.Namespace, signals: StopSignals, stack: ExitStack, first
     if values["deterministic"]:
         make_deterministic()
     settings.choose_device(args.device)
-    recipe, data, facts = fitted(base, own, values, values["limit_train"], values["limit_test"], kept, code)
+    recipe, data, facts = fitted(base, own, values, values["limit_train"], values["limit_test"], kept, code, stream)
     recipe = weighted(recipe, args.class_weights_from, data, weighed)
     tell_changed_code(before)
     config = _configured(args, found, recipe, values)
@@ -102,7 +104,10 @@ def _run(args: argparse.Namespace, signals: StopSignals, stack: ExitStack, first
         return _report_finished(args, recipe, data, seed, folder) if first else ExitCode.DONE
 
     mesh = chosen_devices(args.devices, recipe, len(data.train.x), folder if found else None, args.shard_parameters)
-    start = [*told_devices(mesh, recipe), *told_start(args, found, recipe, data)]
+    free, devices = free_on_each(mesh), 1 if mesh is None else mesh.size
+    streaming = told_streaming(args, recipe, data, free, devices)
+    on_it = data if streaming is None else windows_alone(recipe, data)
+    start = [*told_devices(mesh, recipe), *told_start(args, found, recipe, data), *([streaming] if streaming else [])]
     shown = {"rate": recipe.follows_a_schedule, "classified": recipe.hits is not None}
     console = stack.enter_context(Console(quiet=args.quiet, epochs=recipe.epochs, **shown))
     validation = "" if data.validation is None else f", {len(data.validation.x):,} validation"
@@ -112,10 +117,9 @@ def _run(args: argparse.Namespace, signals: StopSignals, stack: ExitStack, first
     )
     for line in start:
         console.say(line)
-    free, devices = free_on_each(mesh), 1 if mesh is None else mesh.size
-    if free is not None and (shortage := foreseen_shortage(recipe, data, free, devices)):
+    if free is not None and (shortage := foreseen_shortage(recipe, on_it, free, devices)):
         warn(shortage)
-    program = compile_program(recipe, data, mesh=mesh)
+    program = compile_program(recipe, data, mesh=mesh, stream=streaming is not None)
     console.say(f"compiled in {program.compile_seconds:.1f} s")
     console.phase("beginning")
     require_memory(program, data, free_on_each(mesh))
@@ -156,16 +160,19 @@ def _run(args: argparse.Namespace, signals: StopSignals, stack: ExitStack, first
             on_chunk=console.chunk,
             on_progress=console.progress,
             program=program,
+            workers=args.workers,
         )
     except jax.errors.JaxRuntimeError as error:
         if not ran_out(error):
             raise
         raise ValueError(
-            f"memory ran out at batch size {recipe.batch_size}; {advice(recipe, data, free or 0, devices)}"
+            f"memory ran out at batch size {recipe.batch_size}; {advice(recipe, on_it, free or 0, devices)}"
         ) from error
     if done.stopped_early:
         console.say(f"stopped early: no better epoch in the {recipe.early_stop} after epoch {done.best_epoch}")
     console.say(closing_table(recipe, done))
+    for line in told_waiting(streaming, done):
+        console.say(line)
     if warning := at_chance(data, done.epochs[-1]):
         console.say(f"warning: {warning}")
     console.say(f"run folder: {folder}")

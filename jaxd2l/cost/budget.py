@@ -9,8 +9,8 @@ import jax
 from jaxd2l.cost.estimate import cost
 from jaxd2l.cost.free_memory import free_bytes
 from jaxd2l.cost.layers import layers
-from jaxd2l.data import Dataset, shapes
-from jaxd2l.train.program import Program, stored
+from jaxd2l.data import Dataset, Examples, shapes
+from jaxd2l.train.program import Program, stored, window_of
 from jaxd2l.train.program.windows import batch_bytes
 from jaxd2l.train.recipe import PRECISIONS, Recipe
 
@@ -26,7 +26,7 @@ def foreseen_shortage(recipe: Recipe, data: Dataset, free: int, devices: int = 1
         free: bytes that the device, or each of them, can still give.
         devices: how many share a batch.
     """
-    share = recipe if devices == 1 else dataclasses.replace(recipe, batch_size=recipe.batch_size // devices)
+    share = share_of(recipe, devices)
     if _at_most(share, data) <= free:
         return None
     needed = cost(share, data).train.total
@@ -39,9 +39,26 @@ def foreseen_shortage(recipe: Recipe, data: Dataset, free: int, devices: int = 1
     )
 
 
+def share_of(recipe: Recipe, devices: int) -> Recipe:
+    """The recipe with the rows of a batch that each of the devices has."""
+    return recipe if devices == 1 else dataclasses.replace(recipe, batch_size=recipe.batch_size // devices)
+
+
+def windows_alone(recipe: Recipe, data: Dataset) -> Dataset:
+    """Shapes of what is on the device of data that are streamed: of each part the window in use and the next one."""
+
+    def of(part: Examples) -> Examples:
+        n, size = len(part.x), min(recipe.batch_size, len(part.x))
+        rows = min(n, 2 * size * window_of(part, size, -(-n // size)))
+        return Examples(*(jax.ShapeDtypeStruct((rows, *a.shape[1:]), a.dtype) for a in part))  # type: ignore[arg-type]
+
+    validation = None if data.validation is None else of(data.validation)
+    return data._replace(train=of(data.train), test=of(data.test), validation=validation)
+
+
 def advice(recipe: Recipe, data: Dataset, free: int, devices: int = 1) -> str:
     """The largest batch that fits into `free` bytes of each device, as it is and with rematerialisation."""
-    share = recipe if devices == 1 else dataclasses.replace(recipe, batch_size=recipe.batch_size // devices)
+    share = share_of(recipe, devices)
     fits = largest_batch(share, free, data)
     remat = None if recipe.remat else largest_batch(dataclasses.replace(share, remat=True), free, data)
     parts = [] if fits is None else [f"--batch-size {fits * devices} fits"]

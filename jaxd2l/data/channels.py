@@ -1,12 +1,14 @@
 """Mean and deviation of each channel of stored images, exactly."""
 
 import math
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 
 from jaxd2l.data.examples import Examples
 from jaxd2l.data.plain import chunks
+from jaxd2l.data.streaming.on_disk import OnDisk
 
 
 class ChannelStatistics(NamedTuple):
@@ -35,15 +37,23 @@ def channel_statistics(examples: Examples) -> ChannelStatistics:
     x = examples.x
     if x.dtype != np.uint8 or x.ndim != 4 or 0 in x.shape:
         raise ValueError(f"expected uint8 images (n, height, width, channels), got {x.dtype} {x.shape}")
+    mean, deviation = [], []
+    for n, total, squares in _totals(x):
+        mean.append(total / (255 * n))  # whole numbers up to here
+        deviation.append(math.sqrt((n * squares - total * total) / (255 * n) ** 2))
+    return ChannelStatistics(tuple(mean), tuple(deviation))
+
+
+def _totals(x: np.ndarray | OnDisk) -> Iterator[tuple[int, int, int]]:
+    """Of each channel how many pixels there are, their sum and the sum of their squares."""
+    if isinstance(x, OnDisk):  # each picture was added up when it was looked at
+        for total, squares in zip(*x.sums.sum(axis=0), strict=True):
+            yield math.prod(x.shape[:3]), int(total), int(squares)
+        return
     counts = np.zeros((x.shape[3], 256), np.int64)
     for _, chunk in chunks(x):
         for channel in range(x.shape[3]):
             counts[channel] += np.bincount(np.asarray(chunk[..., channel]).ravel(), minlength=256)
-    mean, deviation = [], []
     for row in counts:
         histogram = list(enumerate(map(int, row)))
-        n, total = sum(c for _, c in histogram), sum(v * c for v, c in histogram)
-        squares = sum(v * v * c for v, c in histogram)
-        mean.append(total / (255 * n))  # whole numbers up to here
-        deviation.append(math.sqrt((n * squares - total * total) / (255 * n) ** 2))
-    return ChannelStatistics(tuple(mean), tuple(deviation))
+        yield sum(c for _, c in histogram), sum(v * c for v, c in histogram), sum(v * v * c for v, c in histogram)

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxd2l.data.error import DataError
+from jaxd2l.data.streaming.on_disk import OnDisk
 
 INT32 = np.iinfo(np.int32)
 _CHUNK = 2**22  # elements looked at in one go: what a check takes beside the array stays small
@@ -49,7 +50,7 @@ def stored_dtype(dtype: np.dtype, *, labels: bool = False) -> np.dtype:
     raise TypeError(f"{dtype} holds no numbers that a network reads")
 
 
-def require_numbers(array: object, what: str) -> np.ndarray | jax.Array:
+def require_numbers(array: object, what: str) -> Any:
     """An array of real numbers with an axis of examples, without masks; nothing is copied.
 
     Args:
@@ -67,7 +68,7 @@ def require_numbers(array: object, what: str) -> np.ndarray | jax.Array:
         array = array.data
     if isinstance(array, np.ndarray):
         array = np.asarray(array)  # a plain array of np.matrix and other subclasses
-    elif not isinstance(array, jax.Array):
+    elif not isinstance(array, jax.Array | OnDisk):
         raise DataError(f"{what} are a {type(array).__name__}, expected an array of NumPy or JAX; use np.asarray")
     if array.ndim == 0:
         raise DataError(f"{what} are one number without an axis, expected one row an example; add the axis")

@@ -86,7 +86,8 @@ def reopened(kept: Kept, *, on_progress: Callable[[int, int], None] | None = Non
     """
     try:
         # what a user should know was said when the run began
-        data = kept.own.read(table=kept.table, on_progress=on_progress, on_note=lambda note: None).dataset
+        options: dict[str, Any] = {"on_progress": on_progress, "on_note": lambda note: None, "stream": None}
+        data = kept.own.read(table=kept.table, **options).dataset
     except FileNotFoundError as error:
         raise DataError(f"the data of the run are gone: {error}; say where they are with --data") from error
     require_same(kept, kept.own, data)

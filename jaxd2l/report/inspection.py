@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 from jaxd2l.data import Dataset
+from jaxd2l.data.streaming import OnDisk
 from jaxd2l.nn.parameters import flat
 from jaxd2l.prediction.predictor import Predictor
 from jaxd2l.report.activations import Layer, maps, units
@@ -21,6 +22,7 @@ PyTree = Any
 
 CPU_FLOPS = 4e11  # what a test set may take: some seconds on two cores
 ACCELERATOR_FLOPS = 1e14
+ON_DISK_BYTES = 2**28  # of pixels that are read for a page, where they do not lie in memory
 
 
 class Inspection(NamedTuple):
@@ -64,6 +66,9 @@ def inspect(
     """
     of = len(data.test.x)
     examples = of if not flops_an_example else min(of, max(200, int(_affordable() / flops_an_example)))
+    inputs: Any = data.test.x
+    if isinstance(inputs, OnDisk):
+        examples = min(examples, max(1, ON_DISK_BYTES * of // inputs.nbytes))
     x, y = np.asarray(data.test.x[:examples]), np.asarray(data.test.y[:examples])
     problems: list[str] = []
 

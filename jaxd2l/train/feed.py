@@ -96,7 +96,9 @@ class Windows:
         self._rows = placed(Rows(jnp.asarray(places, jnp.int32), rows.weight), self._mesh)
         self._now: Held | None = None
         if step < self._steps and (self._ahead is None or self._ahead[0] != (number, step)):
-            self._stop()
+            if self._ahead is not None:
+                self._ahead[1].exception()  # nobody reads any more
+                self._batches.close()
             self._batches = read_ahead(self._course, number * self._steps + step, self._workers)
             self._read(number, step)
 
@@ -128,13 +130,9 @@ class Windows:
     def close(self) -> None:
         """See `Feed`."""
         self._closed = True
-        self._stop()
-        self._thread.shutdown(cancel_futures=True)
-
-    def _stop(self) -> None:
+        self._thread.shutdown(cancel_futures=True)  # which waits for the batch that it is at
         if self._batches is not None:
             self._batches.close()
-        self._batches = self._ahead = None
 
     def _read(self, number: int, first: int) -> None:
         last = min(first + self._size, self._steps)

@@ -177,7 +177,7 @@ def fit(
             for name, (epoch, weights) in to_test.items():
                 loss, accuracy = judged(weights, "test", judge)
                 tested[name] = Judged(epoch, loss if np.isfinite(loss) else None, accuracy)
-    return Run(recipe, seed, now.state, now.results, compile_seconds, tested)
+    return Run(recipe, seed, now.state, now.results, compile_seconds, tested, feed.waited)
 
 
 def beginning(program: Program, state: TrainState) -> Progress:

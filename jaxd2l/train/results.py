@@ -146,6 +146,7 @@ class Run:
         compile_seconds: tracing and compiling, 0 where a given program was used.
         tested: what the test part said at the end, where a validation part was judged in its epochs: of the weights
             "last", "best" and, where they were averaged, "ema".
+        waited_seconds: how long updates waited for streamed data, since this process began; part of `train_seconds`.
     """
 
     recipe: Recipe
@@ -154,6 +155,7 @@ class Run:
     epochs: tuple[EpochResult, ...]
     compile_seconds: float
     tested: Mapping[str, Judged] = dataclasses.field(default_factory=dict)
+    waited_seconds: float = 0.0
 
     @property
     def train_seconds(self) -> float:

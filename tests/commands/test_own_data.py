@@ -53,6 +53,31 @@ def test_a_run_on_a_folder_is_evaluated_from_any_working_folder(place, capsys, m
     assert found["test_accuracy"] == last.test_accuracy
 
 
+def test_streamed_pictures_train_the_same_run_and_go_on_with_it(place, capsys):
+    folder = place / "streamed"
+    command = [*TRAIN, "--data", place / "digits", "--out", folder, "--stream", "--workers", "0"]
+    assert main([*map(str, command)]) == 0
+    names = ("weights.safetensors", "config.json")
+    assert all((place / "run" / name).read_bytes() == (folder / name).read_bytes() for name in names)
+    assert main([*map(str, command), "--resume", "--epochs", "3"]) == 0
+    assert main([*map(str, [*TRAIN, "--out", place / "run3", "--data", place / "digits", "--epochs", "3"])]) == 0
+    assert (place / "run3" / names[0]).read_bytes() == (folder / names[0]).read_bytes()
+
+
+def test_streaming_that_cannot_be_is_refused_in_a_line(place, capsys, monkeypatch):
+    command = [*TRAIN, "--data", place / "digits", "--out", place / "none", "--stream"]
+    assert said(capsys, *command, "--workers", "-1")[0] == 2
+    several = ("--coordinator", "127.0.0.1:1", "--num-processes", "2", "--process-id", "0")
+    code, line = said(capsys, *command, *several)
+    assert code == 2
+    assert "one process" in line
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    code, line = said(capsys, *command)
+    assert code == 2
+    assert "pip install 'jaxd2l[stream]'" in line
+    assert not (place / "none").exists()
+
+
 def test_the_network_and_its_preparation_follow_the_data(place):
     run, data = jaxd2l.load_run(place / "run"), open_data(place / "digits")
     assert run.classes == ("0", "1", "2")

@@ -18,8 +18,8 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         description="Train recipes over several seeds; print mean and standard deviation beside the published "
         "figures; write OUT/table.md, OUT/results.json and OUT/report.html. "
         "Run it again to go on: finished seeds are kept, and one that was stopped begins again. It takes train's "
-        "options but for those of one run's folder (checkpoints, TensorBoard) and of several devices: how long a seed "
-        "takes on one is among the figures.",
+        "options but for those of one run's folder (checkpoints, TensorBoard), of several devices and --stream: how "
+        "long a seed takes on one device that holds the data is among the figures.",
     )
     parser.add_argument(
         "recipes",

@@ -21,8 +21,8 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         "interval of the last and best test accuracy and a map of where training diverged; writes OUT/sweep.md, "
         "OUT/sweep.json and a page of both with all curves, OUT/report.html. Run it again to go on: finished "
         "members are kept. It takes train's options but for those of one run's folder (checkpoints, TensorBoard), "
-        "--early-stop, since members go through all their epochs together, and --shard-parameters and --dist, since a "
-        "member has a device to itself.",
+        "--early-stop, since members go through all their epochs together, --shard-parameters and --dist, since a "
+        "member has a device to itself, and --stream, since members share the data on it.",
         epilog=f"recipes: {', '.join(EXPERIMENTS)}",
     )
     parser.add_argument("recipes", nargs="*", metavar="RECIPE", help="networks and settings (default: --config's)")

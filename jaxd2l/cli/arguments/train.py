@@ -74,6 +74,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         "there are and the batch can be divided over; with --resume, as many as the run began with)",
     )
     add_shard_option(parser)
+    options.add_stream_options(parser)
     add_process_options(parser)
     add_deterministic_option(parser)
     return parser

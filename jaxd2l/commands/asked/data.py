@@ -96,7 +96,7 @@ def other_data(run: KeptRun, where: str, skip_unreadable: bool) -> tuple[Dataset
     options: dict[str, Any] = {"table": None if kept is None else kept.table, "classes": run.classes}
     notes: list[str] = []
     like_predict = LikePredict(run) if kept is None and not run.given_from_python else None
-    options["convert"] = like_predict
+    options |= {"convert": like_predict, "stream": None if like_predict is None else False}
     with decoding() as progress:
         found = own.read(hold_out=False, on_progress=progress, on_note=notes.append, **options).dataset
     if kept is not None:
@@ -146,6 +146,7 @@ def fitted(
     limit_test: int | None,
     kept: Kept | None = None,
     code: Code | None = None,
+    stream: bool | None = False,
 ) -> tuple[Recipe, Dataset, dict[str, Any]]:
     """The recipe with the settings asked for, and its data.
 
@@ -157,6 +158,7 @@ def fitted(
         limit_test: likewise.
         kept: of the run that goes on.
         code: where `base` comes from, if it is none of this package.
+        stream: how pictures of the user's own are read, see `open_data`.
 
     Returns:
         The recipe, the data, and what of both goes into a run's configuration.
@@ -183,6 +185,7 @@ def fitted(
         table=None if kept is None else kept.table,
         learned_from=lambda y: _learned_from(y, limit_train, values),
         on_note=say,
+        stream=stream,
     )
     if kept is not None:
         require_same(kept, own, found.dataset)

@@ -1,11 +1,13 @@
 """A validation part, held out of the training rows by a seed."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from jaxd2l.data.division.equal import row_digests, same_picture
 from jaxd2l.data.examples import LARGEST_SEED, Dataset, Examples, check_examples
+from jaxd2l.data.streaming.on_disk import OnDisk, chosen_rows
 
 
 def hold_out(
@@ -45,7 +47,7 @@ def hold_out(
         tell_equal(data.name, same, on_note)
     if not chosen.any():
         raise ValueError(f"{data.name}: no class has two training rows, one for each part; give more data")
-    kept, held = (Examples(*(np.asarray(a)[rows] for a in train)) for rows in (~chosen, chosen))
+    kept, held = (Examples(*(chosen_rows(a, rows) for a in train)) for rows in (~chosen, chosen))
     held_out = (float(fraction), int(seed))
     return data._replace(train=kept, validation=held, held_out=held_out, pictures_together=decided)
 
@@ -79,10 +81,12 @@ def classes_of(y: np.ndarray) -> np.ndarray:
 
 def same_rows(train: Examples) -> np.ndarray | None:
     """Which pictures are equal: integers (n,), see `same_picture`; None where no two are, or the rows are none."""
-    x = np.asarray(train.x)
+    x: Any = train.x
+    x = x if isinstance(x, OnDisk) else np.asarray(x)
     if x.dtype != np.uint8 or x.ndim != 4:
         return None
-    same = same_picture(row_digests(x))  # numbered from 0 without a gap
+    digests = x.digests if isinstance(x, OnDisk) else row_digests(x)
+    same = same_picture(digests)  # numbered from 0 without a gap
     return same if same.max(initial=-1) + 1 < len(same) else None
 
 

@@ -9,6 +9,7 @@ from typing import Unpack
 from jaxd2l.data.error import DataError
 from jaxd2l.data.examples import Dataset, Examples
 from jaxd2l.data.own.assemble import assemble
+from jaxd2l.data.own.cache import Decoded
 from jaxd2l.data.own.listing import list_csv, list_folder, list_tfds
 from jaxd2l.data.own.listing.pictures import Pictures, check_classes, shown, some
 from jaxd2l.data.own.npz import from_npz
@@ -31,6 +32,7 @@ def open_data(
     on_progress: Callable[[int, int], None] | None = None,
     on_note: Callable[[str], None] = warn,
     convert: Convert | None = None,
+    stream: bool | None = False,
 ) -> Dataset:
     """Read a user's own pictures.
 
@@ -49,10 +51,12 @@ def open_data(
         on_note: called with each line that a user should know; by default a `DataWarning`.
         convert: makes the image of a picture's file and name, uint8 of `image_size` and `channels`, which have to be
             given, or raises DataError; the arrays of a `.npz` are images already. None reads as described here.
+        stream: look at every picture file once and leave its pixels on the disk, from which a training reads them a
+            batch at a time, see `jaxd2l.fit`; None does so where they would not fit into memory. Rows are the same.
 
     Returns:
-        uint8 NHWC images and int32 labels. Rows of files are in an order that mixes the classes and depends on the
-        names alone; those of a `.npz` keep theirs.
+        uint8 NHWC images and int32 labels; images left on the disk are an `OnDisk`. Rows of files
+        are in an order that mixes the classes and depends on the names alone; those of a `.npz` keep theirs.
 
     Raises:
         ValueError: a setting out of range.
@@ -70,6 +74,7 @@ def open_data(
         on_progress=on_progress,
         on_note=on_note,
         convert=convert,
+        stream=stream,
     )
     text = str(spec)
     if text.startswith(PREFIX):
@@ -101,11 +106,9 @@ def read(pictures: Pictures, settings: Settings) -> Dataset:
     Raises:
         DataError: see `check_classes`, `read_pictures` and `assemble`; a class of which no picture is readable.
     """
-    from jaxd2l.data.own.read import read_pictures  # imports Pillow
-
     of_all = (pictures.classes, pictures.labels, pictures.in_test, pictures.name)
     check_classes(*of_all, learned=settings.hold_out)  # before hours of decoding
-    decoded = read_pictures(pictures, settings)
+    decoded = _decoded(pictures, settings)
     notes = list(pictures.notes)
     labels = pictures.labels[decoded.rows]
     if decoded.unreadable:
@@ -126,6 +129,20 @@ def read(pictures: Pictures, settings: Settings) -> Dataset:
     parts = [Examples(decoded.images[span], labels[span]) for span in spans]
     row_names = [pictures.names[row] for row in decoded.rows]
     return assemble(pictures.name, parts, pictures.classes, row_names, settings, decoded.digests)
+
+
+def _decoded(pictures: Pictures, settings: Settings) -> Decoded:
+    from jaxd2l.data.own.read import NoRoomError, read_pictures  # imports Pillow
+    from jaxd2l.data.own.streamed import seen_pictures
+
+    if settings.stream:
+        return seen_pictures(pictures, settings)
+    try:
+        return read_pictures(pictures, settings)
+    except NoRoomError:
+        if settings.stream is None:
+            return seen_pictures(pictures, settings)
+        raise
 
 
 def _existing(text: str) -> Path:

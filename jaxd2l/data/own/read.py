@@ -54,7 +54,7 @@ def read_pictures(pictures: Pictures, settings: Settings) -> Decoded:
             decoded = _decode_all(pictures, settings)
     elif settings.on_progress:
         settings.on_progress(len(pictures.names), len(pictures.names))
-    _refuse_unreadable(pictures, decoded, settings)
+    refuse_unreadable(pictures, decoded, settings)
     if fresh and file:
         cache.save(file, valid_for, decoded)
     return decoded
@@ -76,17 +76,21 @@ def in_threads[T](
     return results
 
 
+class NoRoomError(DataError):
+    """Decoded pictures would not fit into half of the memory that is left."""
+
+
 def require_room(shape: tuple[int, int, int, int], where: str) -> None:
     """Refuse what would not fit into half of the memory that is left: parts are copies, and so is what a device holds.
 
     Raises:
-        DataError: naming the size and one that fits.
+        NoRoomError: naming the size and one that fits.
     """
     count, height, width, channels = shape
     needed, free = math.prod(shape), free_host_bytes()
     if free is not None and needed > free // 2:
         side = int((free // 2 / (count * channels)) ** 0.5)
-        raise DataError(
+        raise NoRoomError(
             f"{where}: {count:,} pictures of {height} x {width} x {channels} bytes take {needed / 1e9:,.1f} GB, more "
             f"than half of the memory that is left ({free / 1e9:,.1f} GB); choose "
             f"image_size={max(1, min(side, LARGEST_CHOSEN))} or less"
@@ -116,12 +120,32 @@ class Room:
 
 
 def _decode_all(pictures: Pictures, settings: Settings) -> Decoded:
-    n = len(pictures.names)
-    height, width, channels = _shape(pictures, settings)
-    require_room((n, height, width, channels), pictures.name)
-    images = np.empty((n, height, width, channels), np.uint8)
+    n, shape = len(pictures.names), array_shape(pictures, settings)
+    require_room((n, *shape), pictures.name)
+    images = np.empty((n, *shape), np.uint8)
+    results = each_picture(pictures, settings, shape, images.__setitem__, images.nbytes)
+    rows = np.flatnonzero([not reason for reason, _ in results])
+    unreadable = sorted((name, reason) for name, (reason, _) in zip(pictures.names, results, strict=True) if reason)
+    images = images if len(rows) == n else images[rows]
+    peaks = [peak for _, peak in results if peak is not None]
+    return Decoded(images, row_digests(images), rows, tuple(unreadable), max(peaks, default=None))
+
+
+def each_picture(
+    pictures: Pictures,
+    settings: Settings,
+    shape: tuple[int, int, int],
+    see: Callable[[int, np.ndarray], None],
+    held: int = 0,
+) -> list[tuple[str, int | None]]:
+    """Decode every picture in threads and show it to `see(row, image)`, beside `held` bytes that are to be filled.
+
+    Returns:
+        For each why it cannot be read, "" where it can, and the peak as `decode` gives it.
+    """
+    height, width, channels = shape
     free = free_host_bytes()
-    room = Room(1 << 62 if free is None else (free - images.nbytes) // 2)
+    room = Room(1 << 62 if free is None else (free - held) // 2)
 
     def taken(pixels: int) -> AbstractContextManager[None]:
         return room.taken(_BYTES_A_PIXEL * (pixels + height * width))
@@ -130,24 +154,20 @@ def _decode_all(pictures: Pictures, settings: Settings) -> Decoded:
         try:
             with pictures.open(row) as file:
                 if settings.convert is None:
-                    images[row], peak = decode(file, height, width, channels, taken)
+                    image, peak = decode(file, height, width, channels, taken)
+                    see(row, image)
                     return "", peak
                 with taken(_pixels(file)):
-                    images[row] = settings.convert(file, pictures.names[row])
+                    see(row, settings.convert(file, pictures.names[row]))
                 return "", None
         except (OSError, UnreadablePictureError, DataError) as error:
             return _why(error).removeprefix(f"{pictures.names[row]}: "), None
 
-    results = in_threads(one, n, settings.threads, settings.on_progress)
-    rows = np.flatnonzero([not reason for reason, _ in results])
-    unreadable = sorted((name, reason) for name, (reason, _) in zip(pictures.names, results, strict=True) if reason)
-    images = images if len(rows) == n else images[rows]
-    peaks = [peak for _, peak in results if peak is not None]
-    return Decoded(images, row_digests(images), rows, tuple(unreadable), max(peaks, default=None))
+    return in_threads(one, len(pictures.names), settings.threads, settings.on_progress)
 
 
-def _shape(pictures: Pictures, settings: Settings) -> tuple[int, int, int]:
-    """Height, width and channels of the array; files are only looked at where they decide."""
+def array_shape(pictures: Pictures, settings: Settings) -> tuple[int, int, int]:
+    """Height, width and channels that pictures are brought to; files are only looked at where they decide."""
     if settings.image_size is not None and settings.channels is not None:
         return settings.image_size, settings.image_size, settings.channels
 
@@ -184,7 +204,8 @@ def _pixels(file: BinaryIO) -> int:
         file.seek(0)
 
 
-def _refuse_unreadable(pictures: Pictures, decoded: Decoded, settings: Settings) -> None:
+def refuse_unreadable(pictures: Pictures, decoded: Decoded, settings: Settings) -> None:
+    """Refuse pictures that cannot be read, unless some of them are to be skipped; see `read_pictures`."""
     found, n = decoded.unreadable, len(pictures.names)
     if not found:
         return

@@ -47,6 +47,7 @@ class Settings:
     Attributes:
         convert: makes the image of a picture's file and name, instead of the reading here; with it `image_size` and
             `channels` say its shape.
+        stream: leave the pixels of picture files on the disk; None does where they would not fit into memory.
     """
 
     image_size: int | None = None
@@ -60,6 +61,7 @@ class Settings:
     on_note: Callable[[str], None] = warn
     threads: int | None = None
     convert: Convert | None = None
+    stream: bool | None = False
 
     def __post_init__(self) -> None:
         """Refuse what no data can be read with.

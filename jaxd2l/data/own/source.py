@@ -79,6 +79,7 @@ class OwnData:
         on_progress: Callable[[int, int], None] | None = None,
         on_note: Callable[[str], None] = warn,
         convert: Convert | None = None,
+        stream: bool | None = False,
     ) -> Opened:
         """Read the data.
 
@@ -90,6 +91,7 @@ class OwnData:
             on_progress: see `open_data`.
             on_note: likewise.
             convert: likewise, for pictures.
+            stream: likewise.
 
         Raises:
             ValueError, DataError, OSError: see `open_data` and `from_table`.
@@ -121,6 +123,7 @@ class OwnData:
             skip_unreadable=self.skip_unreadable,
             on_progress=on_progress,
             convert=convert,
+            stream=stream,
             **shared,
         )
         return Opened(pictures if classes is None else by_class_name(pictures, classes))

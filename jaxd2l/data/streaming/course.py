@@ -73,7 +73,7 @@ class Course:
     """
 
     def __init__(self, x: Any, y: np.ndarray, order: Order, *, steps: int, passes: int) -> None:
-        self._x, self._y, self._order = x, y, order
+        self._x, self._y, self._order = x.bare() if isinstance(x, OnDisk) else x, y, order
         self._steps, self._passes = steps, passes
 
     @property

@@ -61,6 +61,11 @@ class OnDisk:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.asarray(self.read(self.rows), dtype)
 
+    def bare(self) -> "OnDisk":
+        """The same rows without what is known of each: what a process needs that only reads."""
+        nothing = np.empty((len(self), 0))
+        return OnDisk(self.read, self.shape[1:], self.dtype, rows=self.rows, digests=nothing, sums=nothing)
+
     def take(self, which: np.ndarray) -> np.ndarray:
         """Read these rows (k,)."""
         return self.read(self.rows[which])

@@ -59,6 +59,9 @@ def read_ahead(course: Course, first: int, workers: int | None = None) -> Any:
         flags.FLAGS.mark_as_parsed()
     settings = jax.config.jax_enable_x64, jax.config.jax_threefry_partitionable
     one_by_one = batches.to_iter_dataset(grain.ReadOptions(num_threads=1, prefetch_buffer_size=1))
+    # Shared memory that Grain gives back late is reported as leaked at the end, so batches go through pipes.
+    copied = grain.experimental.DatasetOptions(min_shm_size=2**62)
+    one_by_one = grain.experimental.WithOptionsIterDataset(one_by_one, copied)
     processes = grain.MultiprocessingOptions(num_workers=workers, per_worker_buffer_size=AHEAD)
     return iter(one_by_one.mp_prefetch(processes, worker_init_fn=_Start(*settings)))
 

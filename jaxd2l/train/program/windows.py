@@ -7,7 +7,7 @@ import jax
 from jax.sharding import Mesh
 
 from jaxd2l.data import Dataset, Examples
-from jaxd2l.data.streaming import OnDisk
+from jaxd2l.data.streaming import OnDisk, require_grain
 from jaxd2l.train.mesh import spans_processes
 
 BYTES = 2**26  # of a window: seconds of a deep network on an accelerator, and thousands of copies of a small batch
@@ -40,11 +40,12 @@ def windows_of(parts: Iterable[tuple[Examples, int, int]], mesh: Mesh | None) ->
     """The window of each part, given with its batch size and its batches; see `window_of`.
 
     Raises:
-        ValueError: the mesh has devices of another process.
+        ValueError: the mesh has devices of another process, or Grain is not installed.
     """
     if spans_processes(mesh):
         raise ValueError(
             "data are streamed by one process with all its devices; run it without --dist and --num-processes, or "
             "leave --stream out"
         )
+    require_grain()
     return tuple(window_of(*part) for part in parts)

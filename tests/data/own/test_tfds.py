@@ -1,3 +1,4 @@
+import pickle
 import shutil
 import sys
 from pathlib import Path
@@ -62,6 +63,10 @@ def test_pictures_and_labels_are_those_that_were_prepared(prepared):
         assert sorted(found_rows) == list(rows)
         assert DIGIT_LABELS[found_rows].tolist() == part.y.tolist()
     assert "tensorflow" not in sys.modules
+    streamed = data.open_data(f"tfds:{prepared}", on_note=notes.append, stream=True)
+    assert streamed.sha256 == found.sha256
+    elsewhere = pickle.loads(pickle.dumps(streamed.test.x))  # as a worker process has it
+    np.testing.assert_array_equal(elsewhere, found.test.x)
 
 
 def test_the_cache_and_the_number_of_threads_do_not_matter(prepared):

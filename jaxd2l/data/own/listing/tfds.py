@@ -45,8 +45,7 @@ def list_tfds(folder: Path) -> Pictures:
         raise DataError(f"{folder}: no split train, only {some(splits)}")
     parts = ["train", *([judge] if judge else [])]
     try:
-        decoders = {image: tfds.decode.SkipDecoding()}
-        sources = [builder.as_data_source(split=part, decoders=decoders) for part in parts]
+        sources = _sources(builder, parts, image)
         labels = [np.array([row[label] for row in source], np.int32) for source in sources]
     except Exception as error:
         raise DataError(
@@ -63,7 +62,9 @@ def list_tfds(folder: Path) -> Pictures:
     unread = [name for name in splits if name not in parts]
     files = sorted(path for path in folder.iterdir() if path.is_file())
     state = "\n".join(f"{os.fspath(path)} {stamp(path)}" for path in files)
-    places = [(source, row) for source in sources for row in range(len(source))]
+    records = _Records(folder, parts, image)
+    records.sources = sources
+    n = sum(map(len, sources))
     return Pictures(
         name=builder.name,
         root=str(folder.resolve()),
@@ -71,10 +72,39 @@ def list_tfds(folder: Path) -> Pictures:
         labels=np.concatenate(labels),
         in_test=np.repeat([False, True], [len(part) for part in labels]) if judge else None,
         classes=classes,
-        stamps=(state,) * len(places),
-        open=lambda row: _bytes(*places[row], image),
+        stamps=(state,) * n,
+        open=records,
         notes=(f"split {some(unread)} is not read",) if unread else (),
     )
+
+
+class _Records:
+    """Row of all parts -> the bytes of its image; in another process the files are opened again."""
+
+    def __init__(self, folder: Path, parts: list[str], image: str) -> None:
+        self._folder, self._parts, self._image = folder, parts, image
+        self.sources: list[Any] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "sources": None}
+
+    def __call__(self, row: int) -> BinaryIO:
+        if self.sources is None:
+            import tensorflow_datasets as tfds
+
+            self.sources = _sources(tfds.builder_from_directory(self._folder), self._parts, self._image)
+        for source in self.sources:
+            if row < len(source):
+                return _bytes(source, row, self._image)
+            row -= len(source)
+        raise IndexError(row)
+
+
+def _sources(builder: Any, parts: list[str], image: str) -> list[Any]:
+    import tensorflow_datasets as tfds
+
+    decoders = {image: tfds.decode.SkipDecoding()}
+    return [builder.as_data_source(split=part, decoders=decoders) for part in parts]
 
 
 def _bytes(source: Any, row: int, image: str) -> BinaryIO:

@@ -1,0 +1,104 @@
+"""Pictures left on the disk: rows, parts, digests and statistics of decoded ones, read when they are needed."""
+
+import pickle
+
+import jax
+import numpy as np
+import pytest
+from picture_files import CHINA, DIGIT_LABELS, DIGITS, FLOWER, digit_folder, save
+
+from jaxd2l import data
+from jaxd2l.data import DataError, UnreadableError, channel_statistics, hold_out
+from jaxd2l.data.own import read as reading
+from jaxd2l.data.own.streamed import seen
+from jaxd2l.data.streaming import Course, OnDisk, Shuffled, read_ahead
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Grey and colour, several sizes, and one picture twice."""
+    monkeypatch.setenv("JAXD2L_CACHE_DIR", str(tmp_path / "cache"))
+    root = digit_folder(tmp_path / "set", classes=2, each=5)
+    for row in range(5):
+        save(CHINA[: 20 + 3 * row, : 30 + row], root / "china" / f"{row}.jpg")
+        save(FLOWER[: 40 - 3 * row, : 30 + row], root / "flower" / f"{row}.png")
+    save(FLOWER[:40, :30], root / "flower" / "again.png")
+    return root
+
+
+def parts(dataset):
+    return [part for part in (dataset.train, dataset.test, dataset.validation) if part is not None]
+
+
+def test_streamed_pictures_are_the_decoded_ones(folder):
+    notes, again = [], []
+    decoded = data.open_data(folder, on_note=notes.append)
+    streamed = data.open_data(folder, on_note=again.append, stream=True)
+    assert again == notes
+    assert (streamed.classes, streamed.sha256) == (decoded.classes, decoded.sha256)
+    divided = [parts(hold_out(found, 0.3, on_note=print)) for found in (decoded, streamed)]
+    for a, b in zip(*divided, strict=True):
+        assert isinstance(b.x, OnDisk)
+        assert (b.x.shape, b.x.dtype, b.x.ndim, b.x.nbytes, len(b.x)) == (a.x.shape, a.x.dtype, 4, a.x.nbytes, len(a.x))
+        np.testing.assert_array_equal(b.x, a.x)
+        np.testing.assert_array_equal(b.x[-1], a.x[-1])
+        np.testing.assert_array_equal(pickle.loads(pickle.dumps(b.x)).take(np.array([2, 0])), a.x[[2, 0]])
+        np.testing.assert_array_equal(b.y, a.y)
+        assert channel_statistics(b) == channel_statistics(a)
+
+
+def test_what_was_seen_is_kept_for_the_next_start(folder, monkeypatch):
+    first = data.open_data(folder, stream=True)
+    monkeypatch.setattr(seen, "_look", None)
+    assert data.open_data(folder, stream=True).sha256 == first.sha256
+    monkeypatch.undo()
+    save(DIGITS[7], folder / "0" / "new.png")
+    assert len(data.open_data(folder, stream=True).train.x) > len(first.train.x)
+
+
+def test_pictures_beyond_memory_are_streamed_where_that_is_allowed(folder, monkeypatch):
+    monkeypatch.setattr(reading, "free_host_bytes", lambda: 1000)
+    with pytest.raises(DataError, match="more than half of the memory"):
+        data.open_data(folder)
+    assert isinstance(data.open_data(folder, stream=None).train.x, OnDisk)
+
+
+@pytest.mark.parametrize("after", ["changed", "damaged", "gone"])
+def test_a_picture_that_is_another_one_when_it_is_read_is_refused(folder, after):
+    found = data.open_data(folder, stream=True)
+    place = folder / "0" / f"{np.flatnonzero(DIGIT_LABELS == 0)[0]}.png"
+    if after == "changed":
+        save(DIGITS[7], place)
+    elif after == "damaged":
+        place.write_bytes(place.read_bytes()[:60])
+    else:
+        place.unlink()
+    with pytest.raises(DataError, match="put it back"):
+        [np.asarray(part.x) for part in parts(found)]
+
+
+def test_unreadable_pictures_are_refused_or_skipped_as_decoded_ones_are(folder):
+    (folder / "0" / "bad.png").write_bytes(b"no picture")
+    with pytest.raises(UnreadableError, match=r"bad\.png"):
+        data.open_data(folder, stream=True)
+    skipped = [data.open_data(folder, skip_unreadable=True, stream=stream, on_note=print) for stream in (False, True)]
+    assert skipped[0].sha256 == skipped[1].sha256
+
+
+@pytest.mark.slow
+def test_worker_processes_read_the_same_batches_and_pass_their_errors_on(folder):
+    found = data.open_data(folder, stream=True)
+    order = Shuffled(jax.random.key(3, impl="threefry2x32"), np.arange(4), n=len(found.train.x), keep_last=True)
+    course = Course(*found.train, order, steps=-(-len(found.train.x) // 4), passes=2)
+    here, there = (read_ahead(course, 3, workers) for workers in (0, 1))
+    place = folder / found.train.x.read._names[found.train.x.rows[0]]
+    for _ in range(len(course) - 3):
+        a, b = next(here), next(there)
+        assert all(np.array_equal(a[name], b[name]) for name in ("rows", "x", "y"))
+    here.close()
+    there.close()
+    place.unlink()
+    broken = read_ahead(course, 0, 1)
+    with pytest.raises(DataError, match="cannot be read any more"):
+        list(broken)
+    broken.close()
