@@ -9,9 +9,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from model_table import SHALLOW, quick_first
+from model_table import SHALLOW, UNOPTIMISED, quick_first
 from nan_watch import nans_made
 from scipy.special import erfcx
+from small_networks import drawn, zeros
 
 from jaxd2l import nn
 
@@ -51,26 +52,6 @@ def test_the_gradient_of_a_border_window_of_minus_infinity_arrives_in_the_image(
         np.testing.assert_array_equal(back(jnp.ones_like(y))[0][0, :, 0], expected)
 
 
-def zeros(network, shape, dtype=jnp.float32, **train):
-    """Variables of the network or layer, all 0: of the right shapes, and drawn in no time."""
-    x = jax.ShapeDtypeStruct((1, *shape), dtype)
-    stored = jax.eval_shape(lambda x: network.init(jax.random.key(0), x, **train), x)
-    return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), stored)
-
-
-def drawn(network, shape, dtype=jnp.float32, **train):
-    """Variables of the network on the scale of its start: kernels by Xavier's rule, scales and variances 1."""
-    rng = np.random.default_rng(0)
-
-    def leaf(path, zero):
-        if path[-1].key in ("scale", "var"):
-            return jnp.ones_like(zero)
-        limit = (6 / (math.prod(zero.shape[:-1]) + math.prod(zero.shape[:-2]) * zero.shape[-1])) ** 0.5
-        return jnp.asarray(rng.uniform(-limit, limit, zero.shape), zero.dtype) if zero.ndim > 1 else zero
-
-    return jax.tree.map_with_path(leaf, zeros(network, shape, dtype, **train))
-
-
 def shallow(name):
     """A network, and the shape of an example for it."""
     network, pixels = SHALLOW[name]
@@ -80,15 +61,13 @@ def shallow(name):
 @pytest.mark.parametrize("name", quick_first(SHALLOW))
 def test_every_network_gives_no_rows_for_no_rows_and_learns_nothing_from_them(name):
     network, shape = shallow(name)
-    stored, none = zeros(network, shape, train=False), jnp.zeros((0, *shape))
-    classes = jax.eval_shape(partial(network.apply, train=False), stored, jnp.zeros((1, *shape))).shape[1:]
+    stored, none = zeros(network, shape, train=False), np.zeros((0, *shape), np.float32)
+    classes = jax.eval_shape(partial(network.apply, train=False), stored, np.zeros((1, *shape), np.float32)).shape[1:]
 
-    @jax.jit
-    def predict(stored, x):
-        return network.apply(stored, x, train=False)
+    @partial(jax.jit, compiler_options=UNOPTIMISED)
+    def predicted_and_gradient(stored, x):
+        others = {key: value for key, value in stored.items() if key != "params"}
 
-    @jax.jit
-    def gradient(params, others, x):
         def total(params, x):
             out, updated = network.apply(
                 {"params": params, **others},
@@ -99,15 +78,15 @@ def test_every_network_gives_no_rows_for_no_rows_and_learns_nothing_from_them(na
             )
             return jnp.sum(out), (out, updated.get("batch_stats", {}))
 
-        return jax.grad(total, argnums=(0, 1), has_aux=True)(params, x)
+        predicted = network.apply(stored, x, train=False)
+        return predicted, jax.grad(total, argnums=(0, 1), has_aux=True)(stored["params"], x)
 
-    assert predict(stored, none).shape == (0, *classes)
-    params, others = stored["params"], {key: value for key, value in stored.items() if key != "params"}
-    (grads, dx), (out, statistics) = gradient(params, others, none)
+    predicted, ((grads, dx), (out, statistics)) = predicted_and_gradient(stored, none)
+    assert predicted.shape == (0, *classes)
     assert out.shape == (0, *classes)
     assert dx.shape == none.shape
-    chex.assert_trees_all_equal(grads, params)  # all 0
-    chex.assert_trees_all_equal(statistics, others.get("batch_stats", {}))
+    chex.assert_trees_all_equal(grads, stored["params"])  # all 0
+    chex.assert_trees_all_equal(statistics, stored.get("batch_stats", {}))
 
 
 LAYERS = {
@@ -174,17 +153,19 @@ def test_a_batch_of_no_rows_leaves_the_running_statistics():
 
 @pytest.mark.parametrize("name", EVERYTHING)
 def test_no_layer_makes_a_nan_of_ordinary_numbers_even_one_that_is_not_chosen(name):
-    x = jnp.linspace(-2.0, 2.0, 2 * 6 * 7 * 3).reshape(2, 6, 7, 3)
-    with jax.debug_nans(True):  # outside jit, every operation is looked at
+    def value_and_gradient(x):
         y, back = jax.vjp(EVERYTHING[name], x)
-        assert np.all(np.isfinite(back(jnp.ones_like(y))[0]))
+        return y, back(jnp.ones_like(y))[0]
+
+    found, made = nans_made(value_and_gradient, np.linspace(-2, 2, 2 * 6 * 7 * 3, dtype=np.float32).reshape(2, 6, 7, 3))
+    assert made == []
+    chex.assert_tree_all_finite(found)
 
 
 @pytest.mark.parametrize("name", quick_first(SHALLOW))
 def test_no_network_makes_a_nan_of_ordinary_numbers(name):
     network, shape = shallow(name)
-    x = jnp.linspace(0.0, 1.0, 2 * math.prod(shape)).reshape(2, *shape)
-
+    x = np.linspace(0, 1, 2 * math.prod(shape), dtype=np.float32).reshape(2, *shape)
     stored = drawn(network, shape, train=False)
 
     def gradient(stored, x):
