@@ -134,23 +134,13 @@ def googlenet():
 
     b1 = nn.Sequential(nn.Conv2d(1, 64, 7, 2, 3), nn.ReLU(), pool())
     b2 = nn.Sequential(nn.Conv2d(64, 64, 1), nn.ReLU(), nn.Conv2d(64, 192, 3, padding=1), nn.ReLU(), pool())
-    b3 = nn.Sequential(
-        Inception(192, 64, (96, 128), (16, 32), 32), Inception(256, 128, (128, 192), (32, 96), 64), pool()
-    )
-    b4 = nn.Sequential(
-        Inception(480, 192, (96, 208), (16, 48), 64),
-        Inception(512, 160, (112, 224), (24, 64), 64),
-        Inception(512, 128, (128, 256), (24, 64), 64),
-        Inception(512, 112, (144, 288), (32, 64), 64),
-        Inception(528, 256, (160, 320), (32, 128), 128),
-        pool(),
-    )
+    b3 = nn.Sequential(Inception(192, 8, (12, 16), (4, 8), 8), Inception(40, 16, (8, 24), (4, 12), 8), pool())
+    b4 = nn.Sequential(Inception(60, 24, (12, 26), (6, 12), 8), pool())
     b5 = nn.Sequential(
-        Inception(832, 256, (160, 320), (32, 128), 128),
-        Inception(832, 384, (192, 384), (48, 128), 128),
+        Inception(70, 32, (20, 40), (4, 16), 16),
         *[nn.AdaptiveAvgPool2d((1, 1)), nn.Flatten()],
     )
-    return nn.Sequential(b1, b2, b3, b4, b5, nn.Linear(1024, 10))
+    return nn.Sequential(b1, b2, b3, b4, b5, nn.Linear(104, 10))
 
 
 class Residual(nn.Module):
@@ -169,13 +159,13 @@ class Residual(nn.Module):
 
 
 def resnet18():
-    def stage(channels, features, first):
+    def stage(channels, features, first, count=1):
         head = Residual(channels, features) if first else Residual(channels, features, True, 2)
-        return nn.Sequential(head, Residual(features, features))
+        return nn.Sequential(head, *[Residual(features, features) for _ in range(count - 1)])
 
-    b1 = nn.Sequential(nn.Conv2d(1, 64, 7, 2, 3), nn.BatchNorm2d(64), nn.ReLU(), nn.MaxPool2d(3, 2, 1))
-    stages = [stage(64, 64, True), stage(64, 128, False), stage(128, 256, False), stage(256, 512, False)]
-    return nn.Sequential(b1, *stages, nn.AdaptiveAvgPool2d((1, 1)), nn.Flatten(), nn.Linear(512, 10))
+    b1 = nn.Sequential(nn.Conv2d(1, 16, 7, 2, 3), nn.BatchNorm2d(16), nn.ReLU(), nn.MaxPool2d(3, 2, 1))
+    stages = [stage(16, 16, True), stage(16, 32, False, 2), stage(32, 64, False)]
+    return nn.Sequential(b1, *stages, nn.AdaptiveAvgPool2d((1, 1)), nn.Flatten(), nn.Linear(64, 10))
 
 
 class PaperBlock(nn.Module):
@@ -245,12 +235,12 @@ class DenseBlock(nn.Module):
 
 
 def densenet():
-    layers = [nn.Sequential(nn.Conv2d(1, 64, 7, 2, 3), nn.BatchNorm2d(64), nn.ReLU(), nn.MaxPool2d(3, 2, 1))]
-    channels = 64
-    for i in range(4):
-        layers.append(DenseBlock(4, channels, 32))
-        channels += 4 * 32
-        if i < 3:
+    layers = [nn.Sequential(nn.Conv2d(1, 16, 7, 2, 3), nn.BatchNorm2d(16), nn.ReLU(), nn.MaxPool2d(3, 2, 1))]
+    channels = 16
+    for i, count in enumerate((3, 2, 2)):
+        layers.append(DenseBlock(count, channels, 8))
+        channels += count * 8
+        if i < 2:
             conv = nn.Conv2d(channels, channels // 2, 1)
             layers.append(nn.Sequential(nn.BatchNorm2d(channels), nn.ReLU(), conv, nn.AvgPool2d(2, 2)))
             channels //= 2

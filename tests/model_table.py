@@ -50,6 +50,13 @@ class Entry(NamedTuple):
 _alexnet = AlexNet(conv_arch=tuple((features // 8, *rest) for features, *rest in CONV_ARCH), dense_features=(64, 32))
 _vgg = partial(VGG, width_divisor=8, dense_features=(64, 32))
 _paper = partial(ResNet, stages=(1, 2, 1, 1), width=16, use_bias=False)
+_googlenet = GoogLeNet(
+    stages=(
+        ((8, (12, 16), (4, 8), 8), (16, (8, 24), (4, 12), 8)),
+        ((24, (12, 26), (6, 12), 8),),
+        ((32, (20, 40), (4, 16), 16),),
+    )
+)
 MODELS = {
     "linear": Entry(Linear(), (2,), 3),
     "softmax": Entry(SoftmaxRegression(), (28, 28, 1), 7_850),
@@ -66,12 +73,12 @@ MODELS = {
     "vgg16": Entry(VGG(VGG16, num_classes=1000), (224, 224, 3), 138_357_544, 32, _vgg(VGG16)),
     "vgg19": Entry(VGG(VGG19, num_classes=1000), (224, 224, 3), 143_667_240, 32, _vgg(VGG19)),
     "nin": Entry(NiN(), (224, 224, 1), 1_992_166, 67),
-    "googlenet": Entry(GoogLeNet(), (96, 96, 1), 5_977_530, 1),
-    "resnet18": Entry(resnet18(), (96, 96, 1), 11_178_378, 1),
+    "googlenet": Entry(GoogLeNet(), (96, 96, 1), 5_977_530, 1, _googlenet),
+    "resnet18": Entry(resnet18(), (96, 96, 1), 11_178_378, 1, ResNet(stages=(1, 2, 1), width=16)),
     "resnet34": Entry(resnet34(1000), (224, 224, 3), 21_797_672, 1, _paper(PAPER_RESIDUAL)),
     "resnet50": Entry(resnet50(1000), (224, 224, 3), 25_557_032, 1, _paper(Bottleneck)),
     "resnext50": Entry(resnext50(1000), (224, 224, 3), 25_028_904, 1, _paper(RESNEXT_BLOCK)),
-    "densenet": Entry(DenseNet(), (96, 96, 1), 758_226, 29),
+    "densenet": Entry(DenseNet(), (96, 96, 1), 758_226, 29, DenseNet(blocks=(3, 2, 2), growth=8, stem_features=16)),
     "conv3d": Entry(Conv3DNet(), (8, 28, 28, 1), 3_866, 4),
 }
 
