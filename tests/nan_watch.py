@@ -18,8 +18,8 @@ CARRY |= {"mul", "neg", "optimization_barrier", "reduce_sum", "reshape", "rev", 
 CARRY |= {"tile", "transpose"}
 # what moves numbers or picks among them makes none
 MOVES = {"broadcast_in_dim", "concatenate", "convert_element_type", "copy", "gather", "max", "min"}
-MOVES |= {"optimization_barrier", "pad", "reduce_max", "reshape", "rev", "select_n", "slice", "split", "squeeze", "stack"}
-MOVES |= {"stop_gradient", "tile", "transpose"}
+MOVES |= {"optimization_barrier", "pad", "reduce_max", "reshape", "rev", "select_n", "slice", "split", "squeeze"}
+MOVES |= {"stack", "stop_gradient", "tile", "transpose"}
 
 
 class Watch:

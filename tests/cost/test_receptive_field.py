@@ -7,6 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from model_table import UNOPTIMISED
+from random_arrays import uniform
+from small_networks import drawn
 
 from jaxd2l.cost.layers import layers
 from jaxd2l.nn import Conv, avg_pool, max_pool, relu
@@ -50,9 +53,9 @@ NETWORKS = {
 
 def by_gradient(model, shape, names):
     """Rows and columns that the middle of each layer's output depends on: positive kernels, random images."""
-    x = jax.random.uniform(jax.random.key(0), (IMAGES, *shape), minval=0.5)
-    variables = jax.jit(functools.partial(model.init, train=False))(jax.random.key(1), x[:1])
-    variables = {**variables, "params": jax.tree.map(lambda a: jnp.abs(a) + 0.1, variables["params"])}
+    x = uniform(0, (IMAGES, *shape), low=0.5)
+    variables = drawn(model, shape, train=False)
+    variables = {**variables, "params": jax.tree.map(lambda a: np.abs(a) + np.float32(0.1), variables["params"])}
 
     def middles(x):
         _, found = model.apply(
@@ -61,9 +64,13 @@ def by_gradient(model, shape, names):
         outputs = [functools.reduce(dict.get, (*name.split("/"), "__call__"), found["intermediates"]) for name in names]
         return jnp.stack([jnp.sum(y[:, y.shape[1] // 2, y.shape[2] // 2]) for (y,) in outputs])
 
-    _, pull = jax.vjp(jax.jit(middles), x)
-    for direction in jnp.eye(len(names)):
-        seen = np.asarray(pull(direction)[0] != 0).any(axis=(0, 3))
+    @functools.partial(jax.jit, compiler_options=UNOPTIMISED)
+    def gradients(x):
+        _, pull = jax.vjp(middles, x)
+        return jax.lax.map(lambda direction: pull(direction)[0], jnp.eye(len(names)))
+
+    for gradient in np.asarray(gradients(x)):
+        seen = (gradient != 0).any(axis=(0, 3))
         yield tuple(int(np.ptp(np.flatnonzero(seen.any(axis)))) + 1 for axis in (1, 0))
 
 

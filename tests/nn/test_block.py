@@ -3,6 +3,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from random_arrays import normal
 
 from jaxd2l.nn import Centred, Dense, DenseReLU, FixedHidden, Nested, Sequential, Tied, dense, init, relu, sigmoid
 from jaxd2l.nn import parameters as by_path
@@ -36,11 +37,7 @@ def test_three_classes_and_four_features_need_twelve_weights():
 
 @pytest.mark.slow
 def test_affine_of_affine_is_affine_and_relu_between_makes_more_of_it():
-    k1, k2, b1, b2 = (
-        jax.random.normal(part, shape)
-        for part, shape in zip(jax.random.split(key(), 4), [(4, 5), (5, 3), (5,), (3,)], strict=True)
-    )
-    x = jax.random.normal(jax.random.key(1), (7, 4))
+    k1, k2, b1, b2, x = (normal(i, shape) for i, shape in enumerate([(4, 5), (5, 3), (5,), (3,), (7, 4)]))
     merged = dense(x, k1 @ k2, b1 @ k2 + b2)
     chex.assert_trees_all_close(dense(dense(x, k1, b1), k2, b2), merged, rtol=1e-4, atol=1e-5)
     assert np.max(np.abs(dense(relu(dense(x, k1, b1)), k2, b2) - merged)) > 0.1
@@ -53,7 +50,7 @@ def test_layer_without_parameters_centres():
 
 
 def test_own_layer_with_parameters_is_linear_then_relu():
-    layer, x = DenseReLU(3), jax.random.normal(key(), (2, 5))
+    layer, x = DenseReLU(3), normal(0, (2, 5))
     params = layer.init(key(), x)
     inner = params["params"]["Dense_0"]
     np.testing.assert_array_equal(layer.apply(params, x), relu(x @ inner["kernel"] + inner["bias"][None]))
@@ -61,7 +58,7 @@ def test_own_layer_with_parameters_is_linear_then_relu():
 
 @pytest.mark.slow
 def test_sequential_of_20_256_10_is_the_layers_one_after_another():
-    x = jax.random.normal(key(), (2, 20))
+    x = normal(0, (2, 20))
     net = Sequential((Dense(256), relu, Dense(10)))
     params = net.init(key(), x)
     assert by_path.count(params) == 20 * 256 + 256 + 256 * 10 + 10
@@ -80,7 +77,7 @@ def test_nested_blocks_print_as_a_tree():
 
 
 def test_tied_gradient_is_the_sum_over_its_uses():
-    x = jax.random.normal(key(), (2, 3))
+    x = normal(0, (2, 3))
     tied = Tied(depth=2)
     params = tied.init(key(), x)["params"]
     assert by_path.count(params) == 3 * 3 + 3  # once, however often it is used
@@ -95,7 +92,7 @@ def test_tied_gradient_is_the_sum_over_its_uses():
 
 
 def test_constants_and_a_data_dependent_loop_work_under_jit_and_reverse_mode():
-    x = jax.random.normal(key(), (2, 20))
+    x = normal(0, (2, 20))
     net = FixedHidden()
     stored = net.init(key(), x)
     out = jax.jit(net.apply)(stored, x)

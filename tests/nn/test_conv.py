@@ -63,9 +63,9 @@ def draw(*shapes, seed=0):
 def test_convolution_is_its_definition(x, kernel, stride, pads, dilation, groups):
     x, kernel = draw(x, kernel)
     with jax.enable_x64(True):
-        y = CONVOLUTIONS[x.ndim - 2](
-            jnp.asarray(x), jnp.asarray(kernel), stride=stride, padding=pads, dilation=dilation, groups=groups
-        )
+        settings = {"stride": stride, "padding": pads, "dilation": dilation, "groups": groups}
+        convolve = functools.partial(CONVOLUTIONS[x.ndim - 2], **settings)
+        y = jax.jit(convolve, compiler_options=UNOPTIMISED)(x, kernel)
     np.testing.assert_allclose(y, naive(x, kernel, stride, pads, dilation, groups), rtol=1e-12, atol=1e-12)
 
 
@@ -166,7 +166,10 @@ def test_conv2d_equals_the_plain_convolution_under_jit_in_a_loop(
         return lax.fori_loop(0, 1, body, jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes))
 
     fast = jax.jit(functools.partial(in_loop, functools.partial(conv2d, stride=stride, padding=padding)))
-    plain = jax.jit(functools.partial(in_loop, functools.partial(conv_direct.convolve, strides=at[0], borders=at[1])))
+    plain = jax.jit(
+        functools.partial(in_loop, functools.partial(conv_direct.convolve, strides=at[0], borders=at[1])),
+        compiler_options=UNOPTIMISED,
+    )
     for found, expected in zip(jax.tree.leaves(fast(x, kernel)), jax.tree.leaves(plain(x, kernel)), strict=True):
         # float32 sums of up to 3,000 products in another order
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5 * float(jnp.abs(expected).max()))
@@ -177,12 +180,13 @@ def test_conv2d_equals_the_plain_convolution_under_jit_in_a_loop(
 def test_patches_too_large_for_the_cache_are_made_for_a_part_of_the_batch(images, parts, monkeypatch):
     x, kernel = (jnp.asarray(a, jnp.float32) for a in draw((images, 9, 7, 1), (5, 5, 1, 3)))
     loss = jax.value_and_grad(lambda k, x: jnp.sum(conv2d(x, k) ** 2), argnums=(0, 1))
-    whole = loss(kernel, x)
+    whole = jax.jit(lambda k, x: loss(k, x))(kernel, x)
     monkeypatch.setattr(conv_ways, "_CHUNK_BYTES", 3 * 5 * (5 * 8) * 4)  # of three images: five rows of one patch
     text = jax.jit(loss).lower(kernel, x).as_text()
     assert text.count("stablehlo.while") == 3
     assert f"{parts}x3x9x7x1" in text
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-4), loss(kernel, x), whole)
+    in_parts = jax.jit(loss)(kernel, x)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-4), in_parts, whole)
 
 
 def test_gradients_contain_only_canonical_convolutions_on_cpu_and_xlas_own_on_gpu():
@@ -223,7 +227,7 @@ def test_bfloat16_comes_back_and_stays_near_float32(choice):
     )
     step = jax.jit(jax.vjp, static_argnums=0)
     y, back = step(functools.partial(conv2d, stride=stride, padding=padding), x, kernel)
-    y32, back32 = jax.vjp(
+    y32, back32 = step(
         functools.partial(conv2d, stride=stride, padding=padding), x.astype(jnp.float32), kernel.astype(jnp.float32)
     )
     for found, expected in zip((y, *back(y)), (y32, *back32(y.astype(jnp.float32))), strict=True):

@@ -11,7 +11,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from model_table import MODELS, ONE_OF_EACH, quick_first
+from model_table import MODELS, ONE_OF_EACH, UNOPTIMISED, quick_first
+from random_arrays import uniform
+from small_networks import drawn
 
 from jaxd2l.nn import BatchNorm, cross_entropy
 from jaxd2l.nn import parameters as by_path
@@ -161,8 +163,7 @@ TINY = {
 @functools.cache
 def start(name):
     network, shape = TINY[name]
-    x = jax.random.uniform(jax.random.key(1), (5, *shape))
-    return network, x, jax.jit(lambda x: network.init(jax.random.key(0), x, train=False))(x)
+    return network, uniform(1, (5, *shape)), drawn(network, shape, train=False)
 
 
 @functools.partial(jax.jit, static_argnames="network")
@@ -190,7 +191,7 @@ def test_training_traces_once_and_gradients_are_finite(name):
     network, x, stored = start(name)
     y = jnp.arange(5)
 
-    @jax.jit
+    @functools.partial(jax.jit, compiler_options=UNOPTIMISED)
     @chex.assert_max_traces(1)
     def step(params, batch_stats, key):
         def loss(params):
@@ -217,7 +218,8 @@ def test_prediction_needs_no_key_and_changes_no_statistics():
 
 @pytest.mark.slow
 def test_convolution_networks_start_xavier_uniform_with_pytorchs_biases():
-    init = jax.jit(lambda: LeNet().init(jax.random.key(0), jnp.ones((1, 28, 28, 1)), train=False))
+    x = jnp.ones((1, 28, 28, 1))
+    init = jax.jit(lambda: LeNet().init(jax.random.key(0), x, train=False), compiler_options=UNOPTIMISED)
     params = init()["params"]
     limit = np.sqrt(6 / (5 * 5 * (6 + 16)))
     kernel, bias = params["Conv_1"]["kernel"], params["Conv_1"]["bias"]

@@ -3,6 +3,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from random_arrays import normal
 
 from jaxd2l.nn import BatchNorm, LayerNorm, RunningStatistics, batch_norm, layer_norm
 
@@ -13,7 +14,7 @@ def fresh(channels):
 
 @pytest.mark.parametrize("shape", [(11, 3), (2, 5, 7, 3), (2, 5, 2, 7, 3)])
 def test_batch_norm_output_has_mean_0_and_variance_1_over_all_axes_but_the_channels(shape):
-    x = 5 + 3 * jax.random.normal(jax.random.key(0), shape)
+    x = 5 + 3 * normal(0, shape)
     y, _ = batch_norm(x, *fresh(3), train=True)
     axes = tuple(range(len(shape) - 1))
     np.testing.assert_allclose(jnp.mean(y, axes), 0, atol=1e-5)
@@ -39,7 +40,7 @@ def test_batch_norm_equals_a_naive_float64_oracle():
 
 
 def test_prediction_uses_the_running_statistics_and_leaves_them():
-    x = jax.random.normal(jax.random.key(0), (5, 3))
+    x = normal(0, (5, 3))
     running = RunningStatistics(jnp.asarray([1.0, 2.0, 3.0]), jnp.asarray([4.0, 5.0, 6.0]))
     y, new = batch_norm(x, jnp.ones(3), jnp.zeros(3), running, train=False)
     want = (x - running.mean[None]) / jnp.sqrt(running.var[None] + 1e-5)
@@ -49,7 +50,7 @@ def test_prediction_uses_the_running_statistics_and_leaves_them():
 
 @pytest.mark.slow
 def test_running_statistics_converge_to_those_of_the_data():
-    x = 5 + 3 * jax.random.normal(jax.random.key(0), (101, 2))
+    x = 5 + 3 * normal(0, (101, 2))
     scale, bias, running = fresh(2)
     for _ in range(100):
         _, running = batch_norm(x, scale, bias, running, train=True)
@@ -75,7 +76,7 @@ def test_channels_first_input_is_refused_with_the_shapes():
 
 def test_statistics_of_bfloat16_are_float32_and_the_output_bfloat16():
     layer = BatchNorm()
-    x = (200 + jax.random.normal(jax.random.key(0), (64, 3))).astype(jnp.bfloat16)
+    x = (200 + normal(0, (64, 3))).astype(jnp.bfloat16)
     stored = layer.init(jax.random.key(0), x, train=False)
     y, updated = layer.apply(stored, x, train=True, mutable=["batch_stats"])
     assert y.dtype == jnp.bfloat16
@@ -84,7 +85,7 @@ def test_statistics_of_bfloat16_are_float32_and_the_output_bfloat16():
 
 
 def test_layer_norm_output_has_mean_0_and_variance_1_in_every_example():
-    x = 5 + 3 * jax.random.normal(jax.random.key(0), (5, 3, 101))
+    x = 5 + 3 * normal(0, (5, 3, 101))
     y = layer_norm(x, jnp.ones(101), jnp.zeros(101))
     np.testing.assert_allclose(jnp.mean(y, -1), 0, atol=1e-5)
     np.testing.assert_allclose(jnp.var(y, -1), 1, atol=1e-4)
