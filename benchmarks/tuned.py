@@ -1,7 +1,7 @@
 """What training alone does to LeNet, step by step from the book's recipe, and the tuned recipes over five seeds.
 
     python benchmarks/tuned.py                     # all of it
-    python benchmarks/tuned.py --only "flipped" --minutes 9
+    python benchmarks/tuned.py --only decay --minutes 9
 
 writes benchmarks/results/tuned.json: after every epoch of every seed training loss, training and test accuracy, and
 what made them. Every seed is stored at once and what is stored is not trained again, so the same command goes on. The
@@ -37,19 +37,23 @@ STEPS: dict[str, dict[str, Any]] = {
     "Nesterov momentum .9, rate .05": {"momentum": 0.9, "nesterov": True, "learning_rate": 0.05},
     "cosine, one epoch of warm-up, rate .1": {"schedule": "cosine", "warmup": 1.0, "learning_rate": 0.1},
     "20 epochs": {"epochs": 20},
-    "pictures flipped": {"augment": "flip"},
+    "weight decay .0005": {"weight_decay": 0.0005},
 }
+# beside the step of that name
+BESIDE: dict[str, tuple[str, dict[str, Any]]] = {"pictures flipped": ("20 epochs", {"augment": "flip"})}
 
 
 STORED = dict(zip(STEPS, ("lenet", "lenet_relu"), strict=False))  # see `jaxd2l.claims.stored`
 
 
 def ladder() -> dict[str, Recipe]:
-    """LeNet's recipe at every step."""
+    """LeNet's recipe at every step, and then beside one."""
     recipe, found = jaxd2l.find("lenet"), {}
     for words, changes in STEPS.items():
         recipe = dataclasses.replace(recipe, **changes)
         found[words] = recipe
+    for words, (step, changes) in BESIDE.items():
+        found[words] = dataclasses.replace(found[step], **changes)
     return found
 
 

@@ -13,7 +13,7 @@ KEPT = json.loads(tuned.OUT.read_text(encoding="utf-8"))
 
 
 def test_the_last_step_of_the_ladder_is_the_recipe():
-    *_, last = tuned.ladder().values()
+    last = tuned.ladder()[[*tuned.STEPS][-1]]
     found = jaxd2l.find("lenet_tuned")
     assert (last.model, last.settings()) == (found.model, found.settings())
     assert {last.parameters, jaxd2l.find("lenet").parameters} == {61_706}
