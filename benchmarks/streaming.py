@@ -8,8 +8,9 @@ Two questions, each answered by `jaxd2l.fit` itself, images a second of the upda
 - pictures on the disk: JPEGs of `--side` pixels cut from scikit-learn's two photographs, decoded in this process's
   threads and in worker processes, under `mlp` at 64 pixels.
 
-Each figure is the median over `--rounds` epochs after a first one that is left out, in which worker processes start.
-The share of the time that was waited is the reader's: near 0 the network is the limit, near 1 the reader is.
+Each figure is of `--rounds` epochs together, after a first one that is left out, in which worker processes start; the
+least and the largest are of single ones. Windows are of `--window` MiB: an epoch of so few examples has several so. The
+share of the time that was waited is the reader's: near 0 the network is the limit, near 1 the reader is.
 """
 
 import argparse
@@ -17,7 +18,6 @@ import dataclasses
 import datetime
 import os
 import platform
-import statistics
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
@@ -34,17 +34,20 @@ from jaxd2l.recipes import find, fitted_to, load_data
 from jaxd2l.report.text import columns
 from jaxd2l.run_folder import write_json
 from jaxd2l.train import Recipe, fit, loop
+from jaxd2l.train.program import windows
 
 
 def main() -> None:
     """Measure, print a table and keep the figures."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=3, help="epochs of which the median is taken (3)")
+    parser.add_argument("--rounds", type=int, default=5, help="epochs that are measured (5)")
     parser.add_argument("--pictures", type=int, default=1500, help="JPEGs on the disk (1500)")
     parser.add_argument("--side", type=int, default=256, help="pixels a side of them (256)")
+    parser.add_argument("--window", type=int, default=4, help="MiB of batches on the device at a time (4)")
     parser.add_argument("--examples", type=int, default=20000, help="of Fashion-MNIST (20000)")
     parser.add_argument("--out", type=Path, metavar="JSON", help="keep the figures")
     args = parser.parse_args()
+    windows.BYTES = args.window << 20
     rows = [row for name in ("softmax", "mlp", "lenet") for row in of_arrays(name, args)]
     with tempfile.TemporaryDirectory() as folder:
         os.environ["JAXD2L_CACHE_DIR"] = folder
@@ -53,7 +56,13 @@ def main() -> None:
     if args.out:
         packages = {name: version(name) for name in ("jax", "jaxlib", "grain", "numpy", "pillow")}
         where = {"device": device_name(), "processor": model_name(), "python": platform.python_version(), **packages}
-        settings = {"rounds": args.rounds, "pictures": args.pictures, "side": args.side, "examples": args.examples}
+        settings = {
+            "rounds": args.rounds,
+            "pictures": args.pictures,
+            "side": args.side,
+            "examples": args.examples,
+            "window_mib": args.window,
+        }
         made = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         write_json(args.out, {"made": made, "where": where, "settings": settings, "rows": rows})
 
@@ -114,13 +123,13 @@ def measured(what: str, how: str, recipe: Recipe, data: Dataset, rounds: int, **
         run = fit(recipe, data, on_epoch=lambda result, state: waited.append(feeds[-1].waited), **options)
     finally:
         loop.feed_of_training = make
-    rates = [result.images_per_second for result in run.epochs[1:]]
-    seconds = sum(result.seconds for result in run.epochs[1:])
+    epochs = run.epochs[1:]
+    rates, seconds = [result.images_per_second for result in epochs], sum(result.seconds for result in epochs)
     return {
         "data": what,
         "recipe": recipe.name,
         "how": how,
-        "images_per_second": round(statistics.median(rates)),
+        "images_per_second": round(len(epochs) * len(data.train.x) / seconds),
         "least": round(min(rates)),
         "largest": round(max(rates)),
         "waited": round((waited[-1] - waited[1]) / seconds, 3),

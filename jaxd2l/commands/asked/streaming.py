@@ -14,6 +14,9 @@ from jaxd2l.data.streaming import OnDisk, default_workers, require_grain
 from jaxd2l.train import Recipe, Run
 from jaxd2l.train.program import streams
 
+LONG = 30  # seconds: less may be what it takes to start the workers
+_DECODED = ", decoded by"
+
 
 def streaming_of_own(args: argparse.Namespace) -> bool | None:
     """How a user's own pictures are read: `open_data`'s `stream`.
@@ -50,12 +53,14 @@ def told_streaming(
     if streams(data, args.stream):
         workers = default_workers() if args.workers is None else args.workers
         by = f"{workers} process{'es' if workers > 1 else ''}" if workers else "threads of this one"
-        return f"streaming {gib(size)}" + (f", decoded by {by}" if isinstance(inputs, OnDisk) else "")
+        return f"streaming {gib(size)}" + (f"{_DECODED} {by}" if isinstance(inputs, OnDisk) else "")
     if free is None or size <= free // 4 or jax.process_count() > 1:
         return None
-    beside = cost(share_of(recipe, devices), windows_alone(recipe, data)).train.total
-    if size + beside <= free or beside > free or not importlib.util.find_spec("grain"):
+    share = share_of(recipe, devices)
+    if cost(share, data).train.total <= free or not importlib.util.find_spec("grain"):
         return None
+    if cost(share, windows_alone(recipe, data)).train.total > free:
+        return None  # where neither fits, what is said is which batch does
     return f"the data take {gib(size)} and the device has {gib(free)} free: they are streamed"
 
 
@@ -64,5 +69,7 @@ def told_waiting(streaming: str | None, run: Run) -> list[str]:
     if streaming is None or run.train_seconds <= 0:
         return []
     share = run.waited_seconds / run.train_seconds
-    limit = "; the reader is the limit: more --workers, faster disks or smaller pictures" if share > 0.5 else ""
+    limit = ""
+    if share > 0.5 and run.waited_seconds > LONG:
+        limit = "; the reader is the limit" + (": more --workers or smaller pictures" if _DECODED in streaming else "")
     return [f"waited {run.waited_seconds:.1f} s for data, {share:.0%} of the training{limit}"]
