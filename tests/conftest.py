@@ -96,6 +96,17 @@ def compiled_anew():
     compilation_cache.reset_cache()
 
 
+@pytest.fixture(scope="module")
+def unoptimised():
+    """Programs are compiled in half the time: for what asks neither how a program computes nor for its bits."""
+    kept.forget()
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+    kept.forget()
+    jax.clear_caches()
+
+
 @pytest.fixture
 def browser():
     """Headless Chromium, see `scripts/chromium.py`."""

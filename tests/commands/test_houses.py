@@ -10,6 +10,7 @@ from jaxd2l.cli.arguments import houses as arguments
 from jaxd2l.commands import houses
 
 HEADER = "Id,Area,Street,SalePrice"
+pytestmark = pytest.mark.usefixtures("unoptimised")
 QUICK = ["houses", "--folds", "2", "--epochs", "2", "--no-peers", "--no-report"]
 
 

@@ -18,13 +18,13 @@ from jaxd2l.report.write import (
     write_run_report,
 )
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("unoptimised")]
 
 LIMITS = ("--limit-train", "40", "--limit-test", "24", "--batch-size", "8", "--quiet", "--no-report")
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory):
+def runs(unoptimised, tmp_path_factory):
     """A small run of a regression, a vector classifier, a convolution net and clips; made once, not to be changed."""
     folder = tmp_path_factory.mktemp("runs")
     for name, epochs in (("linear", 2), ("mlp", 2), ("lenet_conv_relu", 1), ("conv3d", 2)):

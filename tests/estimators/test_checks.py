@@ -7,6 +7,7 @@ from jaxd2l.sklearn import JaxClassifier, JaxRegressor
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("unoptimised")
 @parametrize_with_checks([JaxClassifier(), JaxRegressor()])
 def test_scikit_learns_check_passes(estimator, check):
     check(estimator)
