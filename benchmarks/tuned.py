@@ -4,9 +4,9 @@
     python benchmarks/tuned.py --only decay --minutes 9
 
 writes benchmarks/results/tuned.json: after every epoch of every seed training loss, training and test accuracy, and
-what made them. Every seed is stored at once and what is stored is not trained again, so the same command goes on. The
-settings were chosen on 6,000 training pictures held out by `--validation-fraction 0.1`; the figures are of the test
-pictures, after the last epoch, by weights that all 60,000 trained. The first two steps are recipes of the book and its
+what made them. Every seed is stored at once and what is stored is not trained again, so the same command goes on. What
+was searched was chosen on 6,000 training pictures held out (docs/use/tuned.md); the figures are of the test pictures,
+after the last epoch, by weights that all 60,000 trained. The first two steps are recipes of the book and its
 notes, whose five seeds are stored with the study of LeNet.
 """
 
