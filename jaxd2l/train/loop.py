@@ -137,7 +137,7 @@ def fit(
             while now.step < steps:
                 began = time.perf_counter()
                 x, y, places, end = feed.at(now.step)
-                last = agreed(pace.last_step(now.step, end), program.mesh)
+                last = agreed(pace.last_step(now.step, min(end, steps)), program.mesh)  # rows may have room for more
                 state, record = jax.block_until_ready(
                     program.epoch(now.state, now.record, x, y, places, keys.noise, np.int32(now.step), np.int32(last))
                 )
