@@ -7,7 +7,7 @@ On paper a step on N devices takes the FLOPs of its rows at a share of the devic
 as the program has: each a latency, and the gradient at 2 (N - 1) / N of its bytes over the link (a ring; NCCL does no
 worse). Nothing is overlapped. `jaxd2l cost --devices N` counts the FLOPs and the bytes; the tests hold both to XLA's
 own count. The measurement times the parts by themselves and the whole: half the batch in one process, the all-reduce
-alone, and the step of two processes.
+alone, large once and small as often as the program has one, and the step of two processes.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jax.sharding import NamedSharding, PartitionSpec
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 import jaxd2l
 from jaxd2l.catalogue import BOOK
@@ -39,8 +39,8 @@ from jaxd2l.run_folder import write_json
 OUT = Path(__file__).resolve().parent / "results" / "scaling.json"
 ALL_REDUCES_A_NORM = 4  # mean, variance, and two of their gradients; tests/train/test_mesh.py counts them
 MOST = 1024
-MEASURED = {"mlp": 256, "lenet": 256, "lenet_bn": 256, "alexnet": 16}  # batch of both processes
-STEPS, REPEATS = 12, 5
+MEASURED = {"mlp": (256, 200), "lenet": (256, 100), "lenet_bn": (256, 100), "alexnet": (16, 8)}  # batch, steps
+REPEATS = 5
 
 
 class Machine(NamedTuple):
@@ -114,37 +114,44 @@ def few(name: str, rows: int) -> Dataset:
     return data._replace(train=Examples(*(a[:rows] for a in data.train)), test=Examples(*(a[:16] for a in data.test)))
 
 
-def worker(name: str, batch: int, address: str, number: int, me: int) -> None:
+def all_reduce(mesh: Mesh, size: int) -> list[float]:
+    """Seconds of summing so many floats over the processes, several times."""
+    rows = jax.make_array_from_process_local_data(
+        NamedSharding(mesh, PartitionSpec("data")), np.ones((1, size), np.float32)
+    )
+    total = jax.jit(lambda a: a.sum(0), out_shardings=NamedSharding(mesh, PartitionSpec()))
+    total(rows).block_until_ready()
+    found = []
+    for _ in range(4 * REPEATS):
+        began = time.perf_counter()
+        total(rows).block_until_ready()
+        found.append(time.perf_counter() - began)
+    return found
+
+
+def worker(name: str, batch: int, steps: int, address: str, number: int, me: int) -> None:
     """One process on a core of its own: print seconds of a step, and of the all-reduce alone."""
     if number > 1:
         jax.distributed.initialize(address, number, me)
     recipe = dataclasses.replace(jaxd2l.find(name), batch_size=batch, epochs=1 + REPEATS)
-    data, mesh = few(name, STEPS * batch), jax.make_mesh((number,), ("data",))
+    data, mesh = few(name, steps * batch), jax.make_mesh((number,), ("data",))
     epochs = jaxd2l.fit(recipe, data, mesh=mesh if number > 1 else None).epochs
-    found: dict[str, Any] = {"step": [epoch.seconds / STEPS for epoch in epochs[1:]]}
+    found: dict[str, Any] = {"step": [epoch.seconds / steps for epoch in epochs[1:]]}
     if number > 1:
-        size = each_device(recipe, data, number).reduced_bytes // 4
-        mine = NamedSharding(mesh, PartitionSpec("data"))
-        rows = jax.make_array_from_process_local_data(mine, np.ones((1, size), np.float32))
-        total = jax.jit(lambda a: a.sum(0), out_shardings=NamedSharding(mesh, PartitionSpec()))
-        total(rows).block_until_ready()
-        found["reduce"] = []
-        for _ in range(4 * REPEATS):
-            began = time.perf_counter()
-            total(rows).block_until_ready()
-            found["reduce"].append(time.perf_counter() - began)
+        whole = each_device(recipe, data, number).reduced_bytes // 4
+        found |= {"reduce": all_reduce(mesh, whole), "small": all_reduce(mesh, 16)}
     if me == 0:
         print(json.dumps({key: statistics.median(values) for key, values in found.items()}), flush=True)
 
 
-def in_processes(name: str, batch: int, number: int) -> dict[str, float]:
+def in_processes(name: str, batch: int, steps: int, number: int) -> dict[str, float]:
     """What the first of so many processes prints."""
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{one.getsockname()[1]}"
     started = []
     for me in range(number):
-        command = [sys.executable, __file__, "--worker", name, str(batch), address, str(number), str(me)]
+        command = [sys.executable, __file__, "--worker", name, str(batch), str(steps), address, str(number), str(me)]
         # each with a core of its own, as if it were a machine
         pin = ["taskset", "-c", str(me)] if platform.system() == "Linux" else []
         started.append(subprocess.Popen([*pin, *command], stdout=subprocess.PIPE, text=True))
@@ -155,16 +162,16 @@ def in_processes(name: str, batch: int, number: int) -> dict[str, float]:
     return found
 
 
-def measured(name: str, batch: int) -> dict[str, Any]:
+def measured(name: str, batch: int, steps: int, all_reduces: int) -> dict[str, Any]:
     """The parts and the whole."""
-    half, both = in_processes(name, batch // 2, 1), in_processes(name, batch, 2)
-    sum_of_parts = half["step"] + both["reduce"]
+    half, both = in_processes(name, batch // 2, steps, 1), in_processes(name, batch, steps, 2)
+    reduced = both["reduce"] + (all_reduces - 1) * both["small"]
     return {
         "batch": batch,
         "half_the_batch_ms": 1e3 * half["step"],
-        "all_reduce_ms": 1e3 * both["reduce"],
+        "all_reduce_ms": 1e3 * reduced,
         "step_of_two_ms": 1e3 * both["step"],
-        "to_the_sum": both["step"] / sum_of_parts,
+        "to_the_sum": both["step"] / (half["step"] + reduced),
     }
 
 
@@ -174,11 +181,11 @@ def main() -> None:
     parser.add_argument("--measure", action="store_true")
     parser.add_argument("--share", type=float, default=H100.share, help="of the peak that a step reaches")
     parser.add_argument("--out", type=Path, default=OUT, metavar="FILE")
-    parser.add_argument("--worker", nargs=5, help=argparse.SUPPRESS)
+    parser.add_argument("--worker", nargs=6, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.worker:
-        name, batch, address, number, me = args.worker
-        return worker(name, int(batch), address, int(number), int(me))
+        name, batch, steps, address, number, me = args.worker
+        return worker(name, int(batch), int(steps), address, int(number), int(me))
     machine = H100._replace(share=args.share)
     names = [name for name, experiment in BOOK.items() if experiment.image_size is not None]
     paper = {name: on_paper(name, machine) for name in names}
@@ -206,7 +213,7 @@ def main() -> None:
     ]
     print(columns(header, rows))
     if args.measure:
-        found = {name: measured(name, batch) for name, batch in MEASURED.items()}
+        found = {name: measured(name, *of, paper[name]["all_reduces"]) for name, of in MEASURED.items()}
         facts = {"device": conditions.device_name(), "jax": jax.__version__, "cores": os.cpu_count()}
         when = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         kept["measured"] = {"recipes": found, **facts, "when": when}
