@@ -5,7 +5,8 @@
 
 writes jaxd2l/diagnosis/curves/RECIPE.json: loss, training accuracy and test accuracy after every epoch of every seed,
 and what made them. Each training is stored at once and what is stored is not trained again, so the same command goes on
-after any interruption; with `--minutes` it begins nothing new after that time, and says what is missing.
+after any interruption; with `--minutes` it begins nothing new after that time, and says what is missing. Several
+processes, each with a recipe or variants of its own, may write at the same time.
 """
 
 import argparse
@@ -20,6 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from filelock import FileLock
 
 import jaxd2l
 from jaxd2l.claims import stored
@@ -261,10 +263,13 @@ def make(name: str, variants: list[str] | None, seeds: int, ends: float, folder:
         while left and time.perf_counter() < ends:
             training = training or Training(recipe, data, mistake)
             began, seed = time.perf_counter(), left.pop(0)
-            for told, figures in training(seed).items():
-                add(kept, told or variant, seed, figures)
-            note(kept, data, variant, seed)
-            store(kept, folder)
+            trained = training(seed)
+            with FileLock(folder / f".{name}.lock"):  # another process may have stored other variants meanwhile
+                kept = load(name, folder)
+                for told, figures in trained.items():
+                    add(kept, told or variant, seed, figures)
+                note(kept, data, variant, seed)
+                store(kept, folder)
             last = kept["variants"][variant][str(seed)][-1:]
             print(f"{name} {variant} {seed}: {last} in {time.perf_counter() - began:.1f} s", flush=True)
         if left:
