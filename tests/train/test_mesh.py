@@ -157,4 +157,8 @@ def test_exchanges_are_read_off_a_program():
   ROOT %ag = (s32[2]{0}, s32[16]{0}) all-gather-start(%e)
   %add = f32[3]{0} add(%all-reduce.1, %f)
 """
-    assert collectives(text) == [("all-reduce", 636, 150), ("all-gather", 14400, 14400), ("all-gather", 72, 16)]
+    assert collectives(text) == [
+        ("all-reduce", 636, 150, 3),
+        ("all-gather", 14400, 14400, 1),
+        ("all-gather", 72, 16, 2),
+    ]

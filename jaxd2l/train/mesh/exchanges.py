@@ -16,11 +16,13 @@ class Collective(NamedTuple):
         kind: XLA's name of it, such as "all-reduce".
         bytes: of its result on one device.
         largest: elements of the largest array in it.
+        arrays: how many it holds. A GPU sends them together, processes on CPUs (Gloo) one after another.
     """
 
     kind: str
     bytes: int
     largest: int
+    arrays: int
 
 
 def collectives(text: str) -> list[Collective]:
@@ -33,4 +35,4 @@ def _collective(kind: str, result: str) -> Collective:
     for name, bits, shape in _ARRAY.findall(result):
         sizes.append(math.prod(map(int, filter(None, shape.split(",")))))
         total += sizes[-1] * {"pred": 8, "bf16": 16}.get(name, int(bits or 8)) // 8
-    return Collective(kind, total, max(sizes))
+    return Collective(kind, total, max(sizes), len(sizes) - 1)
