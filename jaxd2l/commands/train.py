@@ -105,8 +105,8 @@ def _run(args: argparse.Namespace, signals: StopSignals, stack: ExitStack, first
 
     mesh = chosen_devices(args.devices, recipe, len(data.train.x), folder if found else None, args.shard_parameters)
     free, devices = free_on_each(mesh), 1 if mesh is None else mesh.size
-    streaming = told_streaming(args, recipe, data, free, devices)
-    on_it = data if streaming is None else windows_alone(recipe, data)
+    streaming = told_streaming(args, recipe, data, free, mesh)
+    on_it = data if streaming is None else windows_alone(recipe, data, devices)
     start = [*told_devices(mesh, recipe), *told_start(args, found, recipe, data), *([streaming] if streaming else [])]
     shown = {"rate": recipe.follows_a_schedule, "classified": recipe.hits is not None}
     console = stack.enter_context(Console(quiet=args.quiet, epochs=recipe.epochs, **shown))

@@ -44,13 +44,14 @@ def share_of(recipe: Recipe, devices: int) -> Recipe:
     return recipe if devices == 1 else dataclasses.replace(recipe, batch_size=recipe.batch_size // devices)
 
 
-def windows_alone(recipe: Recipe, data: Dataset) -> Dataset:
-    """Shapes of what is on the device of data that are streamed: of each part the window in use and the next one."""
+def windows_alone(recipe: Recipe, data: Dataset, devices: int = 1) -> Dataset:
+    """Shapes of what is on each device of data that are streamed: its share of each part's window and of the next."""
 
     def of(part: Examples) -> Examples:
         n, size = len(part.x), min(recipe.batch_size, len(part.x))
         rows = min(n, 2 * size * window_of(part, size, -(-n // size)))
-        return Examples(*(jax.ShapeDtypeStruct((rows, *a.shape[1:]), a.dtype) for a in part))  # type: ignore[arg-type]
+        share = -(-rows // devices)
+        return Examples(*(jax.ShapeDtypeStruct((share, *a.shape[1:]), a.dtype) for a in part))  # type: ignore[arg-type]
 
     validation = None if data.validation is None else of(data.validation)
     return data._replace(train=of(data.train), test=of(data.test), validation=validation)
@@ -140,7 +141,8 @@ def needed_bytes(program: Program, data: Dataset) -> tuple[int, int]:
     else:
         sizes = program.recipe.batch_size, program.evaluation_rows.weight.shape[1]
         parts = zip((program.train, program.test), sizes, program.windows, strict=True)
-        train, judged = (window * batch_bytes(part, size) for part, size, window in parts)
+        devices = 1 if program.mesh is None else program.mesh.size
+        train, judged = (window * batch_bytes(part, size // devices) for part, size, window in parts)
         resident = 2 * (train + judged)  # the next window is put beside the one in use
     state = max(0, epoch.argument_size_in_bytes - train)
     return resident + 2 * state, max(epoch.temp_size_in_bytes, evaluation.temp_size_in_bytes)

@@ -3,7 +3,7 @@
 - `load`: data sets by name, verified; `DATASETS` is the table of them, `shapes` what their arrays look like
 - `Examples`, `Dataset`, `check_examples`, `split`, `balanced_class_weights`: rows in memory
 - `hold_out`, `deal_out`, `fold_of`: a validation part and folds, equal pictures together
-- `Rows`, `epoch_rows`, `ordered_rows`, `num_steps`: which rows make up each batch
+- `Rows`, `Ring`, `epoch_rows`, `ordered_rows`, `num_steps`: which rows make up each batch, and batches themselves
 - `random_flip`, `random_crop`, `random_crop_and_flip`, `random_erase`, `random_rotate`, `AUGMENTATIONS`,
   `augmentation`, `random_mixing`: what training may change at random
 - `scale`, `resize`, `standardise`, `image_preparer`, `as_stored`: what happens to a batch inside the step
@@ -24,7 +24,7 @@ from jaxd2l.data.augment import (
     random_mixing,
     random_rotate,
 )
-from jaxd2l.data.batches import Rows, epoch_rows, num_steps, ordered_rows
+from jaxd2l.data.batches import Ring, Rows, epoch_rows, num_steps, ordered_rows
 from jaxd2l.data.channels import ChannelStatistics, channel_statistics
 from jaxd2l.data.datasets import load, shapes
 from jaxd2l.data.division import deal_out, fold_of, hold_out
@@ -46,6 +46,7 @@ __all__ = [
     "ImageSize",
     "Mixing",
     "Prepare",
+    "Ring",
     "Rows",
     "UnreadableError",
     "as_stored",

@@ -23,6 +23,16 @@ class Rows(NamedTuple):
     weight: jax.Array
 
 
+class Ring(NamedTuple):
+    """Some batches of examples one behind the other, of which batch i is the one at place i mod their number.
+
+    Attributes:
+        batches: (k, batch_size, ...).
+    """
+
+    batches: jax.Array
+
+
 def num_steps(n: int, batch_size: int, *, keep_last: bool = True) -> int:
     """Batches in one pass over n examples.
 

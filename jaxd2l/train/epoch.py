@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxd2l.data import Rows
+from jaxd2l.data import Ring, Rows
 from jaxd2l.nn.kernels.shards import whole
 from jaxd2l.train.state import TrainState
 from jaxd2l.train.step import Batch, Step, Tally
@@ -20,9 +20,12 @@ PyTree = Any
 Bound = jax.Array | int
 
 
-def _gather(x: jax.Array, y: jax.Array, rows: Rows, i: jax.Array) -> Batch:
-    index = rows.indices[i]
-    take = lambda a: a.at[index].get(mode="promise_in_bounds")  # noqa: E731 - the rows were made from the data's size
+def _gather(x: jax.Array | Ring, y: jax.Array | Ring, rows: Rows, i: jax.Array) -> Batch:
+    def take(a: jax.Array | Ring) -> jax.Array:
+        if isinstance(a, Ring):
+            return a.batches[i % len(a.batches)]
+        return a.at[rows.indices[i]].get(mode="promise_in_bounds")  # the rows were made from the data's size
+
     return Batch(take(x), take(y), whole(rows.weight[i]))  # so that every device counts the examples by itself
 
 
@@ -49,8 +52,8 @@ def make_epoch(
     def epoch(
         state: TrainState,
         record: Tally,
-        x: jax.Array,
-        y: jax.Array,
+        x: jax.Array | Ring,
+        y: jax.Array | Ring,
         rows: Rows,
         key: jax.Array,
         first: Bound,
@@ -77,8 +80,8 @@ def make_evaluation(judge: Callable[[PyTree, PyTree, Batch], Tally]) -> Callable
         params: PyTree,
         batch_stats: PyTree,
         record: Tally,
-        x: jax.Array,
-        y: jax.Array,
+        x: jax.Array | Ring,
+        y: jax.Array | Ring,
         rows: Rows,
         first: Bound,
         last: Bound,

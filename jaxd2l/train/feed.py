@@ -1,8 +1,8 @@
 """Where the compiled loops find their batches on the device: in the whole data, or in a window of some batches.
 
-A loop gathers batch i from the arrays that it is given, by the rows that it is given. Resident arrays are the examples.
-A window is a ring of `size` batches, in which batch i lies at the places of i mod size: one matrix of rows serves every
-window, the loop is the same function over a shorter array, and batches and bits are the same.
+A loop takes batch i from what it is given: from resident examples by its rows, from a window, which is a `Ring` of
+batches, by its place. The loop is the same function, and batches and bits are the same. Resident examples lie on every
+device whole; of a window each device holds its share of each batch, and each process reads its own devices' rows alone.
 """
 
 import time
@@ -14,10 +14,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from jaxd2l.data import Examples, Rows
+from jaxd2l.data import Examples, Ring, Rows
 from jaxd2l.data.streaming import Course, InOrder, Shuffled, read_ahead
 from jaxd2l.machine.device import default_device
-from jaxd2l.train.mesh import in_order_of_pieces, on_device, placed
+from jaxd2l.train.mesh import in_order_of_pieces, on_device, own_places, readable, ring_on_device
 from jaxd2l.train.program import Program
 
 
@@ -69,31 +69,40 @@ class Windows:
     """A window of batches on the device while the next one is read and put beside it."""
 
     def __init__(
-        self, course: Course, steps: int, size: int, *, passes: int, mesh: Mesh | None, workers: int | None
+        self,
+        course: Course,
+        steps: int,
+        size: int,
+        batch_size: int,
+        *,
+        passes: int,
+        mesh: Mesh | None,
+        workers: int | None,
     ) -> None:
         """Read nothing yet.
 
         Args:
-            course: what to read.
+            course: what to read: of each batch the rows at `own_places`.
             steps: batches of a pass.
             size: batches of a window.
+            batch_size: rows of a whole batch.
             passes: how many there can be, for what is read ahead.
             mesh: see `Resident`.
             workers: see `read_ahead`.
         """
         self._course, self._steps, self._size, self._passes = course, steps, size, passes
+        self._batch_size, self._own = batch_size, own_places(batch_size, mesh)
         self._mesh, self._workers, self._device = mesh, workers, default_device()
         self._x64 = bool(jax.config.jax_enable_x64)
         self._thread = ThreadPoolExecutor(1, "window")
         self._batches: Any = None
-        self._ahead: tuple[tuple[int, int], Future[tuple[Examples, np.ndarray]]] | None = None
+        self._ahead: tuple[tuple[int, int], Future[tuple[list[Ring], np.ndarray]]] | None = None
         self._closed, self.waited = False, 0.0
 
     def begin(self, number: int, rows: Rows, step: int = 0) -> None:
         """See `Feed`."""
-        self._number, self._wanted = number, np.asarray(rows.indices)
-        places = np.arange(self._steps)[:, None] % self._size * self._wanted.shape[1] + np.arange(self._wanted.shape[1])
-        self._rows = placed(Rows(jnp.asarray(places, jnp.int32), rows.weight), self._mesh)
+        self._number, self._rows = number, rows
+        self._wanted = np.asarray(readable(rows.indices))[:, self._own]
         self._now: Held | None = None
         if step < self._steps and (self._ahead is None or self._ahead[0] != (number, step)):
             if self._ahead is not None:
@@ -114,12 +123,12 @@ class Windows:
             assert (number, first) == (self._number, step)
             self._now = None  # its memory is the next one's
             began = time.perf_counter()
-            examples, rows = reading.result()
+            (x, y), rows = reading.result()
             self.waited += time.perf_counter() - began
             last = first + len(rows)
             if not np.array_equal(rows, self._wanted[first:last]):
                 raise RuntimeError(f"other examples came than batches {first} to {last} of pass {number} consist of")
-            self._now = Held(*examples, self._rows, last)
+            self._now = Held(x, y, self._rows, last)
             self._ahead = None
             if last < self._steps:
                 self._read(number, last)
@@ -138,23 +147,21 @@ class Windows:
         last = min(first + self._size, self._steps)
         self._ahead = (number, first), self._thread.submit(self._window, self._batches, first, last)
 
-    def _window(self, batches: Any, first: int, last: int) -> tuple[Examples, np.ndarray]:
-        """The batches from `first` to `last` on the device, and the rows that they consist of."""
+    def _window(self, batches: Any, first: int, last: int) -> tuple[list[Ring], np.ndarray]:
+        """The batches from `first` to `last` on the device, and the rows of them that this process reads."""
         rows: list[np.ndarray] = []
         ring: list[np.ndarray] = []
         for step in range(first, last):
             if self._closed:
                 raise RuntimeError("the run is over")
             batch = next(batches)
-            size = len(batch["rows"])
-            ring = ring or [np.zeros((self._size * size, *a.shape[1:]), a.dtype) for a in (batch["x"], batch["y"])]
-            place = step % self._size * size
+            ring = ring or [np.zeros((self._size, *a.shape), a.dtype) for a in (batch["x"], batch["y"])]
             for array, new in zip(ring, (batch["x"], batch["y"]), strict=True):
-                array[place : place + size] = new
+                array[step % self._size] = new
             rows.append(np.array(batch["rows"]))
         # a thread has settings of its own
         with jax.enable_x64(self._x64), jax.default_device(self._device):
-            return on_device(Examples(*ring), self._mesh), np.stack(rows)
+            return [ring_on_device(own, self._batch_size, self._mesh) for own in ring], np.stack(rows)
 
 
 def feed_of_training(
@@ -166,10 +173,11 @@ def feed_of_training(
     size, shards = program.recipe.batch_size, 1 if program.mesh is None else program.mesh.size
     columns = jnp.arange(size)[None]
     columns = in_order_of_pieces(Rows(columns, columns), shards, program.recipe.accumulate).indices[0]
-    order = Shuffled(shuffle, np.asarray(columns), n=len(examples.x), keep_last=program.dropped == 0)
+    own = np.asarray(columns)[own_places(size, program.mesh)]
+    order = Shuffled(shuffle, own, n=len(examples.x), batch_size=size, keep_last=program.dropped == 0)
     steps = program.train_steps
     course = Course(examples.x, np.asarray(examples.y), order, steps=steps, passes=epochs)
-    return Windows(course, steps, program.windows[0], passes=epochs, mesh=program.mesh, workers=workers)
+    return Windows(course, steps, program.windows[0], size, passes=epochs, mesh=program.mesh, workers=workers)
 
 
 def feed_of_evaluation(
@@ -178,7 +186,7 @@ def feed_of_evaluation(
     """Hands out the batches of a part that is judged, in the order of its rows."""
     if window is None:
         return Resident(examples, mesh)
-    steps = rows.weight.shape[0]
-    order = InOrder(np.asarray(rows.indices))
+    steps, size = rows.weight.shape
+    order = InOrder(np.asarray(rows.indices)[:, own_places(size, mesh)])
     course = Course(examples.x, np.asarray(examples.y), order, steps=steps, passes=passes)
-    return Windows(course, steps, window, passes=passes, mesh=mesh, workers=workers)
+    return Windows(course, steps, window, size, passes=passes, mesh=mesh, workers=workers)

@@ -32,7 +32,7 @@ RESIDENT, STREAMED = (cost(RECIPE, data).train.total for data in (DATA, windows_
     ],
 )
 def test_data_are_streamed_where_they_alone_do_not_fit(args, free, said):
-    found = told_streaming(args, RECIPE, DATA, free, 1)
+    found = told_streaming(args, RECIPE, DATA, free, None)
     assert found is None if said is None else said in found
 
 

@@ -44,9 +44,14 @@ def test_two_processes_are_one_process_with_two_devices(tmp_path):
     """Stopped and gone on with in the meantime, kernels in parts and all else whole, every process at its own pace."""
     (first, second), (alone,) = _run(tmp_path / "two", 2, 1), _run(tmp_path / "one", 1, 2)
     assert first == second
+    same, (loss, again), rows, exchanged = first[4]
+    assert same
+    assert exchanged == ["all-reduce"]
+    assert (loss, [loss, again]) == (again, alone[4][1])
+    assert (rows, alone[4][2]) == ([8], [16])  # each reads what its own device works on
     assert first[:2] == alone[:2]
     assert "process 1 was started with another seed than process 0" in first[2]
-    assert (first[3], alone[2:]) == ([0, 1], ["", [0]])
+    assert (first[3], alone[2:4]) == ([0, 1], ["", [0]])
     two, one = (tmp_path / name / "run" for name in ("two", "one"))
     for file in ("weights.safetensors", "best.safetensors"):
         assert (two / file).read_bytes() == (one / file).read_bytes(), file

@@ -11,9 +11,11 @@ import numpy as np
 
 from jaxd2l import run_folder
 from jaxd2l.data import Dataset, Examples
+from jaxd2l.data.streaming import OnDisk
 from jaxd2l.nn.models import MLP
-from jaxd2l.train import Recipe, compile_program
-from jaxd2l.train.mesh import of_each, require_same
+from jaxd2l.train import Recipe, compile_program, fit
+from jaxd2l.train.mesh import collectives, of_each, readable, require_same
+from jaxd2l.train.program import windows
 
 
 def trained(folder, mesh):
@@ -35,6 +37,37 @@ def trained(folder, mesh):
     return stopped.partition(";")[0], [epoch.train_loss for epoch in run.epochs]
 
 
+class Read:
+    """Rows of an array, and how many were asked for at a time."""
+
+    def __init__(self, rows):
+        self.rows, self.counts = rows, set()
+
+    def __call__(self, which):
+        self.counts.add(len(which))
+        return self.rows[which]
+
+
+def streamed(mesh):
+    """Of a training from a disk, in pieces: whether it has the resident one's bits, rows read at once, exchanges."""
+    rng = np.random.default_rng(1)
+    x, y = rng.integers(0, 256, (52, 4, 4, 1), np.uint8), rng.integers(0, 3, 52).astype(np.int32)
+    data = Dataset("noise", Examples(x, y), Examples(x[:19], y[:19]), ("a", "b", "c"))
+    model = MLP(hidden=(9,), num_outputs=3, dropout=(0.3,))
+    recipe = Recipe("small", model, "noise", learning_rate=0.05, epochs=2, batch_size=16, image_size=4, accumulate=2)
+    windows.BYTES = 3 * 16 * (16 + 4)
+    read = Read(x)
+    digests, sums = np.zeros((52, 32), np.uint8), np.zeros((52, 2, 1), np.int64)
+    disk = OnDisk(read, x.shape[1:], x.dtype, rows=np.arange(52), digests=digests, sums=sums)
+    there = data._replace(train=data.train._replace(x=disk))
+    read.counts.clear()
+    program = compile_program(recipe, there, mesh=mesh)
+    runs = fit(recipe, data, mesh=mesh), fit(recipe, there, program=program, workers=0)
+    resident, same = ([np.asarray(a).tobytes() for a in jax.tree.leaves(readable(run.state))] for run in runs)
+    exchanged = sorted({one.kind for one in collectives(program.epoch.as_text())})
+    return [resident == same, [run.epochs[-1].test_loss for run in runs], sorted(read.counts), exchanged]
+
+
 def main():
     """Train, and ask for different things once."""
     folder, coordinator, number, me = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
@@ -48,7 +81,7 @@ def main():
         refused = ""
     except ValueError as error:
         refused = str(error)
-    told = [stopped, losses, refused, of_each(me, mesh)]
+    told = [stopped, losses, refused, of_each(me, mesh), streamed(jax.make_mesh((len(devices),), ("data",)))]
     with open(f"{folder}/{me}.json", "w", encoding="utf-8") as file:
         json.dump(told, file)
 

@@ -53,8 +53,6 @@ def joined(args: argparse.Namespace) -> AbstractContextManager[Peers | None]:
     place = given if method else place_of(given, os.environ)
     if place == Place() and args.dist == "none":
         raise ValueError(_MISSING)
-    if getattr(args, "stream", False) and (place.processes or 1) > 1:
-        raise ValueError(ONE_STREAMS.format(place.processes))
     compilation_cache.use()  # JAX looks once, when it first compiles, whether programs are kept
     if args.deterministic or (args.resume and begun(args.out) and read_config(args.out).get("deterministic")):
         make_deterministic()
@@ -63,9 +61,6 @@ def joined(args: argparse.Namespace) -> AbstractContextManager[Peers | None]:
     return Peers(args.command, lambda: _initialize(place, method))
 
 
-ONE_STREAMS = (
-    "--stream reads in one process, with all its devices, and there are {}; leave it out, or --dist and --num-processes"
-)
 _MISSING = "name all of --coordinator HOST:PORT, --num-processes and --process-id, or set the variables for them"
 
 

@@ -36,27 +36,26 @@ class InOrder:
 class Shuffled:
     """Every pass an order of its own, that of `epoch_rows` under `fold_in(key, number + 1)`, in whatever process."""
 
-    def __init__(self, key: jax.Array, columns: np.ndarray, *, n: int, keep_last: bool) -> None:
+    def __init__(self, key: jax.Array, columns: np.ndarray, *, n: int, batch_size: int, keep_last: bool) -> None:
         """Bind the key.
 
         Args:
             key: of the run's orders; it travels as numbers.
-            columns: the order of the places within a batch (batch_size,), as devices that share it want it.
+            columns: the places of a batch that are read (b,), in the order in which its devices want them.
             n: rows there are.
+            batch_size: places of a batch.
             keep_last: see `epoch_rows`.
         """
         self._numbers, self._generator = np.asarray(jax.random.key_data(key)), str(jax.random.key_impl(key))
-        self._columns, self._n, self._keep_last = columns, n, keep_last
+        self._columns, self._sizes = columns, {"n": n, "batch_size": batch_size, "keep_last": keep_last}
         self._last: tuple[int, np.ndarray] | None = None
 
     def __call__(self, number: int) -> np.ndarray:
-        """Row numbers (steps, batch_size)."""
+        """Row numbers (steps, b)."""
         last = self._last
         if last is None or last[0] != number:
             key = jax.random.wrap_key_data(jnp.asarray(self._numbers), impl=self._generator)
-            rows = _rows(
-                jax.random.fold_in(key, number + 1), n=self._n, batch_size=len(self._columns), keep_last=self._keep_last
-            )
+            rows = _rows(jax.random.fold_in(key, number + 1), **self._sizes)
             last = self._last = number, np.asarray(rows.indices)[:, self._columns]
         return last[1]
 

@@ -8,9 +8,10 @@ import math
 from typing import Any
 
 import jax
+import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from jaxd2l.data import Examples, Rows
+from jaxd2l.data import Examples, Ring, Rows
 from jaxd2l.nn.kernels.shards import num_shards
 from jaxd2l.train.mesh.devices import SHARDED
 from jaxd2l.train.mesh.processes import from_every_process, spans_processes
@@ -25,8 +26,8 @@ def shardings(tree: PyTree, mesh: Mesh) -> PyTree:
     """The sharding of every array of arguments or results of a program.
 
     Args:
-        tree: `Rows` (steps, batch_size) and other arrays. The weights of rows are whole on each device, which counts
-            the examples of a batch by itself so.
+        tree: `Rows` (steps, batch_size), `Ring` (k, batch_size, ...) and other arrays. The weights of rows are whole
+            on each device, which counts the examples of a batch by itself so.
         mesh: of one axis.
     """
     whole = NamedSharding(mesh, PartitionSpec())
@@ -40,9 +41,11 @@ def shardings(tree: PyTree, mesh: Mesh) -> PyTree:
     def of(part: Any) -> Any:
         if isinstance(part, Rows):
             return Rows(divided, whole)  # type: ignore[arg-type]
+        if isinstance(part, Ring):
+            return Ring(divided)  # type: ignore[arg-type]
         return jax.tree.map(of_leaf, part) if isinstance(part, _WITH_PARAMETERS) else whole
 
-    return jax.tree.map(of, tree, is_leaf=lambda part: isinstance(part, (Rows, *_WITH_PARAMETERS)))
+    return jax.tree.map(of, tree, is_leaf=lambda part: isinstance(part, (Rows, Ring, *_WITH_PARAMETERS)))
 
 
 def divided_axis(shape: tuple[int, ...], parts: int) -> int | None:
@@ -79,6 +82,40 @@ def placed(tree: PyTree, mesh: Mesh | None) -> PyTree:
 def on_device(examples: Examples, mesh: Mesh | None = None) -> Examples:
     """The same rows, resident on the default device or each of a mesh; no copy where they already are."""
     return Examples(*(jax.device_put(a) for a in examples)) if mesh is None else placed(examples, mesh)
+
+
+def own_places(batch_size: int, mesh: Mesh | None) -> np.ndarray:
+    """The places of a batch, int64 (b,), whose rows lie on the devices of this process; all of them without a mesh."""
+    places = np.arange(batch_size)
+    if not spans_processes(mesh):
+        return places
+    assert mesh is not None
+    ours = [device.process_index == jax.process_index() for device in mesh.devices.flat]
+    return places.reshape(mesh.size, -1)[ours].ravel()
+
+
+def ring_on_device(own: np.ndarray, batch_size: int, mesh: Mesh | None) -> Ring:
+    """Batches on the device, divided over those of a mesh.
+
+    Args:
+        own: (k, b, ...), of each batch the rows at `own_places`; nobody writes into it any more.
+        batch_size: rows of a whole batch.
+        mesh: of the run.
+    """
+    if mesh is None:
+        return Ring(jax.device_put(own))
+    shape = own.shape[0], batch_size, *own.shape[2:]
+    where = NamedSharding(mesh, PartitionSpec(None, *mesh.axis_names))
+    if not spans_processes(mesh):
+        return Ring(jax.device_put(own, where))
+    places = own_places(batch_size, mesh)
+
+    def of_device(index: Any) -> np.ndarray:
+        first, last, _ = index[1].indices(batch_size)
+        begins = int(np.searchsorted(places, first))
+        return own[:, begins : begins + last - first]
+
+    return Ring(jax.make_array_from_callback(shape, where, of_device))
 
 
 def in_order_of_pieces(rows: Rows, shards: int, accumulate: int) -> Rows:

@@ -130,7 +130,7 @@ def bind(recipe: Recipe, data: Dataset, mesh: Mesh | Iterable[Any] | None = None
         train=train,
         test=test,
         mesh=mesh,
-        windows=windows_of(parts, mesh) if streams(data, stream) else None,
+        windows=windows_of(parts) if streams(data, stream) else None,
     )
 
 

@@ -53,7 +53,7 @@ def compile_program(
 
     Raises:
         ValueError: the batch is larger than the data, or cannot be divided over the devices, or the network refuses
-            the images' shape; or data are to be streamed over several processes.
+            the images' shape; or data are to be streamed and Grain is not installed.
     """
     began = time.perf_counter()
     program = over(bind(recipe, data, mesh, stream), axes)

@@ -4,11 +4,9 @@ import math
 from collections.abc import Iterable
 
 import jax
-from jax.sharding import Mesh
 
-from jaxd2l.data import Dataset, Examples
+from jaxd2l.data import Dataset, Examples, Ring
 from jaxd2l.data.streaming import OnDisk, require_grain
-from jaxd2l.train.mesh import spans_processes
 
 BYTES = 2**26  # of a window: seconds of a deep network on an accelerator, and thousands of copies of a small batch
 
@@ -19,7 +17,7 @@ def streams(data: Dataset, asked: bool = False) -> bool:
 
 
 def window_of(part: Examples, batch_size: int, steps: int) -> int:
-    """Batches in a window: as many as `BYTES` hold, at least one and at most `steps`."""
+    """Batches in a window, over all devices: as many as `BYTES` hold, at least one and at most `steps`."""
     return max(1, min(steps, BYTES // batch_bytes(part, batch_size)))
 
 
@@ -32,20 +30,15 @@ def held(part: Examples, batch_size: int, window: int | None) -> Examples:
     """Shapes and types of what is on the device of a part: itself, or a window of it."""
     if window is None:
         return part
-    shapes = (jax.ShapeDtypeStruct((window * batch_size, *a.shape[1:]), a.dtype) for a in part)
-    return Examples(*shapes)  # type: ignore[arg-type]
+    shapes = (jax.ShapeDtypeStruct((window, batch_size, *a.shape[1:]), a.dtype) for a in part)
+    return Examples(*(Ring(shape) for shape in shapes))  # type: ignore[arg-type]
 
 
-def windows_of(parts: Iterable[tuple[Examples, int, int]], mesh: Mesh | None) -> tuple[int, ...]:
+def windows_of(parts: Iterable[tuple[Examples, int, int]]) -> tuple[int, ...]:
     """The window of each part, given with its batch size and its batches; see `window_of`.
 
     Raises:
-        ValueError: the mesh has devices of another process, or Grain is not installed.
+        ValueError: Grain is not installed.
     """
-    if spans_processes(mesh):
-        raise ValueError(
-            "data are streamed by one process with all its devices; run it without --dist and --num-processes, or "
-            "leave --stream out"
-        )
     require_grain()
     return tuple(window_of(*part) for part in parts)
