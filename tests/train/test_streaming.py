@@ -50,7 +50,7 @@ RECIPE = Recipe(
     momentum=0.9,
 )
 CASES = {
-    "batch normalisation leaves the last batch out": ({"model": Small(norm=True), "ema": 0.9}, DATA),
+    "batch normalisation leaves the last batch out": ({"model": Small(norm=True), "ema": 0.9, "mixup": 0.2}, DATA),
     "a partial batch, in pieces and weighted": (
         {"batch_size": 6, "accumulate": 2, "class_weights": (1.0, 2.0, 0.5)},
         DATA._replace(validation=None),
