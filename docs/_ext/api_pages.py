@@ -90,7 +90,9 @@ def _title(text: str, line: str) -> list[str]:
 
 def _entry(name: str, value: Any) -> list[str]:
     if inspect.isclass(value):
-        return [f".. autoclass:: {name}", "   :members:", ""]
+        elsewhere = value.__module__.startswith("jaxd2l.") and value.__module__.split(".")[1] != name.split(".")[1]
+        # a class has one place in the index, that of the room that defines it
+        return [f".. autoclass:: {name}", "   :members:", *["   :no-index:"] * elsewhere, ""]
     return [f".. {'autofunction' if inspect.isfunction(value) else 'autodata'}:: {name}", ""]
 
 
