@@ -68,10 +68,10 @@ class Evaluation:
         self._passes += 1
         while done < steps:
             began = time.perf_counter()
-            x, y, rows, end = self.feed.at(done)
+            x, y, end = self.feed.at(done)
             last = agreed(self._pace.last_step(done, end), self._mesh)
             record = jax.block_until_ready(
-                self._executable(params, batch_stats, record, x, y, rows, np.int32(done), np.int32(last))
+                self._executable(params, batch_stats, record, x, y, self._rows, np.int32(done), np.int32(last))
             )
             self._pace.learn(last - done, time.perf_counter() - began)
             done = last

@@ -22,11 +22,10 @@ from jaxd2l.train.program import Program
 
 
 class Held(NamedTuple):
-    """What is on the device: inputs and targets, the rows that find batches in them, and up to which batch they do."""
+    """What is on the device: inputs and targets, as a loop takes them, and up to which batch they go."""
 
     x: Any
     y: Any
-    rows: Rows
     last: int
 
 
@@ -55,11 +54,11 @@ class Resident:
 
     def begin(self, number: int, rows: Rows, step: int = 0) -> None:
         """See `Feed`."""
-        self._rows = rows
+        self._last = rows.weight.shape[0]
 
     def at(self, step: int) -> Held:
         """See `Feed`."""
-        return Held(*self._examples, self._rows, self._rows.weight.shape[0])
+        return Held(*self._examples, self._last)
 
     def close(self) -> None:
         """See `Feed`."""
@@ -69,15 +68,7 @@ class Windows:
     """A window of batches on the device while the next one is read and put beside it."""
 
     def __init__(
-        self,
-        course: Course,
-        steps: int,
-        size: int,
-        batch_size: int,
-        *,
-        passes: int,
-        mesh: Mesh | None,
-        workers: int | None,
+        self, course: Course, steps: int, size: int, *, passes: int, mesh: Mesh | None, workers: int | None
     ) -> None:
         """Read nothing yet.
 
@@ -85,13 +76,11 @@ class Windows:
             course: what to read: of each batch the rows at `own_places`.
             steps: batches of a pass.
             size: batches of a window.
-            batch_size: rows of a whole batch.
             passes: how many there can be, for what is read ahead.
             mesh: see `Resident`.
             workers: see `read_ahead`.
         """
         self._course, self._steps, self._size, self._passes = course, steps, size, passes
-        self._batch_size, self._own = batch_size, own_places(batch_size, mesh)
         self._mesh, self._workers, self._device = mesh, workers, default_device()
         self._x64 = bool(jax.config.jax_enable_x64)
         self._thread = ThreadPoolExecutor(1, "window")
@@ -101,8 +90,8 @@ class Windows:
 
     def begin(self, number: int, rows: Rows, step: int = 0) -> None:
         """See `Feed`."""
-        self._number, self._rows = number, rows
-        self._wanted = np.asarray(readable(rows.indices))[:, self._own]
+        self._number, self._batch_size = number, rows.weight.shape[1]
+        self._wanted = np.asarray(readable(rows.indices))[:, self._course.places]
         self._now: Held | None = None
         if step < self._steps and (self._ahead is None or self._ahead[0] != (number, step)):
             if self._ahead is not None:
@@ -128,7 +117,7 @@ class Windows:
             last = first + len(rows)
             if not np.array_equal(rows, self._wanted[first:last]):
                 raise RuntimeError(f"other examples came than batches {first} to {last} of pass {number} consist of")
-            self._now = Held(x, y, self._rows, last)
+            self._now = Held(x, y, last)
             self._ahead = None
             if last < self._steps:
                 self._read(number, last)
@@ -173,11 +162,10 @@ def feed_of_training(
     size, shards = program.recipe.batch_size, 1 if program.mesh is None else program.mesh.size
     columns = jnp.arange(size)[None]
     columns = in_order_of_pieces(Rows(columns, columns), shards, program.recipe.accumulate).indices[0]
-    own = np.asarray(columns)[own_places(size, program.mesh)]
-    order = Shuffled(shuffle, own, n=len(examples.x), batch_size=size, keep_last=program.dropped == 0)
-    steps = program.train_steps
-    course = Course(examples.x, np.asarray(examples.y), order, steps=steps, passes=epochs)
-    return Windows(course, steps, program.windows[0], size, passes=epochs, mesh=program.mesh, workers=workers)
+    order = Shuffled(shuffle, np.asarray(columns), n=len(examples.x), keep_last=program.dropped == 0)
+    steps, places = program.train_steps, own_places(size, program.mesh)
+    course = Course(examples.x, np.asarray(examples.y), order, steps=steps, passes=epochs, places=places)
+    return Windows(course, steps, program.windows[0], passes=epochs, mesh=program.mesh, workers=workers)
 
 
 def feed_of_evaluation(
@@ -187,6 +175,6 @@ def feed_of_evaluation(
     if window is None:
         return Resident(examples, mesh)
     steps, size = rows.weight.shape
-    order = InOrder(np.asarray(rows.indices)[:, own_places(size, mesh)])
-    course = Course(examples.x, np.asarray(examples.y), order, steps=steps, passes=passes)
-    return Windows(course, steps, window, size, passes=passes, mesh=mesh, workers=workers)
+    order, places = InOrder(np.asarray(rows.indices)), own_places(size, mesh)
+    course = Course(examples.x, np.asarray(examples.y), order, steps=steps, passes=passes, places=places)
+    return Windows(course, steps, window, passes=passes, mesh=mesh, workers=workers)

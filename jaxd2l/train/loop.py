@@ -136,10 +136,10 @@ def fit(
             feed.begin(now.epoch - 1, rows, now.step)
             while now.step < steps:
                 began = time.perf_counter()
-                x, y, places, end = feed.at(now.step)
+                x, y, end = feed.at(now.step)
                 last = agreed(pace.last_step(now.step, min(end, steps)), program.mesh)  # rows may have room for more
                 state, record = jax.block_until_ready(
-                    program.epoch(now.state, now.record, x, y, places, keys.noise, np.int32(now.step), np.int32(last))
+                    program.epoch(now.state, now.record, x, y, rows, keys.noise, np.int32(now.step), np.int32(last))
                 )
                 took = time.perf_counter() - began
                 pace.learn(last - now.step, took)

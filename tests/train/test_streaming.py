@@ -119,7 +119,7 @@ def test_batches_by_pass_and_step_are_those_of_the_epochs(n, batch_size, keep_la
     program, key = bind(recipe, data, stream=True), run_keys(3).shuffle
     course = Course(
         *data.train,
-        Shuffled(key, np.arange(batch_size), n=n, batch_size=batch_size, keep_last=keep_last),
+        Shuffled(key, np.arange(batch_size), n=n, keep_last=keep_last),
         steps=program.train_steps,
         passes=3,
     )

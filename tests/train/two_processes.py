@@ -60,7 +60,6 @@ def streamed(mesh):
     digests, sums = np.zeros((52, 32), np.uint8), np.zeros((52, 2, 1), np.int64)
     disk = OnDisk(read, x.shape[1:], x.dtype, rows=np.arange(52), digests=digests, sums=sums)
     there = data._replace(train=data.train._replace(x=disk))
-    read.counts.clear()
     program = compile_program(recipe, there, mesh=mesh)
     runs = fit(recipe, data, mesh=mesh), fit(recipe, there, program=program, workers=0)
     resident, same = ([np.asarray(a).tobytes() for a in jax.tree.leaves(readable(run.state))] for run in runs)

@@ -36,22 +36,21 @@ class InOrder:
 class Shuffled:
     """Every pass an order of its own, that of `epoch_rows` under `fold_in(key, number + 1)`, in whatever process."""
 
-    def __init__(self, key: jax.Array, columns: np.ndarray, *, n: int, batch_size: int, keep_last: bool) -> None:
+    def __init__(self, key: jax.Array, columns: np.ndarray, *, n: int, keep_last: bool) -> None:
         """Bind the key.
 
         Args:
             key: of the run's orders; it travels as numbers.
-            columns: the places of a batch that are read (b,), in the order in which its devices want them.
+            columns: the order of the places within a batch (batch_size,), as devices that share it want it.
             n: rows there are.
-            batch_size: places of a batch.
             keep_last: see `epoch_rows`.
         """
         self._numbers, self._generator = np.asarray(jax.random.key_data(key)), str(jax.random.key_impl(key))
-        self._columns, self._sizes = columns, {"n": n, "batch_size": batch_size, "keep_last": keep_last}
+        self._columns, self._sizes = columns, {"n": n, "batch_size": len(columns), "keep_last": keep_last}
         self._last: tuple[int, np.ndarray] | None = None
 
     def __call__(self, number: int) -> np.ndarray:
-        """Row numbers (steps, b)."""
+        """Row numbers (steps, batch_size)."""
         last = self._last
         if last is None or last[0] != number:
             key = jax.random.wrap_key_data(jnp.asarray(self._numbers), impl=self._generator)
@@ -69,11 +68,16 @@ class Course:
     """The batches of `passes` passes, for `grain.MapDataset.source`.
 
     Element i is `rows` (b,), the numbers of its examples, their inputs `x` (b, ...) and their targets `y` (b, ...).
+
+    Attributes:
+        places: those of a batch that are read (b,); all of them unless given.
     """
 
-    def __init__(self, x: Any, y: np.ndarray, order: Order, *, steps: int, passes: int) -> None:
+    def __init__(
+        self, x: Any, y: np.ndarray, order: Order, *, steps: int, passes: int, places: np.ndarray | None = None
+    ) -> None:
         self._x, self._y, self._order = x.bare() if isinstance(x, OnDisk) else x, y, order
-        self._steps, self._passes = steps, passes
+        self._steps, self._passes, self.places = steps, passes, slice(None) if places is None else places
 
     @property
     def on_disk(self) -> bool:
@@ -85,6 +89,6 @@ class Course:
 
     def __getitem__(self, place: Any) -> dict[str, np.ndarray]:
         number, step = divmod(int(place), self._steps)
-        rows = self._order(number)[step]
+        rows = self._order(number)[step][self.places]
         x = self._x.take(rows) if isinstance(self._x, OnDisk) else self._x[rows]
         return {"rows": rows, "x": x, "y": self._y[rows]}

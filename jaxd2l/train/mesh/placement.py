@@ -104,18 +104,9 @@ def ring_on_device(own: np.ndarray, batch_size: int, mesh: Mesh | None) -> Ring:
     """
     if mesh is None:
         return Ring(jax.device_put(own))
-    shape = own.shape[0], batch_size, *own.shape[2:]
     where = NamedSharding(mesh, PartitionSpec(None, *mesh.axis_names))
-    if not spans_processes(mesh):
-        return Ring(jax.device_put(own, where))
-    places = own_places(batch_size, mesh)
-
-    def of_device(index: Any) -> np.ndarray:
-        first, last, _ = index[1].indices(batch_size)
-        begins = int(np.searchsorted(places, first))
-        return own[:, begins : begins + last - first]
-
-    return Ring(jax.make_array_from_callback(shape, where, of_device))
+    shape = own.shape[0], batch_size, *own.shape[2:]
+    return Ring(jax.make_array_from_process_local_data(where, own, shape))
 
 
 def in_order_of_pieces(rows: Rows, shards: int, accumulate: int) -> Rows:

@@ -88,9 +88,7 @@ def test_unreadable_pictures_are_refused_or_skipped_as_decoded_ones_are(folder):
 @pytest.mark.slow
 def test_worker_processes_read_the_same_batches_and_pass_their_errors_on(folder):
     found = data.open_data(folder, stream=True)
-    order = Shuffled(
-        jax.random.key(3, impl="threefry2x32"), np.arange(4), n=len(found.train.x), batch_size=4, keep_last=True
-    )
+    order = Shuffled(jax.random.key(3, impl="threefry2x32"), np.arange(4), n=len(found.train.x), keep_last=True)
     course = Course(*found.train, order, steps=-(-len(found.train.x) // 4), passes=2)
     here, there = (read_ahead(course, 3, workers) for workers in (0, 1))
     place = folder / found.train.x.read._names[found.train.x.rows[0]]
