@@ -56,6 +56,11 @@ class Choice(NamedTuple):
     points: int
     reason: str
 
+    @property
+    def one_at_a_time(self) -> bool:
+        """Whether each member is a run of its own."""
+        return self.method is Method.LOOP and self.seeds * self.points == 1
+
 
 def points_of(learning_rates: Sequence[float], weight_decays: Sequence[float]) -> tuple[Point, ...]:
     """Combine every learning rate with every weight decay, each once.
@@ -75,7 +80,7 @@ def sweep(
     points: Sequence[Point],
     seeds: Sequence[int],
     *,
-    method: Method = Method.MEASURE,
+    method: Method | Choice = Method.MEASURE,
     finished: Mapping[tuple[Point, int], Curves] | None = None,
     on_curves: Callable[[Point, int, Curves], None] | None = None,
     on_choice: Callable[[Choice], None] | None = None,
@@ -91,10 +96,11 @@ def sweep(
             each epoch then, and the test part once, by the last weights of each member.
         points: from `points_of`, without dropout: a recipe's network has its own.
         seeds: integers in [0, 2**32).
-        method: MEASURE times a few updates both ways and takes the faster.
+        method: MEASURE times a few updates both ways and takes the faster; the choice of an earlier sweep of as many
+            members on rows like these, such as those of another fold, is taken as it is, and compiles no other way.
         finished: members of an earlier call, which are not trained again.
         on_curves: called with each member as it is done.
-        on_choice: called once, before training.
+        on_choice: called once, before training, unless `method` is a choice already.
         mesh: devices that the members are spread over, of `train.mesh.data_mesh`; the default one when None. An
             optimizer that is compiled for each point stays on that one.
         weights: `(params, batch_stats)` that every member begins with, or a function to them from the state that its
@@ -131,11 +137,16 @@ def sweep(
         if not isinstance(recipe.make_optimizer(), HyperparametersInState):
             _compiled_apart(recipe, data, points, missing, results, method, done, on_choice, begin_with)
             return {(point, seed): results[point, seed] for point in points for seed in seeds}
-        program = compile_program(recipe, data)
-        choice, members = _choose(program, data, len(missing), len(points), method, mesh)
-        if on_choice is not None:
-            on_choice(choice)
-        if choice.method is Method.LOOP and members is None:
+        program, members = None, None
+        if isinstance(method, Choice):
+            choice = method
+        else:
+            program = compile_program(recipe, data)
+            choice, members = _choose(program, data, len(missing), len(points), method, mesh)
+            if on_choice is not None:
+                on_choice(choice)
+        if choice.one_at_a_time:
+            program = program or compile_program(recipe, data)
             for seed, point in itertools.product(missing, points):
                 if (point, seed) not in results:
                     done(point, seed, _single(recipe, data, point, seed, program, begin_with))
@@ -150,7 +161,7 @@ def _compiled_apart(
     points: Sequence[Point],
     seeds: Sequence[int],
     results: Sweep,
-    method: Method,
+    method: Method | Choice,
     done: Callable[[Point, int, Curves], None],
     on_choice: Callable[[Choice], None] | None,
     begin_with: Start | None,
@@ -158,7 +169,7 @@ def _compiled_apart(
     """Run an optimizer whose numbers are compiled in: a program for each point."""
     if method is Method.VMAP:
         raise ValueError("this optimizer's rates are no arrays in its state, so they cannot be vmapped; use a loop")
-    if on_choice is not None:
+    if on_choice is not None and not isinstance(method, Choice):
         on_choice(Choice(Method.LOOP, 1, 1, "a loop, compiled for each point: the optimizer's rates are no arrays"))
     for point in points:
         program = compile_program(at(recipe, point), data)
@@ -197,8 +208,7 @@ def _choose(
 
 def _alone(program: Program, data: Dataset, loop: Choice, mesh: Mesh | None) -> Program | None:
     """The program of a loop that takes several members at a time; None for one at a time."""
-    many = loop.seeds * loop.points > 1
-    return compile_members(program.recipe, data, loop.seeds, loop.points, mesh) if many else None
+    return None if loop.one_at_a_time else compile_members(program.recipe, data, loop.seeds, loop.points, mesh)
 
 
 def _single(

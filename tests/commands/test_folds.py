@@ -30,6 +30,7 @@ def test_pictures_of_ones_own_are_cross_validated_as_fit_trains_on_the_rows_of_e
     assert main(command) == 0
     printed = capsys.readouterr().out
     assert "| seeds x folds |" in printed
+    assert printed.count("a loop over one executable") == 1, "the first fold's way is every fold's"
     assert "is chosen on 3 folds; its test accuracy, judged once" in printed
     result = json.loads((out / "sweep.json").read_bytes())
     assert [(point["seeds"], point["folds"], point["last"]["n"]) for point in result["points"]] == [(3, 3, 3)] * 2

@@ -45,7 +45,7 @@ POINTS = (Point(0.5), Point(0.05, 0.1))
 
 @pytest.fixture(scope="module")
 def looped():
-    data, seen = pictures(), []
+    data, seen, choices = pictures(), [], []
     found = cross_validate(
         recipe_of(data),
         data,
@@ -55,7 +55,9 @@ def looped():
         balanced=True,
         method=Method.LOOP,
         on_fold=lambda *fold: seen.append(fold),
+        on_choice=choices.append,
     )
+    assert len(choices) == 1, "the first fold's way is every fold's"
     return found, seen
 
 

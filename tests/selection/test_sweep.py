@@ -142,12 +142,19 @@ def test_too_little_memory_splits_the_members_and_changes_nothing(vmapped, monke
 @pytest.mark.parametrize(("alone", "together", "faster"), [(2.0, 3.0, Method.LOOP), (3.0, 2.0, Method.VMAP)])
 def test_measuring_takes_the_faster_way_and_says_the_times(alone, together, faster, monkeypatch):
     recipe, data = mlp()
+    recipe = dataclasses.replace(recipe, epochs=1)
     monkeypatch.setattr(module, "free_bytes", lambda: 10**12)
     monkeypatch.setattr(module, "seconds_a_step", lambda program, members, train: (alone, together))
     choices = []
-    sweep(dataclasses.replace(recipe, epochs=1), data, RATES, (3, 8), on_choice=choices.append)
+    measured = sweep(recipe, data, RATES, (3, 8), on_choice=choices.append)
     assert [choice.method for choice in choices] == [faster]
     assert f"{1000 * alone:.3g} ms an update alone, {1000 * together:.3g} ms as one of 4; " in choices[0].reason
+    other = "compile_members" if faster is Method.LOOP else "compile_program"
+    monkeypatch.setattr(module, other, None)  # a choice that was made is taken, and the other way is not compiled
+    again = sweep(recipe, data, RATES, (3, 8), method=choices[0], on_choice=choices.append)
+    assert len(choices) == 1
+    for member, curves in measured.items():
+        np.testing.assert_array_equal(curves.train_loss, again[member].train_loss)
 
 
 @pytest.mark.slow
