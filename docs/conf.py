@@ -1,4 +1,4 @@
-"""Sphinx with MyST: `uv run --group docs sphinx-build -W --keep-going -q -j 2 docs docs/_build`; every cell is run.
+"""Sphinx with MyST: `uv run --group docs sphinx-build -W --keep-going -q -j 3 docs docs/_build`; every cell is run.
 
 After it, the same with `-D language=zh_CN docs docs/_build/zh` builds the site in Chinese from what the cells of the
 English one gave: nothing is run again (`_ext/languages.py`).
@@ -13,7 +13,7 @@ project = "jaxd2l"
 author = "the jaxd2l authors"
 copyright = "2026, the jaxd2l authors"
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
-extensions += ["api_pages", "command_pages", "languages", "mathml", "navigation"]  # our own, in _ext
+extensions += ["api_pages", "command_pages", "languages", "mathml", "navigation", "reading"]  # our own, in _ext
 exclude_patterns = ["_build", "_ext", "locale", "jupyter_execute", ".jupyter_cache"]  # what a build leaves behind
 templates_path = ["_templates"]
 
