@@ -14,7 +14,7 @@ from jaxd2l.data import balanced_class_weights, channel_statistics, deal_out, fo
 from jaxd2l.data.division.folds import fold_rows_out
 from jaxd2l.train import fit
 
-SWEEP = ("--folds", "3", "--seeds", "1", "--epochs", "2", "--batch-size", "5", "--method", "loop")
+SWEEP = ("--folds", "2", "--seeds", "1", "--epochs", "2", "--batch-size", "5", "--method", "loop")
 
 
 @pytest.fixture(autouse=True)
@@ -31,13 +31,13 @@ def test_pictures_of_ones_own_are_cross_validated_as_fit_trains_on_the_rows_of_e
     printed = capsys.readouterr().out
     assert "| seeds x folds |" in printed
     assert printed.count("a loop over one executable") == 1, "the first fold's way is every fold's"
-    assert "is chosen on 3 folds; its test accuracy, judged once" in printed
+    assert "is chosen on 2 folds; its test accuracy, judged once" in printed
     result = json.loads((out / "sweep.json").read_bytes())
-    assert [(point["seeds"], point["folds"], point["last"]["n"]) for point in result["points"]] == [(3, 3, 3)] * 2
+    assert [(point["seeds"], point["folds"], point["last"]["n"]) for point in result["points"]] == [(2, 2, 2)] * 2
     members = [member for member in result["members"] if member["learning_rate"] == 0.1]
-    assert [(member["fold"], member["seed"]) for member in members] == [(1, 0), (2, 0), (3, 0)]
+    assert [(member["fold"], member["seed"]) for member in members] == [(1, 0), (2, 0)]
     data = open_data(where)
-    fold = deal_out(data, 3)
+    fold = deal_out(data, 2)
     for number, member in enumerate(members):
         part = fold_of(data, fold, number)
         base = recipes.fitted_to(recipes.find("softmax"), part, channel_statistics(part.train))
@@ -47,11 +47,11 @@ def test_pictures_of_ones_own_are_cross_validated_as_fit_trains_on_the_rows_of_e
         assert [epoch.train_loss for epoch in run.epochs] == member["train_loss"]
         assert [epoch.validation_accuracy for epoch in run.epochs] == member["validation_accuracy"]
     page = (out / "report.html").read_text(encoding="utf-8")
-    assert "is chosen on 3 folds" in page
+    assert "is chosen on 2 folds" in page
     assert main(command) == 0
-    assert "fold 3 of 3: 2 members, 2 of them are there" in capsys.readouterr().out
+    assert "fold 2 of 2: 2 members, 2 of them are there" in capsys.readouterr().out
     assert main([*command, "--split-seed", "1"]) == 65
-    assert "split seed 0', asked is '1 of 3, split seed 1'" in capsys.readouterr().err
+    assert "split seed 0', asked is '1 of 2, split seed 1'" in capsys.readouterr().err
 
 
 @pytest.mark.slow
@@ -65,10 +65,10 @@ def test_the_transform_of_a_table_is_of_each_folds_own_training_rows(tmp_path):
     members = json.loads((out / "sweep.json").read_bytes())["members"]
     for number, member in enumerate(members):
         table = from_table(
-            tmp_path / "t.csv", "kind", learned_from=lambda y, number=number: fold_rows_out(y, 3, 0) != number
+            tmp_path / "t.csv", "kind", learned_from=lambda y, number=number: fold_rows_out(y, 2, 0) != number
         )
         data = table.dataset
-        fold = deal_out(data, 3)
+        fold = deal_out(data, 2)
         part = fold_of(data, fold, number)
         assert part.train.x.mean(0) == pytest.approx(0, abs=1e-6)
         base = recipes.fitted_to(recipes.find("softmax"), part)
