@@ -10,6 +10,7 @@ from picture_files import DIGIT_LABELS, DIGITS, encoded
 
 from jaxd2l import data
 from jaxd2l.data import DataError, UnreadableError
+from jaxd2l.data.streaming import Course, InOrder, read_ahead
 
 IMAGE = tfds.features.Image(shape=(None, None, 1))
 LABEL = tfds.features.ClassLabel(names=["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"])
@@ -67,6 +68,17 @@ def test_pictures_and_labels_are_those_that_were_prepared(prepared):
     assert streamed.sha256 == found.sha256
     elsewhere = pickle.loads(pickle.dumps(streamed.test.x))  # as a worker process has it
     np.testing.assert_array_equal(elsewhere, found.test.x)
+
+
+@pytest.mark.slow
+def test_a_worker_process_reads_the_batches_that_are_in_memory(prepared):
+    resident, streamed = (data.open_data(f"tfds:{prepared}", on_note=print, stream=stream) for stream in (False, True))
+    rows = np.random.default_rng(0).permutation(50).reshape(5, 10)
+    course = Course(*streamed.train, InOrder(rows), steps=5, passes=1)
+    batches = read_ahead(course, 0, 1)
+    for chosen, batch in zip(rows, batches, strict=True):
+        assert all(np.array_equal(batch[name], a[chosen]) for name, a in zip("xy", resident.train, strict=True))
+    batches.close()
 
 
 def test_the_cache_and_the_number_of_threads_do_not_matter(prepared):
