@@ -1,140 +1,63 @@
 """One run over several processes: equal to one process's, stopped, killed and cut off, and gone on with.
 
     python scripts/many_processes.py --out benchmarks/results/many_processes.json
-    python scripts/many_processes.py --only equal mpirun
+    python scripts/many_processes.py --out benchmarks/results/many_processes.json --only equal mpirun
 
 Each case starts `jaxd2l train` as a user would and looks at exit codes, at what was said, at how long the others took
 to end, and at the files: weights byte for byte, losses as written. `mpirun` needs Open MPI, `cut` root and `ip netns`:
 two network namespaces stand for two hosts, and the cable between them is pulled in mid-epoch. A case that cannot be
 tried here is named with the reason. The command's exit code is 1 where a case does not hold.
+
+Each case is kept with when and on what it was tried, in the file of `--out` as soon as it is over; cases that stand
+there and are not tried again stay.
 """
 
 import argparse
-import contextlib
 import datetime
-import hashlib
 import json
 import os
 import platform
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import safetensors.numpy
+from PIL import Image
+from sklearn.datasets import load_sample_images
+from started_processes import (
+    HOSTS,
+    Started,
+    apart,
+    ended,
+    errors,
+    facts,
+    free_port,
+    in_the_second_epoch,
+    on_two_hosts,
+    start,
+    train,
+    two_hosts,
+)
 
 from jaxd2l import run_folder
 
-LOSSES = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
 ENDS_SECONDS = 25.0  # in which all others end once one is gone
 WHOLE = ("lenet", "--epochs", "3", "--no-report")
-BROKEN = ("mlp", "--epochs", "3", "--no-report")  # 235 updates an epoch, and compiled in a few seconds
+BROKEN = ("mlp", "--epochs", "3", "--no-report")  # compiled in a few seconds
+UPDATES = 235  # of an epoch of it
 OFTEN = ("--checkpoint-every", "0.3")
-HOSTS = {"host-a": "10.77.16.1", "host-b": "10.77.16.2"}
-
-
-class Started:
-    """One process of a run, its output in a file."""
-
-    def __init__(self, command: Sequence[str], log: Path, devices: int = 1) -> None:
-        variables = {**os.environ, "JAX_NUM_CPU_DEVICES": str(devices), "JAX_PLATFORMS": "cpu", "NPROC": "2"}
-        with log.open("ab") as file:
-            self.process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, env=variables)
-        self.log = log
-
-    def wait(self, seconds: float = 600.0) -> int:
-        """Its exit code; ended by force where it takes longer."""
-        try:
-            return self.process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-            return -99
-
-    def said(self, word: str) -> list[str]:
-        """The lines of its output with this word."""
-        return [line for line in self.log.read_text(encoding="utf-8", errors="replace").splitlines() if word in line]
-
-
-def train(folder: Path, *options: str) -> list[str]:
-    """The command that trains into a folder."""
-    return [sys.executable, "-m", "jaxd2l", "train", *options, "--out", str(folder)]
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def start(folder: Path, *options: str, processes: int = 2, devices: int = 1) -> list[Started]:
-    """Plain processes of one run."""
-    address = f"127.0.0.1:{free_port()}"
-    return [
-        Started(
-            [
-                *train(folder, *options, "--coordinator", address),
-                *("--num-processes", str(processes), "--process-id", str(i)),
-            ],
-            folder.with_name(f"{folder.name}-{i}.txt"),
-            devices,
-        )
-        for i in range(processes)
-    ]
-
-
-def facts(folder: Path) -> dict[str, Any]:
-    """What has to be equal: the weights' digest and every epoch's figures."""
-    rows = run_folder.whole_rows(folder)
-    return {
-        "weights": hashlib.sha256((folder / run_folder.WEIGHTS).read_bytes()).hexdigest(),
-        "best": hashlib.sha256((folder / run_folder.BEST).read_bytes()).hexdigest(),
-        "epochs": [[row[name] for name in LOSSES] for row in rows],
-    }
-
-
-def apart(one: Path, other: Path) -> float:
-    """The largest difference of two runs' last weights."""
-    a, b = (safetensors.numpy.load((folder / run_folder.WEIGHTS).read_bytes()) for folder in (one, other))
-    return max(float(np.max(np.abs(a[name] - b[name]))) for name in a)
-
-
-def in_the_second_epoch(folder: Path) -> None:
-    """Wait until a checkpoint was saved inside the second epoch of 235 updates."""
-    until = time.monotonic() + 300
-    while time.monotonic() < until:
-        names = [path.name for path in (folder / run_folder.CHECKPOINTS).glob("*")]
-        if any(name.isdigit() and 235 < int(name) < 440 for name in names):
-            return
-        time.sleep(0.05)
-    raise RuntimeError(f"{folder}: no checkpoint of the second epoch in 300 s")
-
-
-def ended(processes: Sequence[Started], since: float) -> tuple[list[int], list[float]]:
-    """Exit code of each, and seconds from a moment of `time.monotonic` to its end."""
-    codes, seconds = [], []
-    for process in processes:
-        codes.append(process.wait(90))
-        seconds.append(round(time.monotonic() - since, 1))
-    return codes, seconds
-
-
-def errors(processes: Sequence[Started]) -> list[list[str]]:
-    """The lines with which each said why it ended."""
-    return [process.said("error:") for process in processes]
+PICTURES = 1400  # of 160 pixels, so that the training part takes two windows of 64 MiB
+OF_PICTURES = ("lenet", "--image-size", "160", "--epochs", "2", "--batch-size", "32", "--learning-rate", "0.01")
 
 
 def reference(work: Path, *options: str) -> Path:
     """The unbroken run in one process with two devices; made once."""
-    folder = work / f"one-process-{'-'.join(option.strip('-') for option in options)}"
+    folder = work / f"one-process-{'-'.join(Path(option.strip('-')).name for option in options)}"
     if not folder.exists():
         log = folder.with_name(f"{folder.name}.txt")
         code = Started(train(folder, *options), log, devices=2).wait()
@@ -200,7 +123,7 @@ def _broken(work: Path, name: str, how: Callable[[list[Started]], None]) -> dict
     """A run of two processes that is broken in its second epoch and started again."""
     folder, one = work / name, reference(work, *BROKEN)
     processes = start(folder, *BROKEN, *OFTEN)
-    in_the_second_epoch(folder)
+    in_the_second_epoch(folder, UPDATES)
     how(processes)
     codes, seconds = ended(processes, time.monotonic())
     again = [process.wait() for process in start(folder, *BROKEN, "--resume")]
@@ -230,7 +153,7 @@ def other_numbers(work: Path) -> dict[str, Any]:
     folder, one = work / "other-numbers", reference(work, *BROKEN)
     codes = []
     processes = start(folder, *BROKEN, *OFTEN)
-    in_the_second_epoch(folder)
+    in_the_second_epoch(folder, UPDATES)
     processes[0].process.send_signal(signal.SIGTERM)
     codes.append([process.wait() for process in processes])
     alone = Started(train(folder, *BROKEN, "--resume", "--epochs", "2"), folder.with_name("other-numbers-alone.txt"))
@@ -250,11 +173,60 @@ def in_parts(work: Path) -> dict[str, Any]:
     """`--shard-parameters` over two processes, terminated and gone on with: equal to one process with two devices."""
     folder, one = work / "parts", reference(work, *BROKEN, "--shard-parameters")
     processes = start(folder, *BROKEN, "--shard-parameters", *OFTEN)
-    in_the_second_epoch(folder)
+    in_the_second_epoch(folder, UPDATES)
     processes[0].process.send_signal(signal.SIGTERM)
     codes = [process.wait() for process in processes]
     codes += [process.wait() for process in start(folder, *BROKEN, "--shard-parameters", "--resume")]
     return {"exit_codes": codes, "holds": codes == [75, 75, 0, 0] and facts(one) == facts(folder)}
+
+
+def pictures(folder: Path) -> None:
+    """JPEGs of two classes, cut from scikit-learn's two photographs."""
+    size = 160
+    for label, photograph in enumerate(load_sample_images().images):
+        (folder / str(label)).mkdir(parents=True)
+        rows, columns = (n - size for n in photograph.shape[:2])
+        for i in range(PICTURES // 2):
+            top, left = 7 * i % rows, 11 * i % columns
+            cut = photograph[top : top + size, left : left + size]
+            Image.fromarray(cut).save(folder / str(label) / f"{i}.jpg", quality=90)
+
+
+def streamed(work: Path) -> dict[str, Any]:
+    """Pictures from a folder: resident in one process and in two, streamed in two, and streamed, stopped, gone on."""
+    data = work / "pictures"
+    if not data.exists():
+        pictures(data)
+    options = (*OF_PICTURES, "--data", str(data), "--no-report")
+    one, read = reference(work, *options), ("--stream", "--workers", "1")
+    codes = {}
+    for name, reading in (("resident", ()), ("streamed", read)):
+        codes[name] = [process.wait() for process in start(work / f"pictures-{name}", *options, *reading)]
+    folder, updates = work / "pictures-stopped", int(PICTURES * 0.8) // 32
+    processes = start(folder, *options, *read, *OFTEN)
+    in_the_second_epoch(folder, updates)
+    processes[1].process.send_signal(signal.SIGTERM)
+    codes["stopped"] = [process.wait() for process in processes]
+    codes["gone_on_with"] = [process.wait() for process in start(folder, *options, *read, "--resume")]
+    runs = {name: facts(work / f"pictures-{name}") for name in ("resident", "streamed", "stopped")}
+    equal = {name: found == facts(one) for name, found in runs.items()}
+    as_they_should = {"resident": [0, 0], "streamed": [0, 0], "stopped": [75, 75], "gone_on_with": [0, 0]}
+    return {
+        "run": " ".join(("jaxd2l train", *OF_PICTURES, "--data pictures", *read)),
+        "pictures": PICTURES,
+        "exit_codes": codes,
+        "said": errors(processes),
+        "printed": [line for line in _log(work / "pictures-streamed").splitlines() if "stream" in line],
+        "test_accuracy": runs["streamed"]["epochs"][-1][-1],
+        "weights": {name: found["weights"] for name, found in {"one_process": facts(one), **runs}.items()},
+        "equal_to_one_process": equal,
+        "holds": all(equal.values()) and codes == as_they_should,
+    }
+
+
+def _log(folder: Path) -> str:
+    """What the first process of a run printed."""
+    return folder.with_name(f"{folder.name}-0.txt").read_text(encoding="utf-8")
 
 
 def refused(work: Path) -> dict[str, Any]:
@@ -278,49 +250,6 @@ def refused(work: Path) -> dict[str, Any]:
     }
 
 
-@contextlib.contextmanager
-def two_hosts() -> Iterator[None]:
-    """Two network namespaces with a cable between them, each with a table of host names; needs root."""
-
-    def ip(*words: str) -> None:
-        subprocess.run(["ip", *words], check=True, capture_output=True)
-
-    tables = [Path("/etc/netns") / name for name in HOSTS]
-    a, b = HOSTS
-    try:
-        for name, table in zip(HOSTS, tables, strict=True):
-            ip("netns", "add", name)
-            table.mkdir(parents=True, exist_ok=True)
-            lines = ["127.0.0.1 localhost", *(f"{address} {host}" for host, address in HOSTS.items())]
-            (table / "hosts").write_text("\n".join(lines) + "\n", encoding="utf-8")
-        ip("link", "add", "cable-a", "netns", a, "type", "veth", "peer", "name", "cable-b", "netns", b)
-        for name, cable in ((a, "cable-a"), (b, "cable-b")):
-            ip("-n", name, "addr", "add", f"{HOSTS[name]}/24", "dev", cable)
-            ip("-n", name, "link", "set", "lo", "up")
-            ip("-n", name, "link", "set", cable, "up")
-        yield
-    finally:
-        for name, table in zip(HOSTS, tables, strict=True):
-            subprocess.run(["ip", "netns", "delete", name], check=False, capture_output=True)
-            shutil.rmtree(table, ignore_errors=True)
-
-
-def on_two_hosts(folder: Path, *options: str) -> list[Started]:
-    """A process on each, which knows its own host by name."""
-    a, port = next(iter(HOSTS)), free_port()
-    return [
-        Started(
-            [
-                *("ip", "netns", "exec", host, "unshare", "--uts", "sh", "-c", 'hostname "$0"; exec "$@"', host),
-                *train(folder, *options, "--coordinator", f"{HOSTS[a]}:{port}"),
-                *("--num-processes", "2", "--process-id", str(i)),
-            ],
-            folder.with_name(f"{folder.name}-{host}.txt"),
-        )
-        for i, host in enumerate(HOSTS)
-    ]
-
-
 def cut(work: Path) -> dict[str, Any]:
     """The cable between two hosts pulled in mid-epoch; then it is back, and the same command goes on."""
     if shutil.which("ip") is None or not hasattr(os, "geteuid") or os.geteuid() != 0:
@@ -330,7 +259,7 @@ def cut(work: Path) -> dict[str, Any]:
         with two_hosts():
             cable = ["ip", "-n", next(iter(HOSTS)), "link", "set", "cable-a"]
             processes = on_two_hosts(folder, *BROKEN, *OFTEN)
-            in_the_second_epoch(folder)
+            in_the_second_epoch(folder, UPDATES)
             subprocess.run([*cable, "down"], check=True)
             codes, seconds = ended(processes, time.monotonic())
             subprocess.run([*cable, "up"], check=True)
@@ -343,40 +272,58 @@ def cut(work: Path) -> dict[str, Any]:
 
 CASES = {
     case.__name__: case
-    for case in (equal, mpirun, terminated, killed, coordinator_killed, other_numbers, in_parts, refused, cut)
+    for case in (equal, mpirun, terminated, killed, coordinator_killed, other_numbers, in_parts, streamed, refused, cut)
 }
 
 
-def _now() -> str:
+def conditions() -> dict[str, str]:
+    """On what a case was tried."""
+    found = run_folder.conditions()
+    packages = ("jax", "jaxlib", "flax", "numpy", "device", "processor")
+    return {
+        **{name: found[name] for name in packages},
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+    }
+
+
+def now() -> str:
+    """The moment, in UTC."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def keep(out: Path, name: str, found: dict[str, Any]) -> None:
+    """Write one case into the results, in the place of what they held of it."""
+    before = json.loads(out.read_bytes())["cases"] if out.exists() else {}
+    cases = {**before, name: found}
+    head = {
+        "command": "python scripts/many_processes.py",
+        "run": " ".join(("jaxd2l train", *WHOLE)),
+        "broken_run": " ".join(("jaxd2l train", *BROKEN, *OFTEN)),
+    }
+    run_folder.write_json(out, {**head, "cases": {name: cases[name] for name in CASES if name in cases}})
 
 
 def main() -> int:
     """Try the cases."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=CASES, default=list(CASES), metavar="CASE", help=", ".join(CASES))
-    parser.add_argument("--out", type=Path, help="write the results as JSON, beside those of other cases there")
+    parser.add_argument("--out", type=Path, help="write each case into this JSON, beside the others that it holds")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="leave run folders and output there")
     args = parser.parse_args()
-    told: dict[str, Any] = {}
+    held = True
     with tempfile.TemporaryDirectory() as temporary:
         work = args.keep or Path(temporary)
         work.mkdir(parents=True, exist_ok=True)
         for name in args.only:
             began = time.monotonic()
-            told[name] = {**CASES[name](work), "seconds": round(time.monotonic() - began, 1), "when": _now()}
-            print(name, json.dumps(told[name], indent=2), flush=True)
-    if args.out:
-        before = json.loads(args.out.read_bytes())["cases"] if args.out.exists() else {}
-        head = {
-            "command": "python scripts/many_processes.py",
-            "run": " ".join(("jaxd2l train", *WHOLE)),
-            "broken_run": " ".join(("jaxd2l train", *BROKEN, *OFTEN)),
-            "platform": platform.platform(),
-            "conditions": {name: run_folder.conditions()[name] for name in ("jax", "device", "processor")},
-        }
-        args.out.write_text(json.dumps({**head, "cases": {**before, **told}}, indent=2) + "\n", encoding="utf-8")
-    return int(not all(case.get("holds", True) for case in told.values()))
+            found = CASES[name](work)
+            found |= {"seconds": round(time.monotonic() - began, 1), "when": now(), "conditions": conditions()}
+            print(name, json.dumps(found, indent=2), flush=True)
+            held &= found.get("holds", True)
+            if args.out:
+                keep(args.out, name, found)
+    return int(not held)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import many_processes
 import numpy as np
 import pytest
 
@@ -60,3 +61,10 @@ def test_two_processes_are_one_process_with_two_devices(tmp_path):
     a, b = (checkpoints.read(number) for checkpoints in saved)
     assert a.arrays.keys() == b.arrays.keys()
     assert all(np.array_equal(a.arrays[name], b.arrays[name]) for name in a.arrays)
+
+
+def test_a_case_that_is_tried_again_takes_its_own_place_among_the_results(tmp_path):
+    for name, holds in (("cut", True), ("equal", True), ("cut", False)):
+        many_processes.keep(tmp_path / "found.json", name, {"holds": holds})
+    cases = json.loads((tmp_path / "found.json").read_bytes())["cases"]
+    assert list(cases.items()) == [("equal", {"holds": True}), ("cut", {"holds": False})]
