@@ -109,8 +109,8 @@ def ended(processes: Sequence[Started], since: float) -> tuple[list[int], list[f
 
 
 def errors(processes: Sequence[Started]) -> list[list[str]]:
-    """The lines with which each said why it ended."""
-    return [process.said("error:") for process in processes]
+    """The lines with which each said why it ended, folders beside its output by their names."""
+    return [[line.replace(f"{one.log.parent}{os.sep}", "") for line in one.said("error:")] for one in processes]
 
 
 @contextlib.contextmanager

@@ -13,7 +13,9 @@ import tempfile
 from pathlib import Path
 
 os.environ["JAX_NUM_CPU_DEVICES"] = "8"
+sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
 
+import collectives as benchmark
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -50,14 +52,8 @@ from jaxd2l.train.mesh import (
     in_order_of_pieces,
     placed,
     sharded_shapes,
-    shardings,
 )
 from jaxd2l.train.optimizer import sgd
-from jaxd2l.train.program import bind, calls_of
-
-# what is asked is how the program is divided, not how fast it is
-QUICKLY = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
-
 
 SHALLOW = {
     "resnext50": ResNet(RESNEXT_BLOCK, stages=(1, 1), width=16),
@@ -71,23 +67,7 @@ def exchanges(name, image_size=None):
         recipe = dataclasses.replace(recipe, image_size=image_size)
     part = Examples(np.zeros((48, 28, 28, 1), np.uint8), np.zeros(48, np.int32))
     data = Dataset(recipe.dataset, part, part, tuple("0123456789"))
-    mesh = data_mesh(jax.devices())
-    program = bind(recipe, data, mesh)
-    calls = calls_of(program)
-    state = calls["epoch"][0]
-    facts = {
-        "norms": sum("var" in str(path[-1]) for path, _ in jax.tree.leaves_with_path(state.batch_stats)),
-        "statistics": sum(a.size for a in jax.tree.leaves(state.batch_stats)),
-        "parameters": sum(a.size for a in jax.tree.leaves(state.params)),
-    }
-    out = shardings(jax.eval_shape(program.epoch, *calls["epoch"]), mesh)
-    with batch_over(mesh):
-        epoch = jax.jit(program.epoch, donate_argnums=(0, 1), out_shardings=out)
-        here = epoch.lower(*calls["epoch"]).compile(QUICKLY)
-        unchecked = [jax.export.DisabledSafetyCheck.platform()]  # XLA divides a program in the same way for all
-        exported = jax.export.export(epoch, platforms=["cuda"], disabled_checks=unchecked)(*calls["epoch"])
-    cuda = jax.jit(exported.call).lower(*calls["epoch"]).compile(QUICKLY)
-    return facts | {"cpu": collectives(here.as_text()), "cuda": collectives(cuda.as_text())}
+    return benchmark.exchanges(recipe, data, data_mesh(jax.devices()))
 
 
 class EverythingThatMixesRows(nn.Module):
@@ -122,7 +102,7 @@ def agreement(*axes):
             call = (state, empty_tally(3, jnp.float64), x, y, ordered, keys.noise, np.int32(0), np.int32(3))
             shapes = call if mesh is None else sharded_shapes(jax.eval_shape(lambda *a: a, *call), mesh)
             with batch_over(mesh):
-                program = jax.jit(epoch).lower(*shapes).compile(QUICKLY)
+                program = jax.jit(epoch).lower(*shapes).compile(benchmark.QUICKLY)
             return program(*placed(call, mesh))
 
         def apart(a, b):
