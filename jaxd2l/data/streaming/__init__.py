@@ -6,7 +6,16 @@
 """
 
 from jaxd2l.data.streaming.course import Course, InOrder, Shuffled
-from jaxd2l.data.streaming.on_disk import OnDisk
+from jaxd2l.data.streaming.on_disk import OnDisk, rows_in_order
 from jaxd2l.data.streaming.reading import default_workers, read_ahead, require_grain
 
-__all__ = ["Course", "InOrder", "OnDisk", "Shuffled", "default_workers", "read_ahead", "require_grain"]
+__all__ = [
+    "Course",
+    "InOrder",
+    "OnDisk",
+    "Shuffled",
+    "default_workers",
+    "read_ahead",
+    "require_grain",
+    "rows_in_order",
+]

@@ -1,10 +1,14 @@
 """Rows that lie on a disk and are read when they are needed, with the face of a NumPy array."""
 
 import math
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
+
+AT_A_TIME = 2**25  # bytes of rows that are read one after another
 
 
 class OnDisk:
@@ -74,3 +78,17 @@ class OnDisk:
 def chosen_rows(array: Any, which: Any) -> Any:
     """Rows of an array on the host, chosen and not read where it is on a disk."""
     return array[which] if isinstance(array, OnDisk) else np.asarray(array)[which]
+
+
+def rows_in_order(array: Any) -> Iterator[np.ndarray]:
+    """All rows of an array (n, ...) on the host, some at a time; those on a disk are read by threads, a core each."""
+    if not isinstance(array, OnDisk):
+        yield np.asarray(array)
+        return
+    threads = os.cpu_count() or 1
+    size = max(1, AT_A_TIME * len(array) // max(1, array.nbytes) // threads)
+    numbers = np.arange(len(array))
+    with ThreadPoolExecutor(threads, "rows") as pool:
+        for first in range(0, len(array), size * threads):
+            last = min(first + size * threads, len(array))
+            yield from pool.map(array.take, [numbers[i : min(i + size, last)] for i in range(first, last, size)])

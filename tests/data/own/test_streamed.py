@@ -11,7 +11,8 @@ from jaxd2l import data
 from jaxd2l.data import DataError, UnreadableError, channel_statistics, hold_out
 from jaxd2l.data.own import read as reading
 from jaxd2l.data.own.streamed import seen
-from jaxd2l.data.streaming import Course, OnDisk, Shuffled, read_ahead
+from jaxd2l.data.streaming import Course, OnDisk, Shuffled, on_disk, read_ahead
+from jaxd2l.run_folder.settings import digest_of_rows
 
 
 @pytest.fixture
@@ -61,6 +62,17 @@ def test_pictures_beyond_memory_are_streamed_where_that_is_allowed(folder, monke
     with pytest.raises(DataError, match="more than half of the memory"):
         data.open_data(folder)
     assert isinstance(data.open_data(folder, stream=None).train.x, OnDisk)
+
+
+def test_a_run_folder_tells_the_rows_of_pictures_by_reading_few_at_a_time(folder, monkeypatch):
+    decoded, streamed = (data.open_data(folder, on_note=print, stream=stream) for stream in (False, True))
+    monkeypatch.setattr(on_disk, "AT_A_TIME", 3 * decoded.train.x[0].nbytes)
+    read, most = streamed.train.x.read, []
+    for part in parts(streamed):
+        part.x.read = lambda rows: most.append(len(rows)) or read(rows)
+    assert digest_of_rows(streamed) == digest_of_rows(decoded)
+    assert sum(most) == sum(len(part.x) for part in parts(decoded))
+    assert max(most) <= 3
 
 
 @pytest.mark.parametrize("after", ["changed", "damaged", "gone"])
