@@ -10,6 +10,7 @@ import pytest
 from jaxd2l.data import Dataset, Examples, shapes
 from jaxd2l.data.streaming import Course, Shuffled, read_ahead
 from jaxd2l.nn import BatchNorm, Conv, Dense, Dropout, max_pool, relu
+from jaxd2l.nn.models import MLP
 from jaxd2l.recipes import find
 from jaxd2l.train import compile_program, fit, run_keys
 from jaxd2l.train.program import bind, windows
@@ -38,6 +39,7 @@ def part(n, seed):
 
 
 DATA = Dataset("noise", part(53, 0), part(17, 1), ("a", "b", "c"), validation=part(11, 2))
+ROWS = Dataset("rows", *(Examples(np.float64(p.x[:, 0, :, 0]) / 255, p.y) for p in DATA[1:3]), DATA.classes)
 RECIPE = Recipe(
     name="small",
     model=Small(),
@@ -55,6 +57,7 @@ CASES = {
         {"batch_size": 6, "accumulate": 2, "class_weights": (1.0, 2.0, 0.5)},
         DATA._replace(validation=None),
     ),
+    "rows of float64": ({"model": MLP(hidden=(5,), num_outputs=CLASSES), "image_size": None, "augment": None}, ROWS),
 }
 
 
@@ -92,7 +95,13 @@ def recorded(recipe, data, **options):
 def test_streamed_data_train_to_the_same_bits_and_go_on_from_inside_an_epoch(case):
     changes, data = CASES[case]
     recipe = dataclasses.replace(RECIPE, **changes)
+    with jax.enable_x64(data is ROWS):
+        _streamed_as_resident(recipe, data)
+
+
+def _streamed_as_resident(recipe, data):
     program = compile_program(recipe, data, stream=True)
+    assert program.train.x.dtype == data.train.x.dtype
     assert program.windows[0] < program.train_steps
     resident, losses, _ = recorded(recipe, data)
     streamed, same, inside = recorded(recipe, data, program=program)
