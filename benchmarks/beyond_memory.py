@@ -2,14 +2,16 @@
 
     python benchmarks/beyond_memory.py --out benchmarks/results/beyond_memory.json
 
-Two kinds of data, colour images of `--side` pixels a side: an array in a file (`np.memmap`), given to `jaxd2l.fit` as
-it is, and JPEGs cut from scikit-learn's two photographs, opened by `jaxd2l.data.open_data` and decoded by one worker
-process. Each training is a process of its own, with softmax regression, a run folder and all that belongs to it: the
-first look at every picture, the digest of the data, two epochs, a test part of 64 rows.
+Two kinds of data, colour images of `--side` pixels a side: an array in a file, read into memory or given to
+`jaxd2l.fit` as the `np.memmap` that it is, and JPEGs cut from scikit-learn's two photographs, opened by
+`jaxd2l.data.open_data` and decoded by one worker process. Each training is a process of its own, with softmax
+regression, a run folder and all that belongs to it: the first look at every picture, the digest of the data, two
+epochs, a test part of 64 rows.
 
 Memory is read from outside, 20 times a second, in /proc (Linux alone): what a process has for itself (anonymous and
 shared pages), the largest that was seen, of the training process and of all its worker processes together; and the
-pages of files, which the kernel takes back when it wants them. Images a second are of the second.
+pages of files, which the kernel takes back when it wants them. Images a second are of the
+second epoch.
 """
 
 import argparse
@@ -73,7 +75,8 @@ def opened(kind: str, place: Path, number: int, side: int, streamed: bool) -> Da
     """The data as a user would open them."""
     if kind == "pictures":
         return open_data(place, stream=streamed, on_note=lambda note: None)
-    x = np.memmap(place, np.uint8, "r", shape=(number, side, side, 3))
+    shape = number, side, side, 3
+    x = np.memmap(place, np.uint8, "r", shape=shape) if streamed else np.fromfile(place, np.uint8).reshape(shape)
     y = np.arange(number, dtype=np.int32) % 2
     return Dataset("array", Examples(x, y), Examples(np.array(x[:JUDGED]), y[:JUDGED]), CLASSES)
 
