@@ -10,8 +10,7 @@ epochs, a test part of 64 rows.
 
 Memory is read from outside, 20 times a second, in /proc (Linux alone): what a process has for itself (anonymous and
 shared pages), the largest that was seen, of the training process and of all its worker processes together; and the
-pages of files, which the kernel takes back when it wants them. Images a second are of the
-second epoch.
+pages of files, which the kernel takes back when it wants them. Images a second are of the second epoch.
 """
 
 import argparse

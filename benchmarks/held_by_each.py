@@ -4,8 +4,8 @@
 
 A run's first state is made on 2, 4 and 8 simulated devices of a CPU, as `jaxd2l train` does it with and without
 `--shard-parameters`, and the bytes of the pieces that lie on each device are added up. It is where the state lies
-between all steps: the compiled epoch takes and gives it so. Foreseen is `jaxd2l cost
---devices N`, which counts the number of the step among the optimizer's state.
+between all steps: the compiled epoch takes and gives it so. Foreseen is `jaxd2l cost --devices N`, which counts the
+number of the step among the optimizer's state.
 """
 
 import argparse
