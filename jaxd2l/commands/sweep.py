@@ -84,13 +84,13 @@ def run(args: argparse.Namespace) -> int:
     with Console(quiet=args.quiet, epochs=1) as console:
         for number, (recipe, data, facts) in enumerate(experiments):
             members: Sweep = {}
-            before: dict[int, Choice] = {}  # by how many members there are to train
+            made: dict[int, Choice] = {}
             for place, fold in enumerate(folds):
                 if place:
                     alike = {"batch_size": experiments[number][0].batch_size}  # where the data are few it is smaller
                     recipe, data, facts = experiment(number, {**fold, **alike})
                 recipe = weighted(recipe, args.class_weights_from, data, weighed)
-                of_fold = _sweep(recipe, data, facts, args, console, mesh, before, fold.get("fold"))
+                of_fold = _sweep(recipe, data, facts, args, console, mesh, made, fold.get("fold"))
                 members |= {(point, place * args.seeds + seed): curves for (point, seed), curves in of_fold.items()}
             sweeps[recipe.name] = members
             classes = len(data.classes) if recipe.hits is not None else None
@@ -117,10 +117,10 @@ def _sweep(
     args: argparse.Namespace,
     console: Console,
     mesh: Mesh | None,
-    before: dict[int, Choice],
+    made: dict[int, Choice],
     fold: tuple[int, int] | None,
 ) -> Sweep:
-    """Sweep one recipe, on one fold where there are any, keeping each member as it is done, and what was chosen."""
+    """Sweep one recipe, on one fold where there are any, keeping each member as it is done, and the choice made."""
     points = points_of(args.learning_rates or [recipe.learning_rate], args.weight_decays or [recipe.weight_decay])
     start = beginning(args, recipe, data)
     which = None if fold is None else f"{fold[1] + 1} of {fold[0]}"
@@ -158,20 +158,17 @@ def _sweep(
         console.phase(f"{title}: {missing} members", next(trained), missing)
         console.say(f"{title} rate {point.learning_rate:g} decay {point.weight_decay:g} seed {seed}: {end}")
 
-    def on_choice(choice: Choice) -> None:
-        before[missing] = choice
-        console.say(f"{title}: {choice.reason}")
-
     return sweep(
         recipe,
         data,
         points,
         range(args.seeds),
-        method=before.get(missing, Method(args.method)),
+        method=Method(args.method),
+        choices=made,
         weights=start.weights,
         finished=finished,
         on_curves=keep,
-        on_choice=on_choice,
+        on_choice=lambda choice: console.say(f"{title}: {choice.reason}"),
         mesh=mesh,
     )
 

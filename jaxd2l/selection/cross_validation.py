@@ -79,22 +79,13 @@ def cross_validate(
     points = points or (Point(recipe.learning_rate, recipe.weight_decay),)
     fold = deal_out(data, k, split_seed, on_note=on_note)
     curves: dict[tuple[int, int, int], Curves] = {}
-    choices: list[Choice] = []
-    tell = options.pop("on_choice", None)
-
-    def on_choice(choice: Choice) -> None:
-        choices.append(choice)
-        if tell is not None:
-            tell(choice)
-
+    choices: dict[int, Choice] = {}
     for number in range(k):
         divided = fold_of(data, fold, number)
         own = fitted_to_rows(recipe, divided, balanced=balanced)
         if on_fold is not None:
             on_fold(number, own, divided)
-        if choices:
-            options["method"] = choices[0]
-        members = sweep(own, divided, points, seeds, on_choice=on_choice, **options)
+        members = sweep(own, divided, points, seeds, choices=choices, **options)
         for g, point in enumerate(points):
             for s, seed in enumerate(seeds):
                 curves[g, s, number] = members[point, seed]

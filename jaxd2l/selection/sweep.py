@@ -80,7 +80,8 @@ def sweep(
     points: Sequence[Point],
     seeds: Sequence[int],
     *,
-    method: Method | Choice = Method.MEASURE,
+    method: Method = Method.MEASURE,
+    choices: dict[int, Choice] | None = None,
     finished: Mapping[tuple[Point, int], Curves] | None = None,
     on_curves: Callable[[Point, int, Curves], None] | None = None,
     on_choice: Callable[[Choice], None] | None = None,
@@ -96,11 +97,12 @@ def sweep(
             each epoch then, and the test part once, by the last weights of each member.
         points: from `points_of`, without dropout: a recipe's network has its own.
         seeds: integers in [0, 2**32).
-        method: MEASURE times a few updates both ways and takes the faster; the choice of an earlier sweep of as many
-            members on rows like these, such as those of another fold, is taken as it is, and compiles no other way.
+        method: MEASURE times a few updates both ways and takes the faster.
+        choices: how earlier sweeps of this recipe and these points ran on rows like these, such as those of another
+            fold, by how many seeds they trained; one of as many is taken, and no other way compiled. Else it is added.
         finished: members of an earlier call, which are not trained again.
         on_curves: called with each member as it is done.
-        on_choice: called once, before training, unless `method` is a choice already.
+        on_choice: called once, before training, unless the choice was there.
         mesh: devices that the members are spread over, of `train.mesh.data_mesh`; the default one when None. An
             optimizer that is compiled for each point stays on that one.
         weights: `(params, batch_stats)` that every member begins with, or a function to them from the state that its
@@ -134,18 +136,25 @@ def sweep(
         data = check_run(recipe, data)
         data = data._replace(train=on_device(data.train), test=on_device(data.test))
         recipe = at(recipe, points[0])
-        if not isinstance(recipe.make_optimizer(), HyperparametersInState):
-            _compiled_apart(recipe, data, points, missing, results, method, done, on_choice, begin_with)
-            return {(point, seed): results[point, seed] for point in points for seed in seeds}
+        known = {} if choices is None else choices
+        choice = known.get(len(missing))
+        apart = not isinstance(recipe.make_optimizer(), HyperparametersInState)
+        if apart and method is Method.VMAP:
+            raise ValueError("this optimizer's rates are no arrays in its state, so they cannot be vmapped; use a loop")
         program, members = None, None
-        if isinstance(method, Choice):
-            choice = method
-        else:
-            program = compile_program(recipe, data)
-            choice, members = _choose(program, data, len(missing), len(points), method, mesh)
+        if choice is None:
+            if apart:
+                why = "a loop, compiled for each point: the optimizer's rates are no arrays"
+                choice = Choice(Method.LOOP, 1, 1, why)
+            else:
+                program = compile_program(recipe, data)
+                choice, members = _choose(program, data, len(missing), len(points), method, mesh)
+            known[len(missing)] = choice
             if on_choice is not None:
                 on_choice(choice)
-        if choice.one_at_a_time:
+        if apart:
+            _compiled_apart(recipe, data, points, missing, results, done, begin_with)
+        elif choice.one_at_a_time:
             program = program or compile_program(recipe, data)
             for seed, point in itertools.product(missing, points):
                 if (point, seed) not in results:
@@ -161,16 +170,10 @@ def _compiled_apart(
     points: Sequence[Point],
     seeds: Sequence[int],
     results: Sweep,
-    method: Method | Choice,
     done: Callable[[Point, int, Curves], None],
-    on_choice: Callable[[Choice], None] | None,
     begin_with: Start | None,
 ) -> None:
     """Run an optimizer whose numbers are compiled in: a program for each point."""
-    if method is Method.VMAP:
-        raise ValueError("this optimizer's rates are no arrays in its state, so they cannot be vmapped; use a loop")
-    if on_choice is not None and not isinstance(method, Choice):
-        on_choice(Choice(Method.LOOP, 1, 1, "a loop, compiled for each point: the optimizer's rates are no arrays"))
     for point in points:
         program = compile_program(at(recipe, point), data)
         for seed in seeds:

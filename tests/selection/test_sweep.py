@@ -145,13 +145,13 @@ def test_measuring_takes_the_faster_way_and_says_the_times(alone, together, fast
     recipe = dataclasses.replace(recipe, epochs=1)
     monkeypatch.setattr(module, "free_bytes", lambda: 10**12)
     monkeypatch.setattr(module, "seconds_a_step", lambda program, members, train: (alone, together))
-    choices = []
-    measured = sweep(recipe, data, RATES, (3, 8), on_choice=choices.append)
+    choices, made = [], {}
+    measured = sweep(recipe, data, RATES, (3, 8), choices=made, on_choice=choices.append)
     assert [choice.method for choice in choices] == [faster]
     assert f"{1000 * alone:.3g} ms an update alone, {1000 * together:.3g} ms as one of 4; " in choices[0].reason
     other = "compile_members" if faster is Method.LOOP else "compile_program"
     monkeypatch.setattr(module, other, None)  # a choice that was made is taken, and the other way is not compiled
-    again = sweep(recipe, data, RATES, (3, 8), method=choices[0], on_choice=choices.append)
+    again = sweep(recipe, data, RATES, (3, 8), choices=made, on_choice=choices.append)
     assert len(choices) == 1
     for member, curves in measured.items():
         np.testing.assert_array_equal(curves.train_loss, again[member].train_loss)

@@ -1,7 +1,6 @@
 """A list of pictures to one array: in parallel, straight to the size asked for, kept for the next start."""
 
 import math
-import os
 import statistics
 import threading
 import warnings
@@ -22,6 +21,7 @@ from jaxd2l.data.own.listing.pictures import Pictures
 from jaxd2l.data.own.settings import Settings
 from jaxd2l.data.own.unreadable import UnreadableError, describe
 from jaxd2l.machine.memory import free_host_bytes
+from jaxd2l.machine.processor import visible_cores
 
 LARGEST_CHOSEN = 224  # pixels a side where the sizes differ: the largest input of the book's networks
 _BYTES_A_PIXEL = 24  # at most, while a picture is decoded: colour in 4 bytes, turned, laid on white, converted
@@ -64,7 +64,7 @@ def in_threads[T](
     function: Callable[[int], T], n: int, threads: int | None, on_progress: Callable[[int, int], None] | None = None
 ) -> list[T]:
     """`function(0), ..., function(n - 1)`; Pillow and hashlib let other threads run while they work."""
-    pool = ThreadPoolExecutor(threads or _cores())
+    pool = ThreadPoolExecutor(threads or visible_cores())
     results = []
     try:
         for result in pool.map(function, range(n)):
@@ -219,7 +219,3 @@ def refuse_unreadable(pictures: Pictures, decoded: Decoded, settings: Settings) 
 
 def _why(error: Exception) -> str:
     return error.strerror.lower() if isinstance(error, OSError) and error.strerror else str(error)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

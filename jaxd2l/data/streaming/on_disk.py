@@ -1,7 +1,6 @@
 """Rows that lie on a disk and are read when they are needed, with the face of a NumPy array."""
 
 import math
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -85,7 +84,9 @@ def rows_in_order(array: Any) -> Iterator[np.ndarray]:
     if not isinstance(array, OnDisk):
         yield np.asarray(array)
         return
-    threads = os.cpu_count() or 1
+    from jaxd2l.machine.processor import visible_cores  # imports psutil
+
+    threads = visible_cores()
     size = max(1, AT_A_TIME * len(array) // max(1, array.nbytes) // threads)
     numbers = np.arange(len(array))
     with ThreadPoolExecutor(threads, "rows") as pool:

@@ -30,8 +30,9 @@ def require_grain() -> None:
 
 def default_workers() -> int:
     """Processes that decode where nobody says how many: one for each core that this process may use, at most 16."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores, 16)
+    from jaxd2l.machine.processor import visible_cores  # imports psutil
+
+    return min(visible_cores(), 16)
 
 
 def read_ahead(course: Course, first: int, workers: int | None = None) -> Any:
