@@ -8,6 +8,7 @@ says about compiling itself asks for `compiled_anew`.
 """
 
 import functools
+import gc
 import itertools
 import os
 import shutil
@@ -41,6 +42,9 @@ hypothesis.settings.load_profile("any load")
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_debug_key_reuse", True)
+# What is imported lives as long as the process: the collector need not walk over it while programs are traced.
+gc.freeze()
+gc.set_threshold(50_000, 20, 100)
 
 
 def _put(self, key, value):

@@ -1,11 +1,17 @@
-"""Pages are dealt out to the processes that read them: each gets as many cells to run as the others.
+"""How pages are read: dealt out to processes, each of which gets as many cells to run as the others.
 
-Sphinx hands out slices of the sorted names, and most cells are in the pages of one folder.
+Sphinx hands out slices of the sorted names, and most cells are in the pages of one folder. What the tests have compiled
+(`tests/conftest.py`) the cells need not compile again; they read it and add nothing.
 """
+
+import os
+from pathlib import Path
 
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util.parallel import make_chunks
+
+_PROGRAMS = Path(__file__).parents[2] / ".pytest_cache" / "d" / "jax"
 
 
 def _deal(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
@@ -18,5 +24,7 @@ def _deal(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Before the pages are read."""
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_PROGRAMS))
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "1e9")
     app.connect("env-before-read-docs", _deal)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

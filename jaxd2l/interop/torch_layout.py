@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxd2l.interop.torch_names import torch_names
+from jaxd2l.kept import made_once
 from jaxd2l.nn.batch_normalisation import BatchNorm
 from jaxd2l.nn.conv import Conv
 from jaxd2l.nn.kernels.window import sizes
@@ -40,7 +41,7 @@ class Weight(NamedTuple):
 def weights_of(
     network: nn.Module, input_shape: tuple[int, ...], names: Mapping[str, str] | None = None
 ) -> list[Weight]:
-    """Every array of the network, in the order in which a forward pass meets its layer.
+    """Every array of the network, in the order in which a forward pass meets its layer; traced once for equal ones.
 
     Args:
         network: one of `jaxd2l.nn.models`.
@@ -50,7 +51,12 @@ def weights_of(
     Raises:
         ValueError: no PyTorch names are known for the network.
     """
-    names = torch_names(network) if names is None else names
+    names = dict(torch_names(network) if names is None else names)
+    key = "weights of PyTorch", network, tuple(input_shape), names
+    return list(made_once(key, lambda: _weights(network, input_shape, names), installed=True))
+
+
+def _weights(network: nn.Module, input_shape: tuple[int, ...], names: Mapping[str, str]) -> list[Weight]:
     weights, flattened = [], None
     for layer, path, shape in _calls(network, input_shape):
         if isinstance(layer, Flatten):

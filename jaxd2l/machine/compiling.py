@@ -1,12 +1,17 @@
-"""XLA asked to compile a lowered program, without words about what it cannot keep."""
+"""XLA asked to compile lowered programs, without words about what it cannot keep."""
 
 import warnings
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import jax
 
+type Options = dict[str, Any] | None
 
-def compile_lowered(lowered: jax.stages.Lowered, options: dict[str, Any] | None = None) -> jax.stages.Compiled:
+
+def compile_lowered(lowered: jax.stages.Lowered, options: Options = None) -> jax.stages.Compiled:
     """Compile; a program that JAX's compilation cache cannot hold is no reason to warn.
 
     Args:
@@ -16,6 +21,32 @@ def compile_lowered(lowered: jax.stages.Lowered, options: dict[str, Any] | None 
     Raises:
         JaxRuntimeError: XLA does not know an option.
     """
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Error writing persistent compilation cache entry")
+    with _silent():
         return lowered.compile(options)
+
+
+def compile_each(lowerings: Iterable[tuple[str, jax.stages.Lowered, Options]]) -> dict[str, jax.stages.Compiled]:
+    """Compile each program beside the tracing of the next: that is Python's, and compiling releases it.
+
+    Args:
+        lowerings: name, program and options of each, made one after the other as they are asked for.
+
+    Returns:
+        The compiled programs by their names.
+
+    Raises:
+        JaxRuntimeError: XLA does not know an option.
+    """
+    with _silent(), ThreadPoolExecutor(max_workers=1) as compiler:
+        try:
+            begun = {name: compiler.submit(lowered.compile, options) for name, lowered, options in lowerings}
+            return {name: compiling.result() for name, compiling in begun.items()}
+        finally:
+            compiler.shutdown(wait=False, cancel_futures=True)
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    with warnings.catch_warnings():  # of the process, not of a thread: entered where nothing is compiled beside it
+        warnings.filterwarnings("ignore", message="Error writing persistent compilation cache entry")
+        yield

@@ -165,7 +165,12 @@ def declare(
                 f"{'/'.join((*module.path, name))} is {stored}, but an input of shape {x.shape} needs {shape}. "
                 "A network takes images of the size and channels it was initialised with; the batch may vary."
             )
+        init = _zeros  # Flax traces it for its shape alone, which takes longer the more it draws
     return module.param(name, init, shape, x.dtype if dtype is None else dtype)
+
+
+def _zeros(key: jax.Array, shape: Sequence[int], dtype: Any) -> jax.Array:
+    return jax.lax.full(shape, 0, dtype)
 
 
 def kernel_and_bias(layer: Any, shape: tuple[int, ...], x: jax.Array) -> tuple[jax.Array, jax.Array | None]:

@@ -1,7 +1,8 @@
 """How XLA is asked to compile a program that trains or evaluates."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import jax
@@ -12,9 +13,10 @@ from jax.sharding import Mesh
 from jaxd2l.machine.compiling import compile_lowered
 from jaxd2l.machine.device import default_platform
 from jaxd2l.nn.kernels.shards import batch_over
+from jaxd2l.nn.kernels.tracing import tracing_for
 from jaxd2l.train.mesh.placement import shardings
 
-__all__ = ["compiled", "compiler_options", "options_for"]
+__all__ = ["compiled", "compiler_options", "lowered_with_options", "options_for", "tracing_on"]
 
 # On CPU, XLA hands convolutions, products and sums to YNNPACK unless told otherwise. oneDNN, which PyTorch uses too,
 # is faster at the first two (`benchmarks/layers.py`); sums stay where they are.
@@ -47,11 +49,37 @@ def compiled(
         mesh: the devices that it is for, over which the rows of batches are divided, and by whose `shardings` the
             results lie; the default device alone where None.
     """
-    out = {} if mesh is None else {"out_shardings": shardings(jax.eval_shape(function, *arguments), mesh)}
-    with batch_over(mesh):
+    return compile_lowered(*lowered_with_options(function, arguments, donate=donate, options=options, mesh=mesh))
+
+
+def lowered_with_options(
+    function: Callable[..., Any],
+    arguments: Sequence[Any],
+    *,
+    donate: tuple[int, ...] = (),
+    options: dict[str, Any] | None = None,
+    mesh: Mesh | None = None,
+) -> tuple[jax.stages.Lowered, dict[str, Any] | None]:
+    """What `compiled` hands to XLA: the program of a function, and how it is to be compiled. Arguments are the same."""
+    with tracing_on(mesh), batch_over(mesh):
+        out = {} if mesh is None else {"out_shardings": shardings(jax.eval_shape(function, *arguments), mesh)}
         lowered = jax.jit(function, donate_argnums=donate, **out).lower(*arguments)
-    platform = default_platform() if mesh is None else mesh.devices.flat[0].platform
-    return compile_lowered(lowered, options_for(lowered.as_text(), platform, options))
+    return lowered, options_for(lowered.as_text(), _platform(mesh), options)
+
+
+@contextmanager
+def tracing_on(mesh: Mesh | None) -> Iterator[None]:
+    """Trace for the devices of a mesh alone while entered, for the default one where None.
+
+    What is traced before it is compiled, for its shapes, is then the program that is compiled.
+    """
+    with tracing_for(_platform(mesh)):
+        yield
+
+
+def _platform(mesh: Mesh | None) -> str:
+    platform: str = default_platform() if mesh is None else mesh.devices.flat[0].platform
+    return platform
 
 
 def options_for(text: str, platform: str, options: dict[str, Any] | None = None) -> dict[str, Any] | None:

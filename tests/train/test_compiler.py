@@ -6,6 +6,7 @@ import pytest
 
 from jaxd2l import kept
 from jaxd2l.data import Dataset, Examples
+from jaxd2l.machine.compiling import compile_each
 from jaxd2l.nn.models import VGG
 from jaxd2l.recipes import find
 from jaxd2l.train import compiler, fit, program
@@ -51,6 +52,32 @@ def test_an_option_that_xla_does_not_know_means_no_options(monkeypatch):
 def test_no_options_for_another_device(monkeypatch):
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     assert compiler.compiler_options() is None
+
+
+def _lowerings(*steps):
+    """Programs that add a number, each made when it is asked for; or an error at once."""
+    for number in steps:
+        if isinstance(number, Exception):
+            raise number
+        yield f"add {number}", jax.jit(lambda x, number=number: x + number).lower(np.float32(0)), None
+
+
+def test_programs_are_compiled_beside_the_tracing_of_others_by_their_names():
+    compiled = compile_each(_lowerings(1, 2, 3))
+    assert {name: float(add(np.float32(10))) for name, add in compiled.items()} == {
+        "add 1": 11,
+        "add 2": 12,
+        "add 3": 13,
+    }
+    assert compile_each(_lowerings()) == {}
+
+
+def test_an_error_of_tracing_or_compiling_is_the_callers():
+    with pytest.raises(ZeroDivisionError):
+        compile_each(_lowerings(1, ZeroDivisionError(), 2))
+    lowered = jax.jit(lambda x: x + 1).lower(np.float32(0))
+    with pytest.raises(jax.errors.JaxRuntimeError, match="no_such_option"):
+        compile_each([("one", lowered, None), ("two", lowered, {"xla_cpu_no_such_option": True})])
 
 
 def test_training_with_options_repeats_bit_for_bit_and_agrees_with_training_without_to_float32(

@@ -11,9 +11,10 @@ import numpy as np
 from jax.sharding import Mesh
 
 from jaxd2l.data import Dataset
+from jaxd2l.machine.compiling import compile_each
 from jaxd2l.nn.parameters import described, differences, flat
-from jaxd2l.train.compiler import compiled
-from jaxd2l.train.mesh import placed
+from jaxd2l.train.compiler import lowered_with_options, tracing_on
+from jaxd2l.train.mesh import data_mesh, placed
 from jaxd2l.train.program.binding import DONATED, Axis, Program, bind, calls_of, over
 from jaxd2l.train.recipe import Recipe
 from jaxd2l.train.state import TrainState, begin, run_keys
@@ -23,6 +24,8 @@ Weights = tuple[Any, Any]
 # Drawing a network's parameters once takes less time than optimising the code that does: ResNet-18's initialisation
 # compiles in a third of the time, to the same bits. (Those of many runs at once differ in their last bits.)
 OPTIONS = {"init": {"xla_backend_optimization_level": 1}}
+# What takes longest to compile is traced first, and compiled beside the tracing of the others.
+_LONGEST_FIRST = ("epoch", "evaluation", "init", "shuffle")
 
 
 def compile_program(
@@ -56,15 +59,24 @@ def compile_program(
             the images' shape; or data are to be streamed and Grain is not installed.
     """
     began = time.perf_counter()
-    program = over(bind(recipe, data, mesh, stream), axes)
+    mesh = data_mesh(mesh)
     options = {} if axes else OPTIONS
-    executables: dict[str, Any] = {
-        name: compiled(
-            getattr(program, name), call, donate=DONATED.get(name, ()), options=options.get(name), mesh=program.mesh
+    with tracing_on(mesh):
+        program = over(bind(recipe, data, mesh, stream), axes)
+        calls = {name: call for name, call in calls_of(program).items() if name not in without}
+        executables: dict[str, Any] = compile_each(
+            (
+                name,
+                *lowered_with_options(
+                    getattr(program, name),
+                    calls[name],
+                    donate=DONATED.get(name, ()),
+                    options=options.get(name),
+                    mesh=mesh,
+                ),
+            )
+            for name in sorted(calls, key=_LONGEST_FIRST.index)
         )
-        for name, call in calls_of(program).items()
-        if name not in without
-    }
     return dataclasses.replace(program, **executables, compile_seconds=time.perf_counter() - began)
 
 

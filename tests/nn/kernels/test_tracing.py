@@ -1,16 +1,21 @@
-"""The switch of plain tracing: programs of JAX's own operations that say the same."""
+"""The switches of tracing: programs of JAX's own operations, or for one platform alone, that say the same."""
 
+import dataclasses
 import functools
 
 import chex
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from jax.extend import core
 from model_table import MODELS, ONE_OF_EACH, quick_first
 
-from jaxd2l.nn import avg_pool, conv1d, conv2d, conv3d, max_pool, sigmoid
-from jaxd2l.nn.kernels.tracing import plain_tracing
+from jaxd2l.data import Dataset, Examples
+from jaxd2l.nn import avg_pool, conv1d, conv2d, conv3d, cross_entropy, max_pool, sigmoid
+from jaxd2l.nn.kernels.tracing import plain_tracing, tracing_for
+from jaxd2l.recipes import find
+from jaxd2l.train import compile_program
 
 OURS = {"bilinear", "platform_index", "optimization_barrier"}
 
@@ -72,6 +77,41 @@ def test_a_plain_layer_has_the_same_values_and_derivatives(name, dtype):
     # another order of summation; 16 bits round once at the end of both
     tolerance = 1e-5 if dtype == "float32" else 0.02
     chex.assert_trees_all_close(plain, (jax.jit(layer)(x), jax.jit(jax.grad(total))(x)), rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_layer_traced_for_one_platform_is_what_every_platform_has_of_it(name):
+    shape, layer = LAYERS[name]
+    x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+
+    def both(x):
+        y, back = jax.vjp(layer, x)
+        return y, back(jnp.cos(y))[0]
+
+    by_platform, here = jax.jit(both)(x), jax.default_backend()
+    with tracing_for(here):
+        assert "platform_index" not in program(both, x)
+        chex.assert_trees_all_equal(jax.jit(both)(x), by_platform)
+    with tracing_for("cuda"):
+        # the pools are slices everywhere, and their barriers are for CPUs
+        assert not program(both, x) & {"platform_index", "optimization_barrier"}
+    with tracing_for(None):
+        assert program(both, x) == program(both, jnp.asarray(x))
+
+
+def test_what_trains_is_traced_for_its_device_alone():
+    recipe = dataclasses.replace(find("lenet"), batch_size=4)
+    part = Examples(np.zeros((8, 28, 28, 1), np.uint8), np.zeros(8, np.int32))
+    seen = []
+
+    def watched(logits, y):
+        seen.append(program(sigmoid, logits))
+        return cross_entropy(logits, y)
+
+    compile_program(dataclasses.replace(recipe, loss=watched), Dataset("zeros", part, part, tuple("0123456789")))
+    assert seen
+    assert not any("platform_index" in names for names in seen)
+    assert "platform_index" in program(sigmoid, jnp.zeros((2, 3, 4)))
 
 
 def test_the_switch_is_part_of_what_jit_remembers():
