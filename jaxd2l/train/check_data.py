@@ -181,11 +181,11 @@ def _output(model: nn.Module, image_size: ImageSize | None, shape: tuple[int, ..
 def _traced_output(model: nn.Module, image_size: ImageSize | None, shape: tuple[int, ...], dtype: Any) -> Any:
     prepare = as_stored if image_size is None else image_preparer(image_size)
 
-    def output(key: jax.Array, stored: jax.Array) -> Any:
+    def output(stored: jax.Array) -> Any:
         x = prepare(stored).astype(jnp.float32)
-        return model.init_with_output(key, x, train=False)[0]
+        return model.init_with_output(jax.random.key(0), x, train=False)[0]
 
-    return jax.eval_shape(output, jax.random.key(0), jax.ShapeDtypeStruct(shape, dtype))
+    return jax.eval_shape(output, jax.ShapeDtypeStruct(shape, dtype))
 
 
 def require_labels(labels: np.ndarray, outputs: int, what: str) -> None:

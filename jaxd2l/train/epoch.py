@@ -4,11 +4,12 @@ The loop's bounds are arguments: the same executable runs the whole epoch in one
 steps at a time where somebody watches a progress bar or may press Ctrl-C, with equal bits.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from jaxd2l.data import Ring, Rows
@@ -29,9 +30,10 @@ def _gather(x: jax.Array | Ring, y: jax.Array | Ring, rows: Rows, i: jax.Array) 
     return Batch(take(x), take(y), whole(rows.weight[i]))  # so that every device counts the examples by itself
 
 
-def empty_tally(steps: int, dtype: Any = jnp.float32) -> Tally:
-    """A record of `steps` batches, all zero: what the loops below fill in."""
-    return Tally(*(jnp.zeros(steps, dtype) for _ in Tally._fields))
+def empty_tally(steps: int, dtype: Any = jnp.float32, runs: Sequence[int] = ()) -> Tally:
+    """A record of `steps` batches, all zero, after an axis for each of `runs`: what the loops below fill in."""
+    zeros = Tally(*(np.zeros((*runs, steps), dtype) for _ in Tally._fields))
+    return jax.device_put(zeros, may_alias=False)  # type: ignore[return-value]
 
 
 def _record(record: Tally, tally: Tally, i: jax.Array) -> Tally:

@@ -6,7 +6,6 @@ from contextlib import ExitStack, closing
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
@@ -103,7 +102,7 @@ def fit(
         raise ValueError("the weights of the best epoch before `start` are not known; give best_weights")
     steps, classified = program.train_steps, recipe.hits is not None
     initial = initial_state(program, seed, recipe.learning_rate, recipe.weight_decay, weights)
-    now = start or beginning(program, jax.tree.map(jnp.copy, initial))
+    now = start or beginning(program, jax.device_put(initial, may_alias=False))
     now = now._replace(state=placed(now.state, program.mesh), record=placed(now.record, program.mesh))
     report = on_progress or (lambda what, done, total: None)
     watch = on_chunk or (lambda progress: None)
@@ -131,7 +130,7 @@ def fit(
 
     with closing(feed), closing(judged_by), ExitStack() as stack:
         while now.epoch <= recipe.epochs and not stopped_early(now.results, recipe.early_stop):
-            finite = initial if now.epoch == 1 else jax.tree.map(jnp.copy, now.state)  # the loop donates `now.state`
+            finite = initial if now.epoch == 1 else jax.device_put(now.state, may_alias=False)  # the loop donates it
             rows = program.shuffle(keys.shuffle, np.int32(now.epoch))
             feed.begin(now.epoch - 1, rows, now.step)
             while now.step < steps:

@@ -78,7 +78,19 @@ def run_keys(seed: int) -> Keys:
     """
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**32:
         raise ValueError(f"seed must be an integer from 0 to 4294967295, got {seed!r}")
-    return Keys(*jax.random.split(jax.random.key(int(seed), impl=_GENERATOR), 3))
+    return _run_keys(np.uint32(seed))
+
+
+def key_like() -> jax.ShapeDtypeStruct:
+    """Shape and type of each of them."""
+    like: jax.ShapeDtypeStruct = jax.eval_shape(lambda: jax.random.key(0, impl=_GENERATOR))
+    return like
+
+
+@jax.jit
+def _run_keys(seed: jax.Array) -> Keys:
+    keys = jax.random.split(jax.random.key(seed, impl=_GENERATOR), 3)
+    return Keys(keys[0], keys[1], keys[2])
 
 
 def keys_of(seeds: Sequence[int]) -> Keys:

@@ -53,8 +53,8 @@ def fit_to_network(source: Source, recipe: Recipe, data: Dataset) -> Fit:
     """
     image = recipe.input_shape(data.train.x)
     output, variables = jax.eval_shape(
-        lambda key: recipe.model.init_with_output(key, jnp.zeros((1, *image), jnp.float32), train=False),
-        jax.random.key(0),
+        lambda x: recipe.model.init_with_output(jax.random.key(0), x, train=False),
+        jax.ShapeDtypeStruct((1, *image), jnp.float32),
     )
     expected = flat({"params": variables["params"], "batch_stats": variables.get("batch_stats", {})}, ".")
     found = source.tensors

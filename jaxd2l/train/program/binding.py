@@ -20,7 +20,7 @@ from jaxd2l.train.mesh import data_mesh, in_order_of_pieces, placed, require_div
 from jaxd2l.train.optimizer import HyperparametersInState
 from jaxd2l.train.program.windows import held, streams, windows_of
 from jaxd2l.train.recipe import Recipe
-from jaxd2l.train.state import TrainState, init_state, run_keys
+from jaxd2l.train.state import TrainState, init_state, key_like
 from jaxd2l.train.step import Tally, make_judge
 
 PyTree = Any
@@ -90,9 +90,7 @@ class Program:
 
     def record(self, steps: int) -> Tally:
         """An empty record of `steps` batches for every run."""
-        sizes = [axis.size for axis in self.axes]
-        record = jax.tree.map(lambda a: jnp.zeros((*sizes, *a.shape), a.dtype), empty_tally(steps))
-        return placed(record, self.mesh)
+        return placed(empty_tally(steps, runs=[axis.size for axis in self.axes]), self.mesh)
 
 
 def stored(recipe: Recipe, part: Examples) -> Examples:
@@ -153,7 +151,7 @@ def calls_of(program: Program) -> dict[str, tuple[Any, ...]]:
     """Shapes and types of the arguments of each function of a program, by its name; where they lie, on a mesh."""
     seeds = tuple(axis.size for axis in program.axes if axis.seeds)
     rates = tuple(axis.size for axis in program.axes if axis.rates)
-    key = jax.ShapeDtypeStruct(seeds, run_keys(0).init.dtype)
+    key = jax.ShapeDtypeStruct(seeds, key_like().dtype)
     number, integer = jax.ShapeDtypeStruct(rates, jnp.float32), jax.ShapeDtypeStruct((), jnp.int32)
     state, rows = jax.eval_shape(program.init, key, number, number), jax.eval_shape(program.shuffle, key, integer)
     test_rows = jax.eval_shape(lambda: program.evaluation_rows)
@@ -238,7 +236,7 @@ def _functions(recipe: Recipe, x: Any, shards: int) -> Functions:
         return init_state(recipe.model, recipe.make_optimizer(rate, weight_decay), key, x, **kept)
 
     number = jax.ShapeDtypeStruct((), jnp.float32)
-    keep_last = not jax.tree.leaves(jax.eval_shape(init, run_keys(0).init, number, number).batch_stats)
+    keep_last = not jax.tree.leaves(jax.eval_shape(init, key_like(), number, number).batch_stats)
     sizes: dict[str, Any] = {"n": len(x), "batch_size": recipe.batch_size, "keep_last": keep_last}
     order = partial(in_order_of_pieces, shards=shards, accumulate=recipe.accumulate)
     return Functions(
