@@ -46,7 +46,7 @@ ALLOWED = {
     "selection": {"machine", "data", "nn", "train", "cost"},
     "recipes": {"catalogue", "data", "nn", "train"},
     "experiments": {"data", "nn", "train", "selection", "recipes"},
-    "interop": {"machine", "data", "nn", "train", "recipes"},
+    "interop": {"kept", "machine", "data", "nn", "train", "recipes"},
     "prediction": {"machine", "data", "nn", "train", "recipes", "run_folder"},
     "report": {
         *("machine", "data", "nn", "train", "cost", "selection", "recipes", "experiments", "run_folder", "prediction"),

@@ -32,8 +32,8 @@ def _gather(x: jax.Array | Ring, y: jax.Array | Ring, rows: Rows, i: jax.Array) 
 
 def empty_tally(steps: int, dtype: Any = jnp.float32, runs: Sequence[int] = ()) -> Tally:
     """A record of `steps` batches, all zero, after an axis for each of `runs`: what the loops below fill in."""
-    zeros = Tally(*(np.zeros((*runs, steps), dtype) for _ in Tally._fields))
-    return jax.device_put(zeros, may_alias=False)  # type: ignore[return-value]
+    zeros = [np.zeros((*runs, steps), dtype) for _ in Tally._fields]
+    return Tally(*jax.device_put(zeros, may_alias=False))  # made without compiling anything
 
 
 def _record(record: Tally, tally: Tally, i: jax.Array) -> Tally:

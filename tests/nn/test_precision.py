@@ -28,10 +28,10 @@ def value_and_gradients(function, dy, *arguments):
 
 # shapes whose sums have so many terms that a 16-bit sum stands still
 CASES = {
-    "avg_pool": (lambda x: nn.avg_pool(x, 100, stride=1), [(2, 107, 3)]),
-    "avg_pool_tiles": (lambda x: nn.avg_pool(x, (2, 64)), [(1, 4, 128, 3)]),
+    "avg_pool": (lambda x: nn.avg_pool(x, 40, stride=1), [(2, 47, 3)]),
+    "avg_pool_tiles": (lambda x: nn.avg_pool(x, (2, 24)), [(1, 4, 48, 3)]),
     "global_avg_pool": (nn.global_avg_pool, [(2, 32, 33, 3)]),
-    "max_pool": (lambda x: nn.max_pool(x, 9, stride=1, padding=4), [(2, 17, 19, 3)]),
+    "max_pool": (lambda x: nn.max_pool(x, 5, stride=1, padding=2), [(2, 17, 19, 3)]),
     "max_pool_stride": (lambda x: nn.max_pool(x, 9, stride=2, padding=4), [(2, 17, 19, 3)]),
     "softmax": (nn.softmax, [(3, 2000)]),
     "log_softmax": (nn.log_softmax, [(3, 2000)]),

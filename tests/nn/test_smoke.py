@@ -12,6 +12,7 @@ from small_networks import drawn
 
 from jaxd2l.data import load
 from jaxd2l.nn import cross_entropy
+from jaxd2l.nn.kernels.tracing import tracing_for
 
 STEPS, BATCH, IMAGES = 150, 32, 128
 RELU = {"vgg", "nin", "conv3d"}  # and no norms: Xavier starts slowly under ReLU, so these start from He's weights
@@ -71,9 +72,10 @@ def test_loss_falls_by_half_on_128_images(name, images):
     losses = []
     for step in range(STEPS):
         rows = slice(step % 4 * BATCH, (step % 4 + 1) * BATCH)
-        params, batch_stats, opt_state, loss = update(
-            network, learning_rate, params, batch_stats, opt_state, x[rows], y[rows], jax.random.key(step)
-        )
+        with tracing_for("cpu"):  # as it is compiled to train
+            params, batch_stats, opt_state, loss = update(
+                network, learning_rate, params, batch_stats, opt_state, x[rows], y[rows], jax.random.key(step)
+            )
         losses.append(float(loss))
         if np.mean(losses[-4:]) < losses[0] / 2 and step >= 4:
             return

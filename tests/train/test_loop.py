@@ -7,6 +7,7 @@ import numpy as np
 import optax
 import pytest
 
+import jaxd2l
 from jaxd2l import kept
 from jaxd2l.data import Dataset, Examples
 from jaxd2l.data.synthetic import linear_regression
@@ -88,20 +89,36 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_others(compiled_anew
     chex.assert_trees_all_equal(fit(TINY, DATA, 3).state, first.state)  # compiled anew
 
 
-@pytest.mark.slow
-def test_a_second_training_of_an_equal_recipe_compiles_nothing(compiled_anew):
-    equal = dataclasses.replace(TINY, model=TINY.model.clone(), name="again", learning_rate=0.01, epochs=2)
-    compiled = []
-    listen = lambda event, seconds, **_: compiled.append(event) if "backend_compile" in event else None  # noqa: E731
-    fit(TINY, DATA)
+@pytest.fixture
+def programs(compiled_anew):
+    """The names of the programs that XLA compiles."""
+    names = []
+
+    def listen(event, seconds, fun_name="", **_):
+        if "backend_compile" in event:
+            names.append(fun_name)
+
+    jax.clear_caches()
     jax.monitoring.register_event_duration_secs_listener(listen)
-    try:
-        fit(equal, DATA)
-        assert compiled == []
-        fit(dataclasses.replace(equal, batch_size=7), DATA)
-        assert compiled, "nobody listens"
-    finally:
-        jax.monitoring.unregister_event_duration_listener(listen)
+    yield names
+    jax.monitoring.unregister_event_duration_listener(listen)
+
+
+@pytest.mark.slow
+def test_a_run_compiles_its_functions_and_no_small_program_beside_them(programs, tmp_path):
+    jaxd2l.fit(TINY, DATA, run_dir=tmp_path / "run", resume=True)
+    shuffle = "jit(<lambda>)"
+    assert sorted(programs) == sorted(["jit(_run_keys)", "jit(init)", shuffle, "jit(epoch)", "jit(evaluation)"])
+
+
+@pytest.mark.slow
+def test_a_second_training_of_an_equal_recipe_compiles_nothing(programs):
+    equal = dataclasses.replace(TINY, model=TINY.model.clone(), name="again", learning_rate=0.01, epochs=2)
+    fit(TINY, DATA)
+    assert programs
+    programs.clear()
+    fit(equal, DATA)
+    assert programs == []
 
 
 class Own(MLP):

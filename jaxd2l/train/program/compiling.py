@@ -24,6 +24,8 @@ Weights = tuple[Any, Any]
 # Drawing a network's parameters once takes less time than optimising the code that does: ResNet-18's initialisation
 # compiles in a third of the time, to the same bits. (Those of many runs at once differ in their last bits.)
 OPTIONS = {"init": {"xla_backend_optimization_level": 1}}
+# An order is of integers, the same however it is drawn; of few examples it is drawn before its code is optimised.
+_FEW, _SHUFFLE_OF_FEW = 10_000, {"shuffle": {"xla_backend_optimization_level": 0}}
 # What takes longest to compile is traced first, and compiled beside the tracing of the others.
 _LONGEST_FIRST = ("epoch", "evaluation", "init", "shuffle")
 
@@ -60,7 +62,7 @@ def compile_program(
     """
     began = time.perf_counter()
     mesh = data_mesh(mesh)
-    options = {} if axes else OPTIONS
+    options = ({} if axes else OPTIONS) | (_SHUFFLE_OF_FEW if len(data.train.x) <= _FEW else {})
     with tracing_on(mesh):
         program = over(bind(recipe, data, mesh, stream), axes)
         calls = {name: call for name, call in calls_of(program).items() if name not in without}
