@@ -13,7 +13,7 @@ from jaxd2l.data import Dataset
 from jaxd2l.train.check_data import check_run
 from jaxd2l.train.evaluation import CHUNK_SECONDS, Evaluation, Pace, compile_evaluation
 from jaxd2l.train.feed import feed_of_evaluation, feed_of_training
-from jaxd2l.train.mesh import agreed, placed, readable
+from jaxd2l.train.mesh import agreed, copied, placed, readable
 from jaxd2l.train.optimizer.schedule import rate_in_force
 from jaxd2l.train.program import Program, Weights, compile_program, initial_state, mean, require_same_program
 from jaxd2l.train.recipe import Recipe
@@ -102,7 +102,7 @@ def fit(
         raise ValueError("the weights of the best epoch before `start` are not known; give best_weights")
     steps, classified = program.train_steps, recipe.hits is not None
     initial = initial_state(program, seed, recipe.learning_rate, recipe.weight_decay, weights)
-    now = start or beginning(program, jax.device_put(initial, may_alias=False))
+    now = start or beginning(program, copied(initial, program.mesh))
     now = now._replace(state=placed(now.state, program.mesh), record=placed(now.record, program.mesh))
     report = on_progress or (lambda what, done, total: None)
     watch = on_chunk or (lambda progress: None)
@@ -130,7 +130,7 @@ def fit(
 
     with closing(feed), closing(judged_by), ExitStack() as stack:
         while now.epoch <= recipe.epochs and not stopped_early(now.results, recipe.early_stop):
-            finite = initial if now.epoch == 1 else jax.device_put(now.state, may_alias=False)  # the loop donates it
+            finite = initial if now.epoch == 1 else copied(now.state, program.mesh)  # the loop donates it
             rows = program.shuffle(keys.shuffle, np.int32(now.epoch))
             feed.begin(now.epoch - 1, rows, now.step)
             while now.step < steps:

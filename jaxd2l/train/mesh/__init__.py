@@ -2,7 +2,7 @@
 
 - `data_mesh`, `local_devices`, `all_devices`: the devices of a run
 - `require_divisible`, `nearest_batches`, `most_devices`: whether a batch can be divided over them
-- `placed`, `shardings`, `sharded_shapes`, `divided_axis`, `on_device`, `in_order_of_pieces`,
+- `placed`, `copied`, `shardings`, `sharded_shapes`, `divided_axis`, `on_device`, `in_order_of_pieces`,
   `pieces`: where arrays lie, and which rows are where
 - `spans_processes`, `writes_files`, `agreed`, `agreed_text`, `of_each`, `text_of_each`, `require_same`, `meet`,
   `readable`: where the devices belong to several processes, what these decide together
@@ -23,6 +23,7 @@ from jaxd2l.train.mesh.devices import (
 )
 from jaxd2l.train.mesh.exchanges import Collective, collectives
 from jaxd2l.train.mesh.placement import (
+    copied,
     divided_axis,
     in_order_of_pieces,
     on_device,
@@ -53,6 +54,7 @@ __all__ = [
     "agreed_text",
     "all_devices",
     "collectives",
+    "copied",
     "data_mesh",
     "divided_axis",
     "in_order_of_pieces",

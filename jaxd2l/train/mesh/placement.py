@@ -8,6 +8,7 @@ import math
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
@@ -77,6 +78,13 @@ def placed(tree: PyTree, mesh: Mesh | None) -> PyTree:
         return tree
     where = shardings(tree, mesh)
     return jax.tree.map(from_every_process, tree, where) if spans_processes(mesh) else jax.device_put(tree, where)
+
+
+def copied(tree: PyTree, mesh: Mesh | None) -> PyTree:
+    """The same arrays in memory of their own, where they lie, for one who donates the others."""
+    if spans_processes(mesh):
+        return jax.tree.map(jnp.copy, tree)
+    return jax.device_put(tree, may_alias=False)  # which compiles nothing
 
 
 def on_device(examples: Examples, mesh: Mesh | None = None) -> Examples:
