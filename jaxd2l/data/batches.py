@@ -5,7 +5,7 @@ step gathers its batch from the resident arrays. A last batch that is not full i
 one compiled shape, and the padded places carry weight 0, so every example counts exactly once.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -45,12 +45,12 @@ def num_steps(n: int, batch_size: int, *, keep_last: bool = True) -> int:
     return -(-n // batch_size) if keep_last else n // batch_size
 
 
-def _in_batches(order: jax.Array, batch_size: int, steps: int) -> Rows:
+def _in_batches(order: Any, batch_size: int, steps: int, numpy: Any = jnp) -> Rows:
     n = order.shape[0]
-    kept = order[: steps * batch_size].astype(jnp.int32)
+    kept = order[: steps * batch_size].astype(numpy.int32)
     padding = steps * batch_size - kept.shape[0]
-    weight = jnp.pad(jnp.ones(min(n, steps * batch_size), jnp.float32), (0, padding))
-    return Rows(jnp.pad(kept, (0, padding)).reshape(steps, batch_size), weight.reshape(steps, batch_size))
+    weight = numpy.pad(numpy.ones(min(n, steps * batch_size), numpy.float32), (0, padding))
+    return Rows(numpy.pad(kept, (0, padding)).reshape(steps, batch_size), weight.reshape(steps, batch_size))
 
 
 def epoch_rows(key: jax.Array, n: int, batch_size: int, *, keep_last: bool = True) -> Rows:
@@ -80,9 +80,5 @@ def ordered_rows(n: int, batch_size: int, multiple: int = 1) -> Rows:
     """
     steps = num_steps(n, min(batch_size, n))
     shared = -(-min(batch_size, n) // multiple) * multiple
-    steps = min(steps, -(-n // shared))
-    kept = min(n, steps * shared)
-    indices, weight = np.zeros(steps * shared, np.int32), np.zeros(steps * shared, np.float32)
-    indices[:kept], weight[:kept] = np.arange(kept), 1
-    rows = Rows(indices.reshape(steps, shared), weight.reshape(steps, shared))  # type: ignore[arg-type]
-    return jax.device_put(rows)  # made without compiling anything
+    rows = _in_batches(np.arange(n), shared, min(steps, -(-n // shared)), np)  # which compiles nothing
+    return Rows(*jax.device_put(tuple(rows)))

@@ -13,8 +13,8 @@ import jax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxd2l.data import Dataset
-from jaxd2l.train.compiler import compiled
-from jaxd2l.train.program import DONATED, Axis, Program, bind, calls_of, over
+from jaxd2l.train.compiler import tracing_on
+from jaxd2l.train.program import Axis, Program, bind, calls_of, compile_functions, over
 from jaxd2l.train.recipe import Recipe
 
 PyTree = Any
@@ -88,10 +88,9 @@ def compile_spread(recipe: Recipe, data: Dataset, axes: Sequence[Axis], mesh: Me
             for one, spec in zip(call, specs[name][0], strict=True)
         )
 
-    executables: dict[str, Any] = {
-        name: compiled(getattr(program, name), lying(name, call), donate=DONATED.get(name, ()))
-        for name, call in calls_of(program).items()
-    }
+    with tracing_on(None):
+        calls = {name: lying(name, call) for name, call in calls_of(program).items()}
+        executables = compile_functions(program, calls)
     return dataclasses.replace(program, **executables, compile_seconds=time.perf_counter() - began)
 
 

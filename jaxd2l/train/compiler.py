@@ -1,8 +1,8 @@
 """How XLA is asked to compile a program that trains or evaluates."""
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import jax
@@ -67,14 +67,12 @@ def lowered_with_options(
     return lowered, options_for(lowered.as_text(), _platform(mesh), options)
 
 
-@contextmanager
-def tracing_on(mesh: Mesh | None) -> Iterator[None]:
+def tracing_on(mesh: Mesh | None) -> AbstractContextManager[None]:
     """Trace for the devices of a mesh alone while entered, for the default one where None.
 
     What is traced before it is compiled, for its shapes, is then the program that is compiled.
     """
-    with tracing_for(_platform(mesh)):
-        yield
+    return tracing_for(_platform(mesh))
 
 
 def _platform(mesh: Mesh | None) -> str:

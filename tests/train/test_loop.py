@@ -119,6 +119,8 @@ def test_a_second_training_of_an_equal_recipe_compiles_nothing(programs):
     programs.clear()
     fit(equal, DATA)
     assert programs == []
+    fit(dataclasses.replace(equal, batch_size=7), DATA)
+    assert programs, "nobody listens"
 
 
 class Own(MLP):

@@ -2,7 +2,8 @@
 
 import dataclasses
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import jax
@@ -66,20 +67,37 @@ def compile_program(
     with tracing_on(mesh):
         program = over(bind(recipe, data, mesh, stream), axes)
         calls = {name: call for name, call in calls_of(program).items() if name not in without}
-        executables: dict[str, Any] = compile_each(
-            (
-                name,
-                *lowered_with_options(
-                    getattr(program, name),
-                    calls[name],
-                    donate=DONATED.get(name, ()),
-                    options=options.get(name),
-                    mesh=mesh,
-                ),
-            )
-            for name in sorted(calls, key=_LONGEST_FIRST.index)
-        )
+        executables = compile_functions(program, calls, options, mesh)
     return dataclasses.replace(program, **executables, compile_seconds=time.perf_counter() - began)
+
+
+def compile_functions(
+    program: Program,
+    calls: Mapping[str, tuple[Any, ...]],
+    options: Mapping[str, dict[str, Any]] = MappingProxyType({}),
+    mesh: Mesh | None = None,
+) -> dict[str, Any]:
+    """The executables of a program's functions by their names, each compiled beside the tracing of the next.
+
+    Args:
+        program: not yet compiled.
+        calls: what each function that is to be compiled is called with, from `calls_of`.
+        options: of XLA, by the names of functions.
+        mesh: as in `compiled`.
+    """
+    return compile_each(
+        (
+            name,
+            *lowered_with_options(
+                getattr(program, name),
+                calls[name],
+                donate=DONATED.get(name, ()),
+                options=options.get(name),
+                mesh=mesh,
+            ),
+        )
+        for name in sorted(calls, key=_LONGEST_FIRST.index)
+    )
 
 
 def initial_state(
