@@ -1,9 +1,9 @@
 """Peer: PyTorch, eager or `torch.compile`d, in an interpreter of its own.
 
 After the folder come its modes, `eager` unless others are named: `eager`, `compile`, `eager-bfloat16`,
-`compile-bfloat16` (autocast). The networks are those that the parity tests use. Images are kept as float tensors and
-gathered in memory (no DataLoader), resized inside the step; nothing is read back before the round ends. On a GPU
-float32 products may use TF32, as JAX's do.
+`compile-bfloat16` (autocast). The networks are those of scripts/torch_networks.py at full size. Images are kept as
+float tensors and gathered in memory (no DataLoader), resized inside the step; nothing is read back before the round
+ends. On a GPU float32 products may use TF32, as JAX's do.
 """
 
 import copy
@@ -18,8 +18,8 @@ from torch import nn
 from torch.nn import functional as F
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests")]
-import make_torch_fixtures as book  # noqa: E402
+sys.path.insert(0, str(ROOT / "scripts"))
+import torch_networks as book  # noqa: E402
 
 
 def with_dropout(module):
