@@ -10,12 +10,27 @@ import jax
 import jax.numpy as jnp
 
 from jaxd2l.nn.kernels.precision import rounded, widened
+from jaxd2l.nn.kernels.storage import stored
 from jaxd2l.nn.kernels.tracing import by_platform
 
 
 def relu(x: jax.Array) -> jax.Array:
-    """max(x, 0), with derivative 0 at 0 (as the book and PyTorch have it; `jnp.maximum` alone gives 1/2)."""
+    """max(x, 0), with derivative 0 at 0 (as the book and PyTorch have it; `jnp.maximum` alone gives 1/2).
+
+    The derivative is read off the output, so that the backward pass need not keep x beside it.
+    """
+    return _positive_part(jnp.asarray(x))
+
+
+@jax.custom_jvp
+def _positive_part(x: jax.Array) -> jax.Array:
     return jnp.where(x <= 0, jnp.zeros_like(x), x)
+
+
+@_positive_part.defjvp
+def _positive_part_jvp(primals: tuple[jax.Array], tangents: tuple[jax.Array]) -> tuple[jax.Array, jax.Array]:
+    y = stored(_positive_part(primals[0]))
+    return y, jnp.where(y <= 0, jnp.zeros_like(tangents[0]), tangents[0])
 
 
 def leaky_relu(x: jax.Array, slope: float = 0.01) -> jax.Array:

@@ -2,6 +2,7 @@
 arXiv:1502.03167; D2L sec_batch_norm).
 """
 
+import functools
 import math
 from typing import NamedTuple
 
@@ -81,16 +82,15 @@ def batch_norm(
 def _normalised_by_the_batch(
     x: jax.Array, scale: jax.Array, bias: jax.Array, epsilon: float
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """The normalised x, mean and biased variance; of a narrow x the backward pass keeps x itself and the moments."""
+    """The normalised x, mean and biased variance; the backward pass keeps x and the moments, no array between them."""
 
+    @functools.partial(jax.checkpoint, policy=jax.checkpoint_policies.save_only_these_names("moments"))
     def normalised(x: jax.Array, scale: jax.Array, bias: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
         wide, axes = widened(x), tuple(range(x.ndim - 1))  # once: narrow gradients would be rounded, then added
         mean = checkpoint_name(jnp.mean(wide, axes), "moments")
         var = checkpoint_name(jnp.mean(jnp.square(wide - _row(mean, x)), axes), "moments")
         return _normalised(wide, mean, var, scale, bias, epsilon).astype(x.dtype), mean, var
 
-    if widened(x).dtype != x.dtype:
-        normalised = jax.checkpoint(normalised, policy=jax.checkpoint_policies.save_only_these_names("moments"))
     return normalised(x, scale, bias)
 
 

@@ -47,6 +47,7 @@ def filter_gradient(x: jax.Array, dy: jax.Array, window: Pair, strides: Pair, bo
 
     A kernel of all images would not stay in the cache, so a few rows of some images are taken at a time.
     """
+    x, dy = lax.optimization_barrier((x, dy))  # copies of x are made when dy is there, not kept since the forward pass
     images, n = _images_at_a_time(dy.shape[0])
     if fill := n - dy.shape[0]:
         x, dy = (jnp.pad(a, ((0, fill), *((0, 0),) * 3)) for a in (x, dy))

@@ -43,9 +43,9 @@ def plan(shape: Shape) -> Ways:
         return pointwise(shape)
     strided, taps, output = at.strides != (1, 1), math.prod(window), shape.output
     thin = not strided and max(channels, features) <= THIN
-    several = patched(shape, _columns(features) if thin else 1)
+    columns = _columns(features) if thin else 1
     if thin and math.prod(image) <= SMALL_IMAGE:
-        return several
+        return patched(shape, columns)
     single, direct = patched(shape, 1), routine(shape)
     forward = _exceeds(window, image) or (taps * channels > FAR * math.prod(output) and features >= WIDE)
     back = strided or _exceeds(window, output) or (taps * features > FAR * math.prod(image) and channels >= WIDE)
@@ -53,7 +53,7 @@ def plan(shape: Shape) -> Ways:
     return Ways(
         (single if forward else direct).forward,
         (single if back else direct).input_gradient,
-        (several if to_kernel else direct).filter_gradient,
+        (patched(shape, columns, kept=forward and columns == 1) if to_kernel else direct).filter_gradient,
     )
 
 

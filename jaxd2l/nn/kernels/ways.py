@@ -70,11 +70,19 @@ def routine(shape: Shape) -> Ways:
 
 
 @functools.cache
-def patched(shape: Shape, columns: int, /) -> Ways:
-    """A matrix product over patches of `columns` neighbouring outputs, a part of the batch at a time where need be."""
+def patched(shape: Shape, columns: int, /, *, kept: bool = True) -> Ways:
+    """A matrix product over patches of `columns` neighbouring outputs, a part of the batch at a time where need be.
+
+    Args:
+        shape: of the convolution.
+        columns: outputs that share a patch.
+        kept: whether the filter gradient may take the patches of the forward pass, which wait for it in memory; else
+            it makes its own once its cotangent is there.
+    """
     grid, c = patches.cut(shape.image, shape.window, *shape.at, columns), shape.channels
 
     def filter_gradient(x: jax.Array, dy: jax.Array) -> jax.Array:
+        x, dy = (x, dy) if kept else lax.optimization_barrier((x, dy))
         parts = _in_parts(grid, c, x, dy)
         if parts[0].shape[0] == 1:
             return patches.filter_gradient(x, dy, grid)
