@@ -131,17 +131,18 @@ def test_no_batch_is_taken_an_image_at_a_time():
 
 
 BY_1, BY_2, BY_4 = ((lambda shape, columns=columns: patched(shape, columns)) for columns in (1, 2, 4))
+LATE_1, LATE_2 = ((lambda shape, columns=columns: patched(shape, columns, kept=False)) for columns in (1, 2))
 # One shape for each row of the table in `plan`: (image, window, channels, features, stride, padding), and what is
 # chosen for each of the three products.
 CHOICES = {
     "LeNet's first": ((28, 28), 5, 1, 6, 1, 2, (BY_4, BY_4, BY_4)),
     "LeNet's second": ((14, 14), 5, 6, 16, 1, 0, (BY_2, BY_2, BY_2)),
-    "ResNet's first": ((20, 20), 7, 1, 64, 2, 3, (routine, BY_1, BY_1)),
-    "VGG's first": ((40, 40), 3, 1, 16, 1, 1, (routine, routine, BY_2)),
+    "ResNet's first": ((20, 20), 7, 1, 64, 2, 3, (routine, BY_1, LATE_1)),
+    "VGG's first": ((40, 40), 3, 1, 16, 1, 1, (routine, routine, LATE_2)),
     "deep and small": ((3, 3), 3, 160, 136, 1, 1, (BY_1, BY_1, BY_1)),
     "window over the image": ((3, 3), 5, 17, 20, 1, 2, (BY_1, BY_1, routine)),
-    "strided": ((8, 8), 3, 17, 20, 2, 1, (routine, BY_1, BY_1)),
-    "to many features": ((9, 9), 3, 17, 64, 1, 1, (routine, routine, BY_1)),
+    "strided": ((8, 8), 3, 17, 20, 2, 1, (routine, BY_1, LATE_1)),
+    "to many features": ((9, 9), 3, 17, 64, 1, 1, (routine, routine, LATE_1)),
     "middle": ((9, 9), 3, 17, 20, 1, 1, (routine, routine, routine)),
     "pointwise": ((5, 7), 1, 17, 3, 1, 0, (pointwise, pointwise, pointwise)),
     "pointwise, strided": ((5, 7), 1, 17, 3, 2, 0, (pointwise, pointwise, pointwise)),

@@ -1,4 +1,4 @@
-"""What waits in memory from the forward to the backward pass, as XLA plans it for the CPU: what layers put out, once."""
+"""What waits in memory from the forward to the backward pass, as XLA plans it for a CPU: outputs of layers, once."""
 
 import flax.linen as nn
 import jax

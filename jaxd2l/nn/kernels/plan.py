@@ -50,10 +50,11 @@ def plan(shape: Shape) -> Ways:
     forward = _exceeds(window, image) or (taps * channels > FAR * math.prod(output) and features >= WIDE)
     back = strided or _exceeds(window, output) or (taps * features > FAR * math.prod(image) and channels >= WIDE)
     to_kernel = strided or channels <= THIN or features >= WIDE
+    shared = forward and columns == 1  # the patches are those of the forward pass
     return Ways(
         (single if forward else direct).forward,
         (single if back else direct).input_gradient,
-        (patched(shape, columns, kept=forward and columns == 1) if to_kernel else direct).filter_gradient,
+        ((single if shared else patched(shape, columns, kept=False)) if to_kernel else direct).filter_gradient,
     )
 
 
