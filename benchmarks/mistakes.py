@@ -7,6 +7,8 @@ writes jaxd2l/diagnosis/curves/RECIPE.json: loss, training accuracy and test acc
 and what made them. Each training is stored at once and what is stored is not trained again, so the same command goes on
 after any interruption; with `--minutes` it begins nothing new after that time, and says what is missing. Several
 processes, each with a recipe or variants of its own, may write at the same time.
+
+`--out benchmarks/results/curves` goes on with trainings beyond those that are compared with.
 """
 
 import argparse
