@@ -23,7 +23,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 import torch_layers  # noqa: E402
 import torch_rule  # noqa: E402
-from torch_networks import NARROW, NETWORKS  # noqa: E402
+from torch_networks import IN_FIXTURES  # noqa: E402
 
 FIXTURES = ROOT / "tests" / "fixtures"
 VERSIONS = f"Python {platform.python_version()}, PyTorch {torch.__version__}, NumPy {np.__version__}"
@@ -35,7 +35,7 @@ def channels_first(x):
 
 def train(name, dtype):
     """Outputs, losses and digests of five steps; also the size of each array."""
-    case, net = torch_rule.CASES[name], {**NETWORKS, **NARROW}[name]()
+    case, net = torch_rule.CASES[name], IN_FIXTURES[name]()
     state = {k: torch.from_numpy(torch_rule.weight(k, tuple(v.shape))) for k, v in net.state_dict().items() if v.ndim}
     net.load_state_dict(state, strict=False)  # all but num_batches_tracked
     net.to(dtype)
@@ -164,5 +164,5 @@ LAYERS = {
 if __name__ == "__main__":
     torch.manual_seed(0)
     FIXTURES.mkdir(exist_ok=True)
-    for name in sys.argv[1:] or ["layers", *NETWORKS]:
+    for name in sys.argv[1:] or ["layers", *IN_FIXTURES]:
         layers() if name == "layers" else run(name)

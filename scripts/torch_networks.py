@@ -1,8 +1,8 @@
 # ruff: noqa: D101, D102, D103 - the networks are documented in jaxd2l.nn.models
 """The book's networks in PyTorch, written here from its text: what fixtures and benchmarks compare with.
 
-`NETWORKS` are those that the recipes train, `NARROW` those that stand for the large ones in the fixtures: the same
-kinds of layers with few features and few repeated blocks. Needs PyTorch.
+`NETWORKS` are those that the recipes train, `IN_FIXTURES` what the fixtures have of them: where they are large, the
+same kinds of layers with few features and few repeated blocks. Needs PyTorch.
 """
 
 import itertools
@@ -252,11 +252,11 @@ def densenet(blocks=(4, 4, 4, 4), growth=32, channels=64):
     return nn.Sequential(*layers, *tail)
 
 
-def conv3d():
+def conv3d(channels=1, num_classes=4):
     return nn.Sequential(
-        *[nn.Conv3d(2, 8, 3, padding=1), nn.ReLU(), nn.MaxPool3d(2)],
+        *[nn.Conv3d(channels, 8, 3, padding=1), nn.ReLU(), nn.MaxPool3d(2)],
         *[nn.Conv3d(8, 16, 3, padding=1), nn.ReLU(), nn.MaxPool3d(2)],
-        *[nn.AdaptiveAvgPool3d(1), nn.Flatten(), nn.Linear(16, 10)],
+        *[nn.AdaptiveAvgPool3d(1), nn.Flatten(), nn.Linear(16, num_classes)],
     )
 
 
@@ -306,7 +306,8 @@ _SMALL_INCEPTIONS = (
     ((24, (12, 26), (6, 12), 8),),
     ((32, (20, 40), (4, 16), 16),),
 )
-NARROW = {
+IN_FIXTURES = {
+    **NETWORKS,
     "alexnet": lambda: alexnet((12, 32, 48, 48, 32), (64, 32)),
     "vgg11": _small_vgg(VGG11, 1),
     "vgg13": _small_vgg(VGG13, 3),
@@ -318,4 +319,5 @@ NARROW = {
     "resnet50": _small_paper_resnet(True),
     "resnext50": _small_paper_resnet(True, groups=32, group_width=4),
     "densenet": lambda: densenet((3, 2, 2), 8, 16),
+    "conv3d": lambda: conv3d(2, 10),
 }

@@ -1,12 +1,12 @@
 """Peak memory of a traced program, by following which arrays are alive (liveness analysis), without compiling it.
 
-What is written to memory, and in which order, is that of `jaxd2l.cost.kernels`. A buffer is free after its last reader.
+What is written to memory, and in which order, is that of `jaxd2l.cost.fusion`. A buffer is free after its last reader.
 An elementwise result takes the place of an operand that ends there, and the new state that of the donated old one.
 """
 
 from typing import NamedTuple
 
-from jaxd2l.cost.kernels import LOOPS, ROUTINES, Kernel, kernels
+from jaxd2l.cost.fusion import LOOPS, ROUTINES, Kernel, kernels
 from jaxd2l.cost.traced import Operation, Operations, Value, body
 
 

@@ -10,8 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxd2l.nn.kernels.precision import rounded, widened
-from jaxd2l.nn.kernels.storage import stored
-from jaxd2l.nn.kernels.tracing import by_platform
+from jaxd2l.nn.kernels.tracing import by_platform, materialised
 
 
 def relu(x: jax.Array) -> jax.Array:
@@ -29,7 +28,7 @@ def _positive_part(x: jax.Array) -> jax.Array:
 
 @_positive_part.defjvp
 def _positive_part_jvp(primals: tuple[jax.Array], tangents: tuple[jax.Array]) -> tuple[jax.Array, jax.Array]:
-    y = stored(_positive_part(primals[0]))
+    y = materialised(_positive_part(primals[0]))
     return y, jnp.where(y <= 0, jnp.zeros_like(tangents[0]), tangents[0])
 
 

@@ -20,8 +20,7 @@ import numpy as np
 from jax import lax
 
 from jaxd2l.nn.kernels.precision import widened
-from jaxd2l.nn.kernels.storage import stored
-from jaxd2l.nn.kernels.tracing import by_platform, is_plain
+from jaxd2l.nn.kernels.tracing import by_platform, is_plain, materialised
 from jaxd2l.nn.kernels.window import Padding, Sizes, output_size, pads, sizes
 
 __all__ = ["avg_pool", "global_avg_pool", "max_pool"]
@@ -92,20 +91,21 @@ def _windows(x: jax.Array, window: Sizes, stride: Sizes | None, padding: Padding
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(1,))
 def _largest(x: jax.Array, at: _Windows) -> jax.Array:
-    return stored(functools.reduce(jnp.maximum, _slices(x, at, -jnp.inf)))
+    return materialised(functools.reduce(jnp.maximum, _slices(x, at, -jnp.inf)))
 
 
 @_largest.defjvp
 def _largest_jvp(at: _Windows, primals: tuple[jax.Array], tangents: tuple[jax.Array]) -> tuple[jax.Array, jax.Array]:
     largest = _largest(primals[0], at)
-    largest, first = stored((largest, _first_maximum(primals[0], largest, at)))  # a byte a window waits, not the pixels
+    # sought at once: a byte a window waits for the backward pass, not the pixels
+    largest, first = materialised((largest, _first_maximum(primals[0], largest, at)))
     dy = widened(tangents[0])  # a pixel may be the maximum of many windows, whose cotangents are summed
     if set(at.strides) == {1}:
         deal = functools.partial(_deal, at, primals[0].shape, first)
         return largest, jax.linear_transpose(deal, widened(largest))(dy)[0].astype(largest.dtype)
     moved = enumerate(_phase_slices(dy, at))
     total = _total(jnp.where(first == place, part, jnp.zeros_like(part)) for place, part in moved)
-    return largest, stored(total).astype(largest.dtype)
+    return largest, materialised(total).astype(largest.dtype)
 
 
 def _first_maximum(x: jax.Array, largest: jax.Array, at: _Windows) -> jax.Array:
@@ -141,7 +141,8 @@ def _deal(at: _Windows, shape: tuple[int, ...], first: jax.Array, dy: jax.Array)
     """
     border = [(0, 0, 0), *((k - 1, k - 1, 0) for k in at.window), (0, 0, 0)]
     nowhere = jnp.asarray(math.prod(at.window), first.dtype)
-    first, dy = stored(lax.pad(first, nowhere, border)), stored(lax.pad(dy, jnp.zeros((), dy.dtype), border))
+    first = materialised(lax.pad(first, nowhere, border))
+    dy = materialised(lax.pad(dy, jnp.zeros((), dy.dtype), border))
     padded = [o + k - 1 for o, k in zip(at.output, at.window, strict=True)]
 
     def received(place: int, offsets: tuple[int, ...]) -> jax.Array:
@@ -150,7 +151,7 @@ def _deal(at: _Windows, shape: tuple[int, ...], first: jax.Array, dy: jax.Array)
         at_place, sent = (lax.slice(a, (0, *start, 0), (a.shape[0], *end, a.shape[-1])) for a in (first, dy))
         return jnp.where(at_place == place, sent, jnp.zeros_like(sent))
 
-    dx = stored(_total(itertools.starmap(received, enumerate(itertools.product(*map(range, at.window))))))
+    dx = materialised(_total(itertools.starmap(received, enumerate(itertools.product(*map(range, at.window))))))
     inside = [slice(low, low + size) for (low, _), size in zip(at.borders, shape[1:-1], strict=True)]
     return dx[:, *inside]
 
@@ -219,7 +220,7 @@ def _phase_slices(x: jax.Array, at: _Windows) -> list[jax.Array]:
     phases = [x]
     for axis, stride in enumerate(at.strides):
         phases = [part for phase in phases for part in lax.split(phase, (1,) * stride, axis=2 * axis + 2)]
-    phases = [stored(phase) for phase in phases]
+    phases = [materialised(phase) for phase in phases]
     phase_of = dict(zip(itertools.product(*map(range, at.strides)), phases, strict=True))
     found = []
     for place in itertools.product(*map(range, at.window)):

@@ -147,10 +147,10 @@ def test_the_largest_batch_is_a_multiple_of_the_pieces():
 @pytest.mark.slow
 def test_nothing_is_allocated_for_vgg19_at_224_pixels():
     before = {id(a) for a in jax.live_arrays()}
-    found = cost(RECIPES["vgg19"], batch_size=256)
+    found = cost(RECIPES["vgg19"], batch_size=512)
     created = [a.nbytes for a in jax.live_arrays() if id(a) not in before]
     assert sum(created) < 1000  # a random key; one image alone has 200 kB
-    assert found.train.total > 4 * 2**30
+    assert found.train.total > 5 * 2**30
 
 
 def test_the_time_of_an_epoch_is_its_flops_over_the_rate():

@@ -21,11 +21,12 @@ nothing traced in one state is taken for the other.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import jax
 from jax import lax
 
-__all__ = ["barrier", "by_platform", "is_plain", "plain_tracing", "tracing_for"]
+__all__ = ["barrier", "by_platform", "is_plain", "materialised", "plain_tracing", "tracing_for"]
 
 _plain = jax.make_user_context(False)
 _platform = jax.make_user_context(None)
@@ -65,3 +66,12 @@ def by_platform[*Args](
 def barrier(x: jax.Array) -> jax.Array:
     """`lax.optimization_barrier`, which changes no value; nothing in a plain program."""
     return x if is_plain() else lax.optimization_barrier(x)
+
+
+def materialised(tree: Any) -> Any:
+    """The same arrays, on CPU computed once and together, whoever reads them; nothing elsewhere.
+
+    XLA on CPU computes a cheap array again for each reader, from what it was made of, and makes whatever it can as soon
+    as it can. Both keep more alive from the forward to the backward pass than the arithmetic asks for.
+    """
+    return by_platform(tree, cpu=lax.optimization_barrier, default=lambda tree: tree)

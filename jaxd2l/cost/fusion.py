@@ -162,7 +162,7 @@ def _constant(v: Value, maker: dict[Value, Operation]) -> bool:
     return all(u is None or _constant(u, maker) for u in maker[v].inputs)
 
 
-def _scheduled(kernels: dict[Value, Kernel]) -> list[Kernel]:
+def _scheduled(made_by: dict[Value, Kernel]) -> list[Kernel]:
     """Routines in the order of the program, everything else just before its first reader.
 
     Of the two products of a cotangent, the one that leads to a parameter alone comes after the one that leads further
@@ -174,34 +174,34 @@ def _scheduled(kernels: dict[Value, Kernel]) -> list[Kernel]:
         waiting = [kernel]
         while waiting:
             needed = (*waiting[-1].reads, *waiting[-1].waits)
-            missing = [kernels[v] for v in needed if v in kernels and id(kernels[v]) not in order]
+            missing = [made_by[v] for v in needed if v in made_by and id(made_by[v]) not in order]
             if missing:
                 waiting.append(missing[0])
             else:
                 done = waiting.pop()
                 order[id(done)] = done
 
-    leading = _leading(kernels)
+    leading = _leading(made_by)
     put_off: list[Kernel] = []
-    for kernel in kernels.values():
+    for kernel in made_by.values():
         if kernel.operation.name in PRODUCTS and leading.isdisjoint(kernel.writes):
             put_off.append(kernel)
         elif kernel.operation.name in ROUTINES:
             add(kernel)
             if kernel.operation.name in PRODUCTS and put_off:
                 add(put_off.pop(0))
-    for kernel in kernels.values():
+    for kernel in made_by.values():
         add(kernel)
     return list(order.values())
 
 
-def _leading(kernels: dict[Value, Kernel]) -> set[Value]:
+def _leading(made_by: dict[Value, Kernel]) -> set[Value]:
     """The values that some product is computed from, directly or through others."""
     leading: set[Value] = set()
-    waiting = [v for k in kernels.values() if k.operation.name in PRODUCTS for v in k.reads]
+    waiting = [v for k in made_by.values() if k.operation.name in PRODUCTS for v in k.reads]
     while waiting:
         v = waiting.pop()
         if v not in leading:
             leading.add(v)
-            waiting.extend(kernels[v].reads if v in kernels else ())
+            waiting.extend(made_by[v].reads if v in made_by else ())
     return leading
