@@ -114,8 +114,7 @@ def kernels(program: Operations) -> tuple[Operations, list[Kernel]]:
         if v not in in_memory:
             sources[v] = _union(operands[v], lambda u: sources.get(u, frozenset({u})))
             continue
-        narrowed = v in pinned and any(_itemsize(u) > _itemsize(v) for u in roots[v])  # the wide one is let go
-        cheap = not (routine or narrowed or operation.name in COSTLY)
+        cheap = not (routine or operation.name in COSTLY)
         again = cheap and sum(2 * u.bytes > v.bytes for u in roots[v]) <= 1
         roots[v] = roots[v] if again else frozenset({v})
         sources[v] = roots[v] | {v}
@@ -131,10 +130,6 @@ def kernels(program: Operations) -> tuple[Operations, list[Kernel]]:
             in_order = (tuple(sorted(values, key=lambda u: place.get(u, -1))) for values in (reads, waits))
             found |= dict.fromkeys(writes, Kernel(operation, writes, *in_order))
     return program, _scheduled(found)
-
-
-def _itemsize(v: Value) -> int:
-    return getattr(v.dtype, "itemsize", 8)
 
 
 def _union(values: Iterable[Value], of: Callable[[Value], frozenset[Value]]) -> frozenset[Value]:
