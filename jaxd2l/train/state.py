@@ -1,6 +1,7 @@
 """Everything that changes while training, as one pytree of arrays (Flax Linen's explicit collections)."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -11,10 +12,10 @@ import optax
 
 from jaxd2l.nn.numbers import unsound
 from jaxd2l.nn.parameters import divided, flat
+from jaxd2l.train.drawing import GENERATOR, drawn_together
 from jaxd2l.train.optimizer import with_hyperparameters
 
 PyTree = Any
-_GENERATOR = "threefry2x32"  # whatever `jax_default_prng_impl` says: another one draws another run
 
 
 class Average(NamedTuple):
@@ -83,13 +84,13 @@ def run_keys(seed: int) -> Keys:
 
 def key_like() -> jax.ShapeDtypeStruct:
     """Shape and type of each of them."""
-    like: jax.ShapeDtypeStruct = jax.eval_shape(lambda: jax.random.key(0, impl=_GENERATOR))
+    like: jax.ShapeDtypeStruct = jax.eval_shape(lambda: jax.random.key(0, impl=GENERATOR))
     return like
 
 
 @jax.jit
 def _run_keys(seed: jax.Array) -> Keys:
-    keys = jax.random.split(jax.random.key(seed, impl=_GENERATOR), 3)
+    keys = jax.random.split(jax.random.key(seed, impl=GENERATOR), 3)
     return Keys(keys[0], keys[1], keys[2])
 
 
@@ -127,7 +128,7 @@ def init_state(
         ValueError: the optimizer cannot start on these parameters, or lacks one of the hyperparameters; a pattern
             matches no parameter, or together they match all.
     """
-    variables = model.init(key, x, train=False)
+    variables = drawn_together(partial(model.init, train=False))(key, x)
     weights = variables["params"], variables.get("batch_stats", {})
     return begin(optimizer, *weights, averaged=averaged, freeze=freeze, **hyperparameters)
 
