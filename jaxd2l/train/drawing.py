@@ -35,15 +35,18 @@ class _Node:
 
 
 def drawn_together[**P, R](function: Callable[P, R]) -> Callable[P, R]:
-    """The same function, to be traced: equal to the last bit, with its draws of JAX's Threefry done together.
+    """The same function: where it is traced, its draws of JAX's Threefry are done together, equal to the last bit.
 
-    What it computes beside its results, such as a forward pass that tells parameters their shapes, is left out.
+    What it computes beside its results, such as a forward pass that tells parameters their shapes, is left out. Called
+    with arrays alone it runs as it is, for JAX compiles each draw to the bits that it has inside a program.
 
     Args:
         function: of arrays, pure.
     """
 
     def together(*args: P.args, **kwargs: P.kwargs) -> R:
+        if not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves((args, kwargs))):
+            return function(*args, **kwargs)
         closed, shapes = jax.make_jaxpr(function, return_shape=True)(*args, **kwargs)
         if closed.effects or not jax.config.jax_threefry_partitionable:
             return function(*args, **kwargs)

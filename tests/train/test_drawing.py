@@ -74,9 +74,10 @@ def test_the_bits_are_those_that_jax_draws_an_array_at_a_time(network, shape):
     chex.assert_trees_all_equal(many, jax.tree.map(lambda *each: np.stack(each), *alone))
 
 
-def test_other_generators_and_settings_are_left_to_jax():
+def test_arrays_other_generators_and_settings_are_left_to_jax():
     network, x = MLP(hidden=(3,)), np.zeros((1, 4), np.float32)
     one_by_one, together = draw(network), drawn_together(draw(network))
+    chex.assert_trees_all_equal(together(jax.random.key(0), x), one_by_one(jax.random.key(0), x))
     other = jax.random.key(0, impl="rbg")
     chex.assert_trees_all_equal(jitted(together)(other, x), jitted(one_by_one)(other, x))
     with jax.threefry_partitionable(False):
