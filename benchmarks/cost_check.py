@@ -56,16 +56,19 @@ def xla_flops(recipe: Recipe, data: Dataset | None = None) -> tuple[float, float
     return float(forward), float(both)
 
 
+def xla_train_bytes(recipe: Recipe, data: Dataset | None = None) -> int:
+    """Compile a recipe's epoch for the default device and ask XLA for its arguments and temporaries; nothing runs."""
+    run = bind(recipe, shapes(recipe.dataset) if data is None else data)
+    return _bytes(compiled(run.epoch, calls_of(run)["epoch"], donate=(0, 1)))
+
+
 def xla_cost(recipe: Recipe, data: Dataset | None = None) -> XlaCost:
     """Compile a recipe's epoch and prediction for the default device and ask XLA about them; nothing runs."""
     data = shapes(recipe.dataset) if data is None else data
-    run = bind(recipe, data)
-    calls = calls_of(run)
-    params, batch_stats, *_ = calls["evaluation"]
+    params, batch_stats, *_ = calls_of(bind(recipe, data))["evaluation"]
     judge = make_judge(recipe.model, recipe.objective())
     predict = compiled(judge, (params, batch_stats, batch_like(recipe, data)))
-    train = compiled(run.epoch, calls["epoch"], donate=(0, 1))
-    return XlaCost(*xla_flops(recipe, data), *map(_bytes, (predict, train)))
+    return XlaCost(*xla_flops(recipe, data), _bytes(predict), xla_train_bytes(recipe, data))
 
 
 def _bytes(program: Any) -> int:

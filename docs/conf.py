@@ -13,7 +13,8 @@ project = "jaxd2l"
 author = "the jaxd2l authors"
 copyright = "2026, the jaxd2l authors"
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
-extensions += ["api_pages", "command_pages", "languages", "mathml", "navigation", "reading"]  # our own, in _ext
+# our own, in _ext
+extensions += ["api_pages", "command_pages", "kernels", "languages", "mathml", "navigation", "reading"]
 exclude_patterns = ["_build", "_ext", "locale", "jupyter_execute", ".jupyter_cache"]  # what a build leaves behind
 templates_path = ["_templates"]
 

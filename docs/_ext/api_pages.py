@@ -150,7 +150,8 @@ def _skip(app: Sphinx, what: str, name: str, value: Any, skip: bool, options: An
 def _write(app: Sphinx) -> None:
     folder = Path(app.srcdir) / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
-    pages = {"index": index(), **{room: page(room) for room in rooms()}}
+    english = app.config.language == "en"  # no other language has the rooms (`languages.py`)
+    pages = {"index": index(), **{room: page(room) for room in rooms() if english}}
     for name, text in pages.items():
         path = folder / f"{name}.rst"
         if not path.exists() or path.read_text(encoding="utf-8") != text:

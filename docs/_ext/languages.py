@@ -2,7 +2,8 @@
 
 Nothing is run twice: the English build runs every cell and keeps what came out in `.jupyter_cache`, from where the
 Chinese build takes it. Code, figures and printed numbers are therefore the same; only the words differ, also in the
-notebooks that are offered for download.
+notebooks that are offered for download. The API and the sources behind it have no words of ours outside docstrings:
+there is one of each, and the Chinese site links to it.
 """
 
 import gettext
@@ -12,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import api_pages
 import nbformat
 from docutils import nodes
 from jupyter_cache import get_cache
@@ -27,6 +29,7 @@ from sphinx.util.nodes import extract_messages
 CHINESE = "zh_CN"
 FOLDER = "zh"  # of the Chinese site, inside the English one
 _KEPT = ".jupyter_cache"
+_API = "API 由源代码中的文档字符串生成。它只有英文。要按名称查找时请用英文页面的搜索。"
 _PARTS = re.compile(r"[\u4e00-\u9fff]+|[a-zA-Z0-9_]+")
 _LOGGER = logging.getLogger(__name__)
 
@@ -57,7 +60,17 @@ def _configure(app: Sphinx, config: Config) -> None:
     config.nb_execution_cache_path = str(Path(app.srcdir) / _KEPT)
     if config.language == CHINESE:
         config.nb_execution_mode = "cache"
+        config.exclude_patterns += [f"{api_pages.FOLDER}/{room}.rst" for room in api_pages.rooms()]
         config.nb_code_prompt_show, config.nb_code_prompt_hide = "显示代码", "隐藏代码"
+
+
+def _api(app: Sphinx, page: str, source: list[str]) -> None:
+    """The front page of the API in Chinese: where each room stands in English."""
+    if app.config.language == CHINESE and page == f"{api_pages.FOLDER}/index":
+        up = "../" * (page.count("/") + 1)
+        names = [("jaxd2l", "index"), *((f"jaxd2l.{room}", room) for room in api_pages.rooms())]
+        links = [f"- `{name} <{up}{app.builder.get_target_uri(f'{api_pages.FOLDER}/{to}')}>`__" for name, to in names]
+        source[0] = "\n".join(["API", "===", "", _API, "", *links, ""])
 
 
 def _untranslated(app: Sphinx, tree: nodes.document) -> None:
@@ -143,6 +156,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Connect the two."""
     app.add_search_language(SearchPairs)
     app.connect("config-inited", _configure)
+    app.connect("source-read", _api)
     app.connect("doctree-read", _untranslated)
     app.connect("env-updated", _notebooks)
     app.connect("html-page-context", _link)

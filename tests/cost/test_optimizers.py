@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import optax
 import pytest
-from cost_check import xla_cost
+from cost_check import xla_train_bytes
 
 from jaxd2l.cost import cost
 from jaxd2l.cost.measured import measure
@@ -40,7 +40,7 @@ def test_the_optimizer_state_is_counted_whatever_the_optimizer(name):
     found = cost(dataclasses.replace(RECIPE, **changes), DATA)
     assert 4 * numbers <= found.train.optimizer_state <= 4 * numbers + 64  # counters, rates and keys
     assert measure(found, DATA).step_seconds > 0
-    assert xla_cost(found.recipe, DATA).train_bytes > 0
+    assert xla_train_bytes(found.recipe, DATA) > 0
 
 
 @pytest.mark.parametrize("dtype", [">i8", "<u2", np.uint64])
