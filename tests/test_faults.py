@@ -301,7 +301,7 @@ def test_divergence_keeps_the_last_finite_weights(tmp_path, capsys):
 
 @pytest.mark.slow
 def test_a_network_that_guesses_is_warned_about(tmp_path, capsys):
-    command = [*DROPOUT, "--epochs", "1", "--out", str(tmp_path / "run")]
+    command = ["train", "softmax", "--no-report", *SIZE, "--epochs", "1", "--out", str(tmp_path / "run")]
     assert main([*command, "--learning-rate", "1e-9", "--deterministic"]) == 0
     assert "is that of a guess" in capsys.readouterr().out
     assert json.loads((tmp_path / "run" / "config.json").read_text(encoding="utf-8"))["deterministic"] is True

@@ -1,6 +1,7 @@
 """The architecture as a law: imports flow one way, and importing costs and changes nothing."""
 
 import ast
+import functools
 import importlib
 import pkgutil
 import re
@@ -69,8 +70,14 @@ ALLOWED = {
 }
 
 
+@functools.cache
 def _tree(path: Path) -> ast.AST:
     return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def _called(node: ast.Call) -> str:
+    """What stands behind the last dot of what is called."""
+    return getattr(node.func, "attr", getattr(node.func, "id", ""))
 
 
 def _imports(path: Path) -> set[str]:
@@ -257,8 +264,9 @@ def _unguarded(node: ast.AST, guards: str = "") -> Iterator[str]:
         rest: list[ast.AST] = [*node.handlers, *node.orelse, *node.finalbody]
     elif isinstance(node, ast.If | ast.IfExp):
         body = node.body if isinstance(node.body, list) else [node.body]
+        looked = f"{guards} {ast.unparse(node.test)}"
         for child in body:
-            yield from _unguarded(child, f"{guards} {ast.unparse(node.test)}")
+            yield from _unguarded(child, looked)
         rest = [node.test, *(node.orelse if isinstance(node.orelse, list) else [node.orelse])]
     else:
         rest = list(ast.iter_child_nodes(node))
@@ -291,10 +299,12 @@ def test_scripts_and_benchmarks_import_what_is_there():
 def _in_the_systems_encoding(tree: ast.AST) -> Iterator[int]:
     """Lines where text is read or written in whatever encoding the system prefers, cp1252 on many a Windows."""
     for node in ast.walk(tree):
-        if not isinstance(node, ast.Call) or {"encoding", None} & {keyword.arg for keyword in node.keywords}:
+        if not isinstance(node, ast.Call) or _called(node) not in ("open", "read_text", "write_text"):
             continue
-        called = ast.unparse(node.func)
-        name, modes = called.rpartition(".")[2], [*node.args, *(k.value for k in node.keywords if k.arg == "mode")]
+        if {"encoding", None} & {keyword.arg for keyword in node.keywords}:
+            continue
+        name, called = _called(node), ast.unparse(node.func)
+        modes = [*node.args, *(k.value for k in node.keywords if k.arg == "mode")]
         binary = any(isinstance(a, ast.Constant) and re.fullmatch(r"[rwax+]*b[rwax+]*", str(a.value)) for a in modes)
         path = called == "open" or not node.args or isinstance(node.args[0], ast.Constant)  # `Image.open(file)` is none
         opens = name == "open" and path and called not in OTHER_OPENS
@@ -328,8 +338,7 @@ def _written(tree: ast.AST) -> Iterator[int]:
     for node in ast.walk(tree):
         if not isinstance(node, ast.Call):
             continue
-        called = ast.unparse(node.func)
-        name, modes = called.rpartition(".")[2], [*node.args, *(k.value for k in node.keywords if k.arg == "mode")]
+        name, modes = _called(node), [*node.args, *(k.value for k in node.keywords if k.arg == "mode")]
         writes = any(isinstance(a, ast.Constant) and re.fullmatch(r"[rb]*[wax+][b+]*", str(a.value)) for a in modes)
         to_memory = name == "savefig" and "format" in {keyword.arg for keyword in node.keywords}
         to_file = name in ("write_text", "write_bytes", "to_csv", "tofile", "save_file", "savefig", "mkstemp")

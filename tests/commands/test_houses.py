@@ -11,7 +11,7 @@ from jaxd2l.commands import houses
 
 HEADER = "Id,Area,Street,SalePrice"
 pytestmark = pytest.mark.usefixtures("unoptimised")
-QUICK = ["houses", "--folds", "2", "--epochs", "2", "--no-peers", "--no-report"]
+QUICK = ["houses", "--folds", "3", "--epochs", "2", "--no-peers", "--no-report"]
 
 
 @pytest.fixture

@@ -19,10 +19,12 @@ from jaxd2l.data import DataError, Examples
 from jaxd2l.export import comparison, load_program, onnx_model, prediction_program, training_program
 from jaxd2l.export.onnx import Session
 from jaxd2l.export.training import compare_updates, training_of
+from jaxd2l.nn import BatchNorm, Conv, Dense, flatten, relu
 from jaxd2l.prediction import TrainedRun, load_run
 from jaxd2l.recipes import RECIPES
 from jaxd2l.train import Recipe
 
+pytestmark = pytest.mark.usefixtures("unoptimised")
 FAST = ["--limit-train", "128", "--limit-test", "40", "--epochs", "1", "--batch-size", "32", "--quiet", "--no-report"]
 KINDS = {
     "stablehlo": ["--to", "stablehlo"],
@@ -35,7 +37,7 @@ KINDS = {
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
+def run(unoptimised, tmp_path_factory):
     """A trained run folder whose learning rate follows a schedule."""
     folder = tmp_path_factory.mktemp("export") / "run"
     assert main(["train", "dropout_mlp", *FAST, "--schedule", "cosine", "--ema", ".9", "--out", str(folder)]) == 0
@@ -185,11 +187,19 @@ def test_every_recipe_predicts_for_any_number_of_examples(name):
         comparison.compare_outputs(own[:n], session(x[:n]), 1e-5, random=True).require()
 
 
+class Normalised(nn.Module):
+    """A convolution whose outputs are normalised over the batch."""
+
+    @nn.compact
+    def __call__(self, x, *, train):
+        return Dense(10)(flatten(relu(BatchNorm()(Conv(2, (5, 5), stride=4)(x), train=train))))
+
+
 STEPS = {
     "linear": ("linear", {}),
     "dropout, pieces, average": ("dropout_mlp", {"accumulate": 2, "optimizer": "adamw", "ema": 0.9, "clip_norm": 1.0}),
     "mixup, again": ("mlp", {"mixup": 0.2, "remat": True, "label_smoothing": 0.1}),
-    "statistics": ("lenet_bn", {"augment": "flip,erase"}),
+    "statistics": ("lenet_bn", {"augment": "flip,erase", "model": Normalised()}),
     "a frozen layer, average": ("mlp", {"freeze": "Dense_0/*", "optimizer": "adam", "ema": 0.9}),
 }
 
