@@ -4,6 +4,7 @@ Of JAX only the modules are there before the fork, no backend and so none of its
 kernel starts as Jupyter starts it.
 """
 
+import contextlib
 import importlib
 import os
 import select
@@ -95,7 +96,7 @@ def _serve(listener: socket.socket) -> None:
     from jax._src import xla_bridge
 
     assert not xla_bridge.backends_are_initialized(), "an import computes: a kernel would not have its threads"
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, _reap)
     while sys.stdin not in select.select([listener, sys.stdin], [], [])[0]:
         accepted, _ = listener.accept()
         with warnings.catch_warnings(action="ignore"):  # OpenBLAS has threads, and ends them before a fork
@@ -105,6 +106,12 @@ def _serve(listener: socket.socket) -> None:
             _become(Connection(accepted.detach()))
             return
         accepted.close()
+
+
+def _reap(*_: Any) -> None:
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
 
 
 def _become(connection: Connection) -> None:

@@ -243,7 +243,8 @@ def test_a_loop_counts_as_often_as_it_runs():
 @pytest.mark.slow
 def test_the_traced_step_is_the_one_that_trains():
     """What is counted, run on a batch, ends where the program of `fit` does."""
-    recipe = dataclasses.replace(RECIPES["lenet_bn"], model=Tied(), batch_size=8, remat=True, accumulate=2)
+    settings = {"image_size": (3, 4), "batch_size": 8, "remat": True, "accumulate": 2}
+    recipe = dataclasses.replace(RECIPES["lenet_bn"], model=Tied(), **settings)
     images = np.random.default_rng(0).integers(0, 256, (8, 3, 4, 2)).astype(np.uint8)
     part = Examples(images, np.arange(8, dtype=np.int32))
     data, keys = Dataset("noise", part, part), run_keys(0)
