@@ -84,9 +84,9 @@ from jaxd2l.data import Examples, load
 from jaxd2l.recipes import find
 from jaxd2l.train import evaluate, fit
 data = load("fashion_mnist")
-data = data._replace(train=Examples(*(a[:64] for a in data.train)), test=Examples(*(a[:16] for a in data.test)))
+data = data._replace(train=Examples(*(a[:256] for a in data.train)), test=Examples(*(a[:64] for a in data.test)))
 import dataclasses
-done = fit(dataclasses.replace(find("softmax"), epochs=1, batch_size=32), data)
+done = fit(dataclasses.replace(find("softmax"), epochs=1), data)
 evaluate(done.recipe, done.state.params, done.state.batch_stats, data.test)
 """
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
