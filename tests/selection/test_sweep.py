@@ -19,6 +19,8 @@ from jaxd2l.train import Recipe, compile_program, fit
 from jaxd2l.train.mesh import on_device
 from jaxd2l.train.program import Axis, bind, initial_state
 
+pytestmark = pytest.mark.usefixtures("unoptimised")
+
 
 def images(seed, n, side=8):
     rng = np.random.default_rng(seed)

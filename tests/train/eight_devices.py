@@ -13,13 +13,14 @@ import tempfile
 from pathlib import Path
 
 os.environ["JAX_NUM_CPU_DEVICES"] = "8"
-sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
+sys.path.extend(str(Path(__file__).parents[2] / name) for name in ("benchmarks", "tests"))
 
 import collectives as benchmark
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+from begun import begun
 from jax.sharding import Mesh
 
 from jaxd2l import cli, run_folder
@@ -41,7 +42,6 @@ from jaxd2l.train import (
     compile_program,
     empty_tally,
     fit,
-    init_state,
     make_epoch,
     make_step,
     run_keys,
@@ -93,7 +93,7 @@ def agreement(*axes):
             find("lenet").loss, find("lenet").hits, dtype=jnp.float64, augment=augmentation("flip,crop"), mixup=0.3
         )
         model, optimizer, keys = EverythingThatMixesRows(), sgd(jnp.float64(0.1), jnp.float64(0.01)), run_keys(0)
-        state = init_state(model, optimizer, keys.init, jnp.asarray(x[:1]))
+        state = begun(model, optimizer, keys.init, x[:1])
         epoch = make_epoch(make_step(model, optimizer, objective, accumulate=accumulate))
         rows = epoch_rows(keys.shuffle, len(x), size, keep_last=False)
 
