@@ -16,6 +16,8 @@ from jaxd2l.train.optimizer import adam, sgd
 from jaxd2l.train.state import init_state, run_keys
 from jaxd2l.train.step import Batch, Objective, make_step
 
+pytestmark = pytest.mark.usefixtures("unoptimised")
+
 
 def small_mlp(dropout):
     return MLP(hidden=(5,), num_outputs=1, dropout=(dropout,), kernel_init=jax.nn.initializers.he_normal())
@@ -60,17 +62,24 @@ def plain_loop(model, transform, step, folds, point, seed, fold, *, epochs, batc
 
 # 17 rows in 4 folds: 12 or 13 training rows. In batches of 4 the longer lists end in a batch of one row, the shorter
 # ones in a batch of padding alone, in which nothing may move.
+POINTS, SEEDS = (Point(0.01, 0.2, 0.4), Point(0.03, 0.1, 0.0)), (3, 11)
+SETTINGS = {"epochs": 2, "batch_size": 4}
+
+
+@pytest.fixture(scope="module")
+def found():
+    folds = folds_with_their_own_inputs()
+    return folds, kfold(small_mlp, folds, POINTS, seeds=SEEDS, optimizer=adam, schedule=cosine, **SETTINGS)
+
+
 @pytest.mark.slow
-def test_one_program_equals_a_python_loop_over_folds_points_and_seeds():
-    folds, seeds = folds_with_their_own_inputs(), (3, 11)
-    points = (Point(0.01, 0.2, 0.4), Point(0.03, 0.1, 0.0))
-    settings = {"epochs": 2, "batch_size": 4}
-    result = kfold(small_mlp, folds, points, seeds=seeds, optimizer=adam, schedule=cosine, **settings)
-    for g, point in enumerate(points):
+def test_one_program_equals_a_python_loop_over_folds_points_and_seeds(found):
+    folds, result = found
+    for g, point in enumerate(POINTS):
         bound = plain_step(point)
-        for s, seed in enumerate(seeds):
+        for s, seed in enumerate(SEEDS):
             for fold in range(4):
-                params, prediction, rows = plain_loop(*bound, folds, point, seed, fold, **settings)
+                params, prediction, rows = plain_loop(*bound, folds, point, seed, fold, **SETTINGS)
                 member = jax.tree.map(lambda leaf, at=(g, s, fold): leaf[at], result.params)
                 chex.assert_trees_all_close(member, params, rtol=2e-4, atol=2e-5)  # 12 steps of Adam in float32
                 np.testing.assert_allclose(result.out_of_fold[g, s, rows], prediction, rtol=2e-4, atol=2e-4)
@@ -106,19 +115,17 @@ def test_an_epoch_takes_every_training_row_once_and_padding_last():
 
 
 @pytest.mark.slow
-def test_the_last_validation_loss_is_that_of_the_out_of_fold_predictions():
-    folds = folds_with_their_own_inputs()
-    result = kfold(small_mlp, folds, grid((0.02,)), epochs=2, batch_size=7, seeds=(0, 1))
-    assert result.train_loss.shape == result.validation_loss.shape == (1, 2, 4, 2)
+def test_the_last_validation_loss_is_that_of_the_out_of_fold_predictions(found):
+    folds, result = found
+    assert result.train_loss.shape == result.validation_loss.shape == (2, 2, 4, 2)
     target = folds.y[0]
     loss = result.scores(lambda prediction, rows: 0.5 * float(np.mean((prediction - target[rows]) ** 2)))
     np.testing.assert_allclose(loss, result.validation_loss[..., -1], rtol=1e-5)
 
 
 @pytest.mark.slow
-def test_the_ensemble_has_k_different_models_and_each_is_its_own_folds():
-    folds = folds_with_their_own_inputs()
-    result = kfold(small_mlp, folds, grid((0.02, 0.05)), epochs=2, batch_size=7, seeds=(4, 5))
+def test_the_ensemble_has_k_different_models_and_each_is_its_own_folds(found):
+    folds, result = found
     members = result.predict(1, folds.x)  # (s, k, n, 1): every model on every row, as its fold prepares it
     assert members.shape == (2, 4, 17, 1)
     for j in range(4):
