@@ -11,13 +11,14 @@ import pytest
 
 from jaxd2l.data import Dataset, Examples, epoch_rows
 from jaxd2l.nn import cross_entropy
-from jaxd2l.nn.models import MLP
+from jaxd2l.nn.models import MLP, Linear
 from jaxd2l.train import Recipe, compile_program, fit, run_keys
 
+pytestmark = pytest.mark.usefixtures("unoptimised")
 Y = (np.arange(23) % 3).astype(np.int32)
 X = (np.random.default_rng(0).normal(size=(23, 5)) + Y[:, None]).astype(np.float32)
 DATA = Dataset("clouds", Examples(X, Y), Examples(X[:7], Y[:7]))
-MODEL = MLP(hidden=(4,), num_outputs=3, dropout=(0.0,))
+MODEL = Linear(3)
 RECIPE = Recipe(name="r", model=MODEL, dataset="clouds", learning_rate=0.1, epochs=2, batch_size=6)
 COSINE = optax.cosine_decay_schedule(0.1, 8)
 OPTIMIZERS = {
