@@ -12,17 +12,18 @@ import pytest
 
 import jaxd2l
 from jaxd2l.data import Dataset, Examples
-from jaxd2l.nn.models import MLP
+from jaxd2l.nn.models import MLP, Linear
 from jaxd2l.run_folder.identity import identity
 from jaxd2l.run_folder.settings import configuration, refuse_other_settings
 from jaxd2l.train import Recipe, adam, sgd
 
+pytestmark = pytest.mark.usefixtures("unoptimised")
 Y = (np.arange(23) % 3).astype(np.int32)
 X = (np.random.default_rng(0).normal(size=(23, 5)) + Y[:, None]).astype(np.float32)
 DATA = Dataset("clouds", Examples(X, Y), Examples(X[:7], Y[:7]))
 RECIPE = Recipe(
     name="own",
-    model=MLP(hidden=(4,), num_outputs=3, dropout=(0.3,)),
+    model=Linear(3),
     dataset="clouds",
     learning_rate=0.1,
     epochs=3,
@@ -64,7 +65,11 @@ def masked():
 
 SCHEDULE = optax.cosine_decay_schedule(0.1, 12)
 OPTIMIZERS = {
-    "adamw and cosine": {"optimizer": lambda r, d: optax.adamw(r, weight_decay=d), "learning_rate": SCHEDULE},
+    "adamw and cosine": {
+        "optimizer": lambda r, d: optax.adamw(r, weight_decay=d),
+        "learning_rate": SCHEDULE,
+        "model": MLP(hidden=(4,), num_outputs=3, dropout=(0.3,)),
+    },
     "typed key": {"optimizer": keyed(0.1)},
     "noisy": {"optimizer": optax.noisy_sgd(0.1, key=3)},
     "several steps": {"optimizer": optax.MultiSteps(optax.adam(0.1), 3)},

@@ -19,6 +19,8 @@ from jaxd2l.run_folder.settings import configuration
 from jaxd2l.train import Recipe, compile_program
 from jaxd2l.train.results import stopped_early
 
+pytestmark = pytest.mark.usefixtures("unoptimised")
+
 
 def falling(rate, decay):
     """A rate that is right for two epochs and far too large from then on: the third and fourth are no better."""
