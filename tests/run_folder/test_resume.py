@@ -17,6 +17,8 @@ from jaxd2l.train.optimizer import clipped
 from jaxd2l.train.program import initial_state
 from jaxd2l.train.results import Progress
 
+pytestmark = pytest.mark.usefixtures("unoptimised")
+
 
 class EverythingThatHasState(nn.Module):
     """Batch statistics and dropout in one small network."""

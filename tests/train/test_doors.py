@@ -201,7 +201,8 @@ def test_k_fold_trains_them_as_float32():
 
     def params(dtype):
         folds = same_in_every_fold(Examples(x.astype(dtype), y.astype(dtype)), assign_folds(N, 3, 0))
-        return bits(kfold(lambda _: Linear(), folds, grid((0.01,)), epochs=2, batch_size=4).params)
+        settings = {"epochs": 2, "batch_size": 4, "optimizer": "sgd"}
+        return bits(kfold(lambda _: Linear(), folds, grid((0.01,)), **settings).params)
 
     plain = params(np.float32)
     assert [dtype for dtype in (">i8", bool, ml_dtypes.bfloat16) if params(dtype) != plain] == []

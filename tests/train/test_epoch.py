@@ -25,6 +25,7 @@ from jaxd2l.train import (
 from jaxd2l.train.program import mean
 from jaxd2l.train.recipe import Recipe
 
+pytestmark = pytest.mark.usefixtures("unoptimised")
 N, BATCH = 23, 5
 MODEL, OPTIMIZER = MLP(hidden=(7,), num_outputs=3, dropout=(0.3,)), sgd(0.1)
 OBJECTIVE = Objective(cross_entropy, hits)

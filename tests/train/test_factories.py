@@ -20,6 +20,7 @@ from jaxd2l.selection.sweep import Method, sweep
 from jaxd2l.train import Recipe, adam, fit, sgd
 from jaxd2l.train.optimizer import HyperparametersInState, bound, clipped, with_hyperparameters
 
+pytestmark = pytest.mark.usefixtures("unoptimised")
 X = np.random.default_rng(0).standard_normal((17, 3)).astype(np.float32)
 ROWS = Examples(X, (X @ np.float32([[1], [-2], [0.5]])).astype(np.float32))
 DATA = Dataset("rows", ROWS, ROWS)
