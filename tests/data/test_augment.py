@@ -18,6 +18,7 @@ from jaxd2l.data import (
     random_rotate,
 )
 
+pytestmark = pytest.mark.usefixtures("unoptimised")
 IMAGES = np.random.default_rng(0).integers(1, 256, (400, 5, 6, 2), dtype=np.uint8)
 
 

@@ -54,7 +54,12 @@ RECIPE = Recipe(
 CASES = {
     "batch normalisation leaves the last batch out": ({"model": Small(norm=True), "ema": 0.9, "mixup": 0.2}, DATA),
     "a partial batch, in pieces and weighted": (
-        {"batch_size": 6, "accumulate": 2, "class_weights": (1.0, 2.0, 0.5)},
+        {
+            "model": MLP(hidden=(7,), num_outputs=CLASSES, dropout=(0.3,)),
+            "batch_size": 6,
+            "accumulate": 2,
+            "class_weights": (1.0, 2.0, 0.5),
+        },
         DATA._replace(validation=None),
     ),
     "rows of float64": ({"model": MLP(hidden=(5,), num_outputs=CLASSES), "image_size": None, "augment": None}, ROWS),
