@@ -29,7 +29,7 @@ from jaxd2l.data import Dataset, Examples, augmentation, epoch_rows
 from jaxd2l.nn import BatchNorm, Conv, Dense, Dropout, flatten, max_pool, relu
 from jaxd2l.nn.kernels.shards import batch_over
 from jaxd2l.nn.loss import cross_entropy
-from jaxd2l.nn.models import MLP, Linear, ResNet
+from jaxd2l.nn.models import MLP, ResNet
 from jaxd2l.nn.models.resnet import RESNEXT_BLOCK
 from jaxd2l.recipes import find
 from jaxd2l.selection.folds import assign_folds, same_in_every_fold
@@ -202,7 +202,8 @@ def members(method):
     apart = [np.max(np.abs(a.train_loss - b.train_loss)) for a, b in zip(*(s.values() for s in sweeps), strict=True)]
     folds = same_in_every_fold(Examples(data.train.x.reshape(48, -1), data.train.y), assign_folds(48, 4, 0))
     settings = {"epochs": 2, "batch_size": 16, "loss": cross_entropy, "seeds": (0, 1), "optimizer": "sgd"}
-    found = [kfold(lambda rate: Linear(3), folds, points, mesh=m, **settings) for m in (None, mesh)]
+    network = lambda rate: MLP(hidden=(7,), num_outputs=3, dropout=(rate,))  # noqa: E731
+    found = [kfold(network, folds, points, mesh=m, **settings) for m in (None, mesh)]
     fold = [np.max(np.abs(getattr(found[0], n) - getattr(found[1], n))) for n in ("validation_loss", "out_of_fold")]
     return {"sweep": float(max(apart)), "kfold": float(max(fold)), "said": said}
 
