@@ -9,6 +9,9 @@ from jaxd2l.nn import Centred, Dense, DenseReLU, FixedHidden, Nested, Sequential
 from jaxd2l.nn import parameters as by_path
 
 
+pytestmark = pytest.mark.usefixtures("unoptimised")
+
+
 def key():
     """A new key: none is used twice."""
     return jax.random.key(0)

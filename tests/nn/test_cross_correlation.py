@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from model_table import UNOPTIMISED
 from random_arrays import normal
 
 from jaxd2l.nn import avg_pool, conv1d, conv2d, conv3d, convolve2d, corr1d, corr2d, corr3d, corr_channels, max_pool
+
+pytestmark = pytest.mark.usefixtures("unoptimised")
 
 EXAMPLE = {"derandomize": True, "deadline": None, "max_examples": 8}
 SAME = {"stride": (1, 1), "padding": (0, 0), "dilation": (1, 1)}
@@ -18,48 +19,52 @@ SAME = {"stride": (1, 1), "padding": (0, 0), "dilation": (1, 1)}
 
 def hwc(x):
     """Channels first, as the book writes, to channels last."""
-    return jnp.moveaxis(jnp.asarray(x, jnp.float32), 0, -1)
+    return np.moveaxis(np.asarray(x, np.float32), 0, -1)
 
 
 def test_corr2d_of_the_book():
-    x, kernel = jnp.arange(9.0).reshape(3, 3), jnp.arange(4.0).reshape(2, 2)
-    np.testing.assert_array_equal(corr2d(x, kernel), [[19, 25], [37, 43]])
-    np.testing.assert_array_equal(convolve2d(x, kernel[::-1, ::-1]), corr2d(x, kernel))
+    x, kernel = np.arange(9, dtype=np.float32).reshape(3, 3), np.arange(4, dtype=np.float32).reshape(2, 2)
+    want = [[19, 25], [37, 43]]
+    np.testing.assert_array_equal(jax.jit(corr2d)(x, kernel), want)
+    np.testing.assert_array_equal(jax.jit(convolve2d)(x, kernel[::-1, ::-1]), want)
+
+
+IMAGE = np.tile(np.float32([1, 1, 0, 0, 0, 0, 1, 1]), (6, 1))
+EDGE = np.float32([[1, -1]])
+EDGES = np.tile([0, 1, 0, 0, 0, -1, 0], (6, 1))  # of the image by this kernel
 
 
 def test_edge_kernel_marks_the_edges():
-    image = jnp.ones((6, 8)).at[:, 2:6].set(0)
-    edges = corr2d(image, jnp.asarray([[1.0, -1.0]]))
-    np.testing.assert_array_equal(edges, jnp.tile(jnp.asarray([[0.0, 1, 0, 0, 0, -1, 0]]), (6, 1)))
-    np.testing.assert_array_equal(corr2d(image.T, jnp.asarray([[1.0, -1.0]])), jnp.zeros((8, 5)))
+    np.testing.assert_array_equal(jax.jit(corr2d)(IMAGE, EDGE), EDGES)
+    np.testing.assert_array_equal(jax.jit(corr2d)(IMAGE.T, EDGE), np.zeros((8, 5)))
 
 
 def test_kernel_is_learned_in_ten_steps():
-    image = jnp.ones((6, 8)).at[:, 2:6].set(0)
-    target = corr2d(image, jnp.asarray([[1.0, -1.0]]))
-    kernel = jnp.asarray([[0.2, -0.1]])
-    loss = jax.jit(jax.value_and_grad(lambda k: jnp.sum((corr2d(image, k) - target) ** 2)))
+    kernel = np.float32([[0.2, -0.1]])
+    loss = jax.jit(jax.value_and_grad(lambda k: jnp.sum((corr2d(IMAGE, k) - EDGES) ** 2)))
     losses = []
     for _ in range(10):
         value, gradient = loss(kernel)
         losses.append(value)
-        kernel = kernel - 3e-2 * gradient
+        kernel = kernel - np.float32(3e-2) * np.asarray(gradient)
     assert losses[-1] < losses[0] / 100
     np.testing.assert_allclose(kernel, [[1, -1]], atol=0.1)
 
 
 def test_several_input_and_output_channels_of_the_book():
     x, kernel = np.arange(18).reshape(2, 3, 3), np.arange(8).reshape(2, 2, 2)
-    kernels = jnp.stack([hwc(kernel + i) for i in range(3)], axis=-1)  # (2, 2, in, out)
+    kernels = np.stack([hwc(kernel + i) for i in range(3)], axis=-1)  # (2, 2, in, out)
     want = [[[268, 296], [352, 380]], [[320, 356], [428, 464]], [[372, 416], [504, 548]]]
     for convolve in (lambda x, k: corr_channels(x, k, **SAME), conv2d):
-        np.testing.assert_array_equal(jnp.moveaxis(convolve(hwc(x)[None], kernels)[0], -1, 0), want)
+        y = np.asarray(jax.jit(convolve)(hwc(x)[None], kernels))
+        np.testing.assert_array_equal(np.moveaxis(y[0], -1, 0), want)
 
 
 @pytest.mark.slow
 def test_1x1_convolution_is_a_matrix_product_over_channels():
     x, kernel = normal(0, (2, 5, 7, 3)), normal(1, (1, 1, 3, 11))
-    chex.assert_trees_all_close(conv2d(x, kernel), x @ kernel[0, 0], rtol=1e-5, atol=1e-5)
+    y = jax.jit(conv2d)(x, kernel)
+    chex.assert_trees_all_close(y, np.asarray(x) @ np.asarray(kernel)[0, 0], rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -81,19 +86,20 @@ def test_output_size_of_padding_and_stride(kernel, padding, stride, want):
 
 
 def test_pooling_of_the_book():
-    x = jnp.arange(9.0).reshape(1, 3, 3, 1)
-    np.testing.assert_array_equal(max_pool(x, 2, stride=1)[0, ..., 0], [[4, 5], [7, 8]])
-    np.testing.assert_array_equal(avg_pool(x, 2, stride=1)[0, ..., 0], [[2, 3], [5, 6]])
-    x = jnp.arange(16.0).reshape(1, 4, 4, 1)
-    out = max_pool(jnp.concatenate([x, x + 1], axis=-1), 3, stride=2, padding=1)[0]  # per channel
-    np.testing.assert_array_equal(jnp.moveaxis(out, -1, 0), [[[5, 7], [13, 15]], [[6, 8], [14, 16]]])
+    x = np.arange(9, dtype=np.float32).reshape(1, 3, 3, 1)
+    for pool, want in ((max_pool, [[4, 5], [7, 8]]), (avg_pool, [[2, 3], [5, 6]])):
+        np.testing.assert_array_equal(jax.jit(lambda x, pool=pool: pool(x, 2, stride=1))(x)[0, ..., 0], want)
+    x = np.arange(16, dtype=np.float32).reshape(1, 4, 4, 1)
+    x = np.concatenate([x, x + 1], axis=-1)
+    out = np.asarray(jax.jit(lambda x: max_pool(x, 3, stride=2, padding=1))(x))[0]  # per channel
+    np.testing.assert_array_equal(np.moveaxis(out, -1, 0), [[[5, 7], [13, 15]], [[6, 8], [14, 16]]])
 
 
 @pytest.mark.slow
 def test_convolution_is_a_dense_layer_with_a_4d_weight_tensor():
     """D2L sec_why-conv: the jacobian w[i, j, k, l] depends on the offset only (translation), 0 far away (locality)."""
-    kernel = jnp.arange(1.0, 7).reshape(2, 3)
-    weights = jax.jacobian(lambda x: corr2d(x, kernel))(jnp.zeros((4, 5)))
+    kernel = np.arange(1, 7, dtype=np.float32).reshape(2, 3)
+    weights = np.asarray(jax.jit(jax.jacobian(lambda x: corr2d(x, kernel)))(np.zeros((4, 5), np.float32)))
     assert weights.shape == (3, 3, 4, 5)
     for i, j, k, l in np.ndindex(weights.shape):
         inside = 0 <= k - i < 2 and 0 <= l - j < 3
@@ -117,12 +123,10 @@ def test_ranks_are_checked():
 def test_one_window_at_a_time_equals_the_fast_convolution(data, rank):
     space = [data.draw(st.integers(1, 5)) for _ in range(rank)]
     window = [data.draw(st.integers(1, size)) for size in space]
-    x = normal(0, space)
-    kernel = normal(1, window)
-    scratch = jax.jit({1: corr1d, 2: corr2d, 3: corr3d}[rank], compiler_options=UNOPTIMISED)
-    fast = {1: conv1d, 2: conv2d, 3: conv3d}[rank]
-    out = fast(x[None, ..., None], kernel[..., None, None])[0, ..., 0]
-    chex.assert_trees_all_close(out, scratch(x, kernel), rtol=1e-4, atol=1e-5)
+    x, kernel = np.asarray(normal(0, space)), np.asarray(normal(1, window))
+    scratch, fast = {1: (corr1d, conv1d), 2: (corr2d, conv2d), 3: (corr3d, conv3d)}[rank]
+    out = jax.jit(fast)(x[None, ..., None], kernel[..., None, None])[0, ..., 0]
+    chex.assert_trees_all_close(out, jax.jit(scratch)(x, kernel), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.slow
@@ -146,6 +150,6 @@ def test_taps_equal_the_fast_convolution_in_value_and_gradient(data, rank, group
             return jnp.sum(jnp.sin(y)), y
 
         step = jax.value_and_grad(loss, argnums=(0, 1), has_aux=True)
-        return jax.jit(step, compiler_options=UNOPTIMISED)(x, kernel)
+        return jax.jit(step)(x, kernel)
 
     chex.assert_trees_all_close(outcome(fast), outcome(corr_channels), rtol=1e-3, atol=1e-3)  # float32 sums

@@ -7,6 +7,8 @@ import pytest
 
 from jaxd2l import nn
 
+pytestmark = pytest.mark.usefixtures("unoptimised")
+
 LABELS = [f"{order}{sign}{size}" for order in "<>" for sign in "iu" for size in (1, 2, 4, 8)]
 NUMBERS = [*LABELS, "<f2", ">f2", "<f4", ">f4", "<f8", ">f8", "g", bool, ml_dtypes.bfloat16, ml_dtypes.float8_e4m3fn]
 SAME_SHAPE = [nn.squared_error, nn.absolute_error, nn.huber, nn.log_squared_error, nn.cross_entropy_with_probabilities]

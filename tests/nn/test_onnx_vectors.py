@@ -4,9 +4,10 @@ The cases hold one layer each, channels first. The networks of the library are c
 their way in and out. What is not of this library stands in `OTHERS` with the reason.
 """
 
+from functools import partial
 from pathlib import Path
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 import onnx
 import pytest
@@ -15,6 +16,8 @@ from onnx import numpy_helper
 from jaxd2l import nn
 
 FOLDER = Path(onnx.__file__).parent / "backend" / "test" / "data" / "pytorch-converted"
+pytestmark = pytest.mark.usefixtures("unoptimised")
+
 NO_LAYER = "no such layer here"
 OTHERS = {
     **dict.fromkeys(["ConstantPad2d", "ReflectionPad2d", "ReplicationPad2d", "ZeroPad2d", "PixelShuffle"], NO_LAYER),
@@ -30,7 +33,7 @@ SUPPORTED = [name for name in CASES if name not in OTHERS]
 
 
 def last(x):
-    return jnp.moveaxis(jnp.asarray(x), 1, -1)
+    return np.moveaxis(x, 1, -1)
 
 
 def first(y):
@@ -44,36 +47,34 @@ def borders(settings):
 
 def conv(settings, x, kernel, *bias):
     function = {3: nn.conv1d, 4: nn.conv2d, 5: nn.conv3d}[x.ndim]
-    kernel = jnp.asarray(np.moveaxis(kernel, (0, 1), (-1, -2)))
-    y = function(
-        last(x),
-        kernel,
+    convolve = partial(
+        function,
         stride=settings["strides"],
         padding=borders(settings),
         dilation=settings["dilations"],
         groups=settings["group"],
     )
+    y = jax.jit(convolve)(last(x), np.moveaxis(kernel, (0, 1), (-1, -2)))
     return first(y) + (bias[0].reshape((-1,) + (1,) * (x.ndim - 2)) if bias else 0)
 
 
 def pool(function):
     def run(settings, x):
-        return first(function(last(x), settings["kernel_shape"], stride=settings["strides"], padding=borders(settings)))
+        window = {"stride": settings["strides"], "padding": borders(settings)}
+        return first(jax.jit(lambda x: function(x, settings["kernel_shape"], **window))(last(x)))
 
     return run
 
 
 def batch_norm(settings, x, scale, bias, mean, var):
-    scale, bias, mean, var = map(jnp.asarray, (scale, bias, mean, var))
-    running = nn.RunningStatistics(mean, var)
-    return first(nn.batch_norm(last(x), scale, bias, running, train=False, epsilon=settings["epsilon"])[0])
+    norm = jax.jit(partial(nn.batch_norm, train=False, epsilon=settings["epsilon"]))
+    return first(norm(last(x), scale, bias, nn.RunningStatistics(mean, var))[0])
 
 
 def along(function):
     def run(settings, x):
-        return np.moveaxis(
-            np.asarray(function(jnp.moveaxis(jnp.asarray(x), settings["axis"], -1))), -1, settings["axis"]
-        )
+        y = jax.jit(function)(np.moveaxis(x, settings["axis"], -1))
+        return np.moveaxis(np.asarray(y), -1, settings["axis"])
 
     return run
 
@@ -83,14 +84,14 @@ RUN = {
     "MaxPool": pool(nn.max_pool),
     "AveragePool": pool(nn.avg_pool),
     "BatchNormalization": batch_norm,
-    "Relu": lambda settings, x: nn.relu(jnp.asarray(x)),
-    "LeakyRelu": lambda settings, x: nn.leaky_relu(jnp.asarray(x), settings["alpha"]),
-    "Sigmoid": lambda settings, x: nn.sigmoid(jnp.asarray(x)),
-    "Tanh": lambda settings, x: nn.tanh(jnp.asarray(x)),
+    "Relu": lambda settings, x: jax.jit(nn.relu)(x),
+    "LeakyRelu": lambda settings, x: jax.jit(nn.leaky_relu)(x, settings["alpha"]),
+    "Sigmoid": lambda settings, x: jax.jit(nn.sigmoid)(x),
+    "Tanh": lambda settings, x: jax.jit(nn.tanh)(x),
     "Softmax": along(nn.softmax),
     "LogSoftmax": along(nn.log_softmax),
-    "Gemm": lambda settings, x, kernel, bias: nn.dense(jnp.asarray(x), jnp.asarray(kernel.T), jnp.asarray(bias)),
-    "MatMul": lambda settings, x, kernel: nn.dense(jnp.asarray(x), jnp.asarray(kernel)),
+    "Gemm": lambda settings, x, kernel, bias: jax.jit(nn.dense)(x, kernel.T, bias),
+    "MatMul": lambda settings, x, kernel: jax.jit(nn.dense)(x, kernel),
     "Transpose": lambda settings, x: np.transpose(x, settings["perm"]),
     # the axis that ONNX adds for a 1-D mean
     "Unsqueeze": lambda settings, x: np.expand_dims(x, tuple(settings["axes"])),

@@ -149,14 +149,15 @@ def test_network_in_float32_equals_pytorch_and_the_gradient_of_its_piece_in_floa
     """What is continuous is compared with PyTorch; the gradient, which jumps at edges of units, on one piece."""
     regression = torch_rule.CASES[name].regression
     network, params, batch_stats, x, y = start(name, "float32")
-    prediction = predict(network, params, batch_stats, x)
     compiled = optimised if name in AS_IN_USE else unoptimised
-    (loss, (out, running, units)), grads = compiled(network, regression, params, batch_stats, x, y, pieces.record)
+    with tracing_for("cpu"):  # as it is compiled to train
+        prediction = predict(network, params, batch_stats, x)
+        (loss, (out, running, units)), grads = compiled(network, regression, params, batch_stats, x, y, pieces.record)
     with np.load(FIXTURES / f"torch_{name}.npz") as expected:
         for got, what in ((prediction, "logits_predict"), (out, "logits_train"), (loss, "losses")):
             want = expected[what][0] if what == "losses" else expected[what]
             np.testing.assert_allclose(got, want, rtol=0, atol=FLOAT32 * np.max(np.abs(want)), err_msg=what)
-    with jax.enable_x64(True):
+    with jax.enable_x64(True), tracing_for("cpu"):
         network, params, batch_stats, x, y = start(name, "float64")
         piece = partial(on_piece, network, regression)
         ((_, (_, wide_running, distances)), wide_grads) = jax.device_get(piece(params, batch_stats, x, y, units))

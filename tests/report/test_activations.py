@@ -3,15 +3,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from small_networks import drawn
 
 from jaxd2l.nn import relu
 from jaxd2l.nn.models import MLP, LeNet
 from jaxd2l.report.activations import maps, units
 
+pytestmark = pytest.mark.usefixtures("unoptimised")
 
-def started(model, shape, key=0):
-    variables = jax.jit(lambda key: model.init(key, jnp.zeros((1, *shape)), train=False))(jax.random.key(key))
-    return lambda variables, x: model.apply(variables, x, train=False), variables
+
+def started(model, shape):
+    return lambda variables, x: model.apply(variables, x, train=False), drawn(model, shape, train=False)
 
 
 class Own(nn.Module):
@@ -74,7 +76,8 @@ def test_feature_maps_are_what_the_activation_puts_out():
     example = np.random.default_rng(0).random((28, 28, 1), np.float32)
     found = maps(apply, variables, example)
     assert [(name, value.shape) for name, value in found] == [("Conv_0", (28, 28, 6)), ("Conv_1", (10, 10, 16))]
-    _, seen = model.apply(variables, example[None], train=False, capture_intermediates=True)
+    whole = jax.jit(lambda variables, x: model.apply(variables, x, train=False, capture_intermediates=True))
+    _, seen = whole(variables, example[None])
     before = seen["intermediates"]["Conv_0"]["__call__"][0][0]
     np.testing.assert_allclose(found[0][1], np.maximum(before, 0), atol=1e-5)
     assert len(maps(apply, variables, example, 1)) == 1
