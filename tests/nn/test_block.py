@@ -8,7 +8,6 @@ from random_arrays import normal
 from jaxd2l.nn import Centred, Dense, DenseReLU, FixedHidden, Nested, Sequential, Tied, dense, init, relu, sigmoid
 from jaxd2l.nn import parameters as by_path
 
-
 pytestmark = pytest.mark.usefixtures("unoptimised")
 
 
