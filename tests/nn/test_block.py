@@ -4,6 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from random_arrays import normal
+from small_networks import drawn
 
 from jaxd2l.nn import Centred, Dense, DenseReLU, FixedHidden, Nested, Sequential, Tied, dense, init, relu, sigmoid
 from jaxd2l.nn import parameters as by_path
@@ -33,7 +34,7 @@ def test_all_ones_4_8_2_network_gives_80():
 
 
 def test_three_classes_and_four_features_need_twelve_weights():
-    params = Dense(3).init(key(), jnp.ones((1, 4)))["params"]
+    params = jax.eval_shape(Dense(3).init, key(), jnp.ones((1, 4)))["params"]
     assert params["kernel"].size == 12
 
 
@@ -53,7 +54,7 @@ def test_layer_without_parameters_centres():
 
 def test_own_layer_with_parameters_is_linear_then_relu():
     layer, x = DenseReLU(3), normal(0, (2, 5))
-    params = layer.init(key(), x)
+    params = drawn(layer, (5,))
     inner = params["params"]["Dense_0"]
     np.testing.assert_array_equal(layer.apply(params, x), relu(x @ inner["kernel"] + inner["bias"][None]))
 
@@ -62,7 +63,7 @@ def test_own_layer_with_parameters_is_linear_then_relu():
 def test_sequential_of_20_256_10_is_the_layers_one_after_another():
     x = normal(0, (2, 20))
     net = Sequential((Dense(256), relu, Dense(10)))
-    params = net.init(key(), x)
+    params = drawn(net, (20,))
     assert by_path.count(params) == 20 * 256 + 256 + 256 * 10 + 10
     first, last = params["params"]["layers_0"], params["params"]["layers_2"]
     by_hand = dense(relu(dense(x, first["kernel"], first["bias"])), last["kernel"], last["bias"])
@@ -70,33 +71,33 @@ def test_sequential_of_20_256_10_is_the_layers_one_after_another():
 
 
 def test_nested_blocks_print_as_a_tree():
-    x = jnp.ones((2, 4))
-    params = Nested().init(key(), x)["params"]
+    x = np.ones((2, 4), np.float32)
+    params = drawn(Nested(), (4,))["params"]
     table = by_path.table(params)
     assert table.count("/kernel") == 4 * 2 + 1
     assert "DenseStack_3/DenseReLU_1/Dense_0/kernel" in table
-    assert Nested().apply({"params": params}, x).shape == (2, 1)
+    assert jax.jit(Nested().apply)({"params": params}, x).shape == (2, 1)
 
 
 def test_tied_gradient_is_the_sum_over_its_uses():
     x = normal(0, (2, 3))
     tied = Tied(depth=2)
-    params = tied.init(key(), x)["params"]
+    params = drawn(tied, (3,))["params"]
     assert by_path.count(params) == 3 * 3 + 3  # once, however often it is used
     inner = params["Dense_0"]
 
     def untied(first, second):
         return jnp.sum(relu(dense(relu(dense(x, **first)), **second)))
 
-    total = jax.tree.map(jnp.add, *jax.grad(untied, argnums=(0, 1))(inner, inner))
-    gradient = jax.grad(lambda p: jnp.sum(tied.apply({"params": p}, x)))(params)
+    total = jax.tree.map(np.add, *jax.jit(jax.grad(untied, argnums=(0, 1)))(inner, inner))
+    gradient = jax.jit(jax.grad(lambda p: jnp.sum(tied.apply({"params": p}, x))))(params)
     chex.assert_trees_all_close(gradient["Dense_0"], total, rtol=1e-5, atol=1e-6)
 
 
 def test_constants_and_a_data_dependent_loop_work_under_jit_and_reverse_mode():
     x = normal(0, (2, 20))
     net = FixedHidden()
-    stored = net.init(key(), x)
+    stored = jax.jit(net.init)(key(), x)
     out = jax.jit(net.apply)(stored, x)
     np.testing.assert_allclose(out, net.apply(stored, x), rtol=1e-5)
     assert abs(out) <= 1
@@ -108,10 +109,10 @@ def test_constants_and_a_data_dependent_loop_work_under_jit_and_reverse_mode():
 
 def test_lazy_shapes_are_read_off_the_first_input_and_kept():
     layer = Dense(7)
-    params = layer.init(key(), jnp.ones((2, 5)))
+    params = jax.eval_shape(layer.init, key(), jnp.ones((2, 5)))
     assert params["params"]["kernel"].shape == (5, 7)
     with pytest.raises(ValueError, match=r"kernel is \(5, 7\).*\(2, 3\) needs \(3, 7\)"):
-        layer.apply(params, jnp.ones((2, 3)))
+        jax.eval_shape(layer.apply, params, jnp.ones((2, 3)))
 
 
 def test_dense_refuses_shapes_that_do_not_fit():

@@ -26,10 +26,25 @@ DOCUMENTED = [name for name in MODELS if name not in VARIANTS]
 
 
 @functools.cache
+def traced(network, shape, dtype=jnp.float32):
+    """Shapes of all variables for a batch of `shape`; computes nothing, and traces each network once.
+
+    Also, by the name of each layer directly in the network, its input's and its output's shape, without the batch.
+    """
+    x, calls = jax.ShapeDtypeStruct(shape, dtype), {}
+
+    def watch(next_method, args, kwargs, context):
+        out = next_method(*args, **kwargs)
+        if len(context.module.path) == 1 and context.method_name == "__call__":
+            calls[context.module.path[0]] = (args[0].shape[1:], out.shape[1:])
+        return out
+
+    with nn.intercept_methods(watch):
+        return jax.eval_shape(lambda x: network.init(jax.random.key(0), x, train=False), x), calls
+
+
 def variables(network, shape, dtype=jnp.float32):
-    """Shapes of all variables for a batch of `shape`; computes nothing, and traces each network once."""
-    x = jax.ShapeDtypeStruct(shape, dtype)
-    return jax.eval_shape(lambda x: network.init(jax.random.key(0), x, train=False), x)
+    return traced(network, shape, dtype)[0]
 
 
 def documented_rows(network):
@@ -56,17 +71,8 @@ def test_docstring_states_the_parameter_count_and_a_source(name):
 @pytest.mark.parametrize("name", DOCUMENTED)
 def test_docstring_table_is_what_the_network_does(name):
     entry = MODELS[name]
-    calls = {}  # name of a layer directly in the network -> (input shape, output shape), without the batch
-
-    def watch(next_method, args, kwargs, context):
-        out = next_method(*args, **kwargs)
-        if len(context.module.path) == 1 and context.method_name == "__call__":
-            calls[context.module.path[0]] = (args[0].shape[1:], out.shape[1:])
-        return out
-
-    with nn.intercept_methods(watch):
-        params = variables.__wrapped__(entry.network, (1, *entry.input_shape))["params"]
-    rows = documented_rows(entry.network)
+    stored, calls = traced(entry.network, (2, *entry.input_shape))
+    params, rows = stored["params"], documented_rows(entry.network)
     assert rows[0][1] == entry.input_shape
     for i, (layers, shape, count) in enumerate(rows[1:], 1):
         named = re.findall(r"[A-Z]\w+_\d+", layers)
@@ -166,7 +172,7 @@ def start(name):
     return network, uniform(1, (5, *shape)), drawn(network, shape, train=False)
 
 
-@functools.partial(jax.jit, static_argnames="network")
+@functools.partial(jax.jit, static_argnames="network", compiler_options=UNOPTIMISED)
 def predict(network, stored, x):
     return network.apply(stored, x, train=False)
 
@@ -211,7 +217,8 @@ def test_training_traces_once_and_gradients_are_finite(name):
 @pytest.mark.slow
 def test_prediction_needs_no_key_and_changes_no_statistics():
     network, x, stored = start("resnet")
-    out, updated = jax.jit(lambda v, x: network.apply(v, x, train=False, mutable=["batch_stats"]))(stored, x)
+    apply = functools.partial(network.apply, train=False, mutable=["batch_stats"])
+    out, updated = jax.jit(apply, compiler_options=UNOPTIMISED)(stored, x)
     chex.assert_trees_all_equal(updated["batch_stats"], stored["batch_stats"])
     assert np.all(np.isfinite(out))
 
