@@ -22,8 +22,8 @@ from jaxd2l.train.state import TrainState, begin, run_keys
 from jaxd2l.train.step import Tally
 
 Weights = tuple[Any, Any]
-# Drawing a network's parameters once takes less time than optimising the code that does: ResNet-18's initialisation
-# compiles in a third of the time, to the same bits. (Those of many runs at once differ in their last bits.)
+# Drawing a network's parameters once takes less time than optimising the code that does, and gives the same bits.
+# (Those of many runs at once differ in their last bits.)
 OPTIONS = {"init": {"xla_backend_optimization_level": 1}}
 # An order is of integers, the same however it is drawn; of few examples it is drawn before its code is optimised.
 _FEW, _SHUFFLE_OF_FEW = 10_000, {"shuffle": {"xla_backend_optimization_level": 0}}
