@@ -22,7 +22,7 @@ from jaxd2l.nn.parameters import divided, flat
 from jaxd2l.notebook_table import html_table
 from jaxd2l.train.program import stored
 from jaxd2l.train.recipe import PRECISIONS, Recipe
-from jaxd2l.train.state import TrainState, init_state
+from jaxd2l.train.state import TrainState, begin, weights_of
 from jaxd2l.train.step import Batch, Tally, make_judge
 
 PyTree = Any
@@ -141,7 +141,10 @@ def cost(recipe: Recipe, data: Dataset | None = None, *, platform: str | None = 
     platform = platform or default_platform()
     batch = batch_like(recipe, data)
     traced = trace(recipe, data)
-    found = layers(recipe.model, jax.ShapeDtypeStruct(traced.prepared.shape, PRECISIONS[recipe.precision]))
+    dtype = PRECISIONS[recipe.precision]
+    params = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, dtype), traced.state.params)
+    variables = {"params": params, "batch_stats": traced.state.batch_stats}
+    found = layers(recipe.model, jax.ShapeDtypeStruct(traced.prepared.shape, dtype), variables)
 
     n = recipe.batch_size
     judged = count(operations_of(traced.judge, "gpu"))
@@ -184,7 +187,8 @@ def trace(recipe: Recipe, data: Dataset) -> Traced:
     prepared = jax.eval_shape(lambda x: objective.prepare(x).astype(jnp.float32), batch.x)
     key = jax.random.key(0)
     kept: dict[str, Any] = {"averaged": recipe.ema is not None, "freeze": recipe.freeze}
-    state = jax.eval_shape(lambda key: init_state(recipe.model, optimizer, key, jnp.zeros(prepared.shape), **kept), key)
+    drawn = jax.eval_shape(lambda x: recipe.model.init(key, x, train=False), prepared)
+    state = jax.eval_shape(lambda weights: begin(optimizer, *weights, **kept), weights_of(drawn))
     step = recipe.make_step(optimizer)
     judge = make_judge(recipe.model, objective)
     return Traced(

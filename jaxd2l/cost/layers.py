@@ -45,12 +45,14 @@ class Layer(NamedTuple):
     reads_input: bool
 
 
-def layers(model: nn.Module, x: jax.ShapeDtypeStruct) -> tuple[Layer, ...]:
+def layers(model: nn.Module, x: jax.ShapeDtypeStruct, variables: PyTree = None) -> tuple[Layer, ...]:
     """Walk the network without computing anything.
 
     Args:
         model: any network of Flax Linen; layers of `jaxd2l.nn` count by their formulas, others by what they trace to.
         x: shape and dtype of its input, batch axis included.
+        variables: arrays that it takes, or their shapes, all floating-point parameters at the dtype of x; those that
+            it is initialised with when None, which takes another trace.
 
     Returns:
         The layers with parameters, in the order in which they are called, and those that multiply without any.
@@ -90,13 +92,13 @@ def layers(model: nn.Module, x: jax.ShapeDtypeStruct) -> tuple[Layer, ...]:
             found.append((layer, module.path, ours))
         return result
 
-    def initialise(key: jax.Array, x: jax.Array) -> PyTree:
-        given.clear()
+    def apply(variables: PyTree, x: jax.Array) -> PyTree:
         with nn.intercept_methods(record):
-            return model.init(key, x, train=False)
+            return model.apply(variables, x, train=False)
 
-    variables = jax.eval_shape(initialise, jax.random.key(0), x)
-    closed = jax.make_jaxpr(lambda variables, x: model.apply(variables, x, train=False))(variables, x)
+    if variables is None:
+        variables = jax.eval_shape(lambda x: model.init(jax.random.key(0), x, train=False), x)
+    closed = jax.make_jaxpr(apply)(variables, x)
     program = operations_of(closed, platform="gpu")
     complete = _of_others(found, program, x.shape[0])
     fields = iter(receptive_fields(program, program.inputs[-1], range(1, len(x.shape) - 1)) if len(x.shape) > 2 else ())

@@ -129,8 +129,12 @@ def init_state(
             matches no parameter, or together they match all.
     """
     variables = drawn_together(partial(model.init, train=False))(key, x)
-    weights = variables["params"], variables.get("batch_stats", {})
-    return begin(optimizer, *weights, averaged=averaged, freeze=freeze, **hyperparameters)
+    return begin(optimizer, *weights_of(variables), averaged=averaged, freeze=freeze, **hyperparameters)
+
+
+def weights_of(variables: PyTree) -> tuple[PyTree, PyTree]:
+    """`(params, batch_stats)` of what `model.init` gives; `{}` for the statistics of a network without any."""
+    return variables["params"], variables.get("batch_stats", {})
 
 
 def begin(
