@@ -77,6 +77,13 @@ _OF_RECIPE = {"no_activation": "mlp", "relu_in_convolutions": "lenet", "relu_thr
 ALIKE = {"evaluated_in_training_mode": RIGHT}  # without dropout and batch norm a network has one mode
 """Mistakes that change no number of a recipe that has stored curves -> what they are like."""
 
+TOLD_OF = {
+    "told_after_the_epoch": RIGHT,
+    "tested_on_training_set": RIGHT,
+    "loss_summed_told_as_mean": "loss_summed",
+}
+"""Variants that are other figures of the same trainings, seed by seed -> those trainings."""
+
 
 def compared(recipe: str) -> list[str]:
     """The variants that a curve of a recipe is compared with, once their trainings are stored."""

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxd2l.diagnosis.causes import ALIKE, RIGHT
+from jaxd2l.diagnosis.causes import ALIKE, RIGHT, TOLD_OF
 from jaxd2l.diagnosis.likelihood import Seeds, seeds_of
 from jaxd2l.diagnosis.stored import curves_of
 
@@ -54,27 +54,28 @@ class Variants:
         self.diverged = diverged
         self.seeds: dict[str, Seeds] = {name: seeds for name, seeds in every.items() if seeds.enough}
         self.distributions = {name: seeds.all() for name, seeds in self.seeds.items()}
-        self.own = {}  # of each seed to the mean of the others, squared
-        self.each = {}  # log likelihood of each seed by each variant, its own without it (n, variants)
+        self.own = {}  # squared distance of each seed from the others of its variant (n,)
+        self.each = {}  # squared distance and log likelihood of each seed by each variant without that training
         for name, seeds in self.seeds.items():
-            others = [seeds.others(i) for i in range(len(seeds.x))]
-            rows = list(zip(others, seeds.x, strict=True))
-            self.own[name] = np.array([one.squared_distance(x[None])[0] for one, x in rows])
-            logs = {other: self.log_likelihood(other, seeds.x) for other in self.seeds}
-            share = seeds.log_share(diverged)
-            logs[name] = np.array([one.log_density(x[None])[0] for one, x in rows]) + share
-            self.each[name] = np.stack(list(logs.values()), axis=1)
+            self.each[name] = {other: self._by_others(other, seeds, _alike(name, other)) for other in self.seeds}
+            self.own[name] = self.each[name][name][0]
         self.groups = self._groups()
 
     def without(self, name: str) -> "Variants":
         """The same, did nobody know one of them."""
         others = copy.copy(self)
-        place = list(self.seeds).index(name)
         for field in ("seeds", "distributions", "own", "each"):
             setattr(others, field, {other: kept for other, kept in getattr(self, field).items() if other != name})
-        others.each = {other: np.delete(rows, place, 1) for other, rows in others.each.items()}
         others.groups = others._groups()
         return others
+
+    def _by_others(self, name: str, seeds: Seeds, told_of_these: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Squared distance and log likelihood of seeds by a variant, those of its own trainings by the others."""
+        if not told_of_these:
+            return self.distributions[name].squared_distance(seeds.x), self.log_likelihood(name, seeds.x)
+        rows = [(self.seeds[name].others(seed), x[None]) for seed, x in zip(seeds.seeds, seeds.x, strict=True)]
+        logs = np.array([one.log_density(x)[0] for one, x in rows]) + self.seeds[name].log_share(self.diverged)
+        return np.array([one.squared_distance(x)[0] for one, x in rows]), logs
 
     def log_likelihood(self, name: str, x: np.ndarray) -> np.ndarray:
         """Of curves (m, p) by a variant (m,)."""
@@ -83,23 +84,22 @@ class Variants:
     def against(self, name: str, x: np.ndarray) -> Against:
         """One curve (p,) against one variant."""
         squared = float(self.distributions[name].squared_distance(x[None])[0])
-        possible = self.seeds[name].diverged > 0 if self.diverged else True
-        log = float(self.log_likelihood(name, x[None])[0]) if possible else -np.inf
-        return self._against(name, squared, self.own[name], log)
+        return self._against(name, squared, float(self.log_likelihood(name, x[None])[0]), self.own[name])
 
     def held_out(self, name: str, i: int) -> dict[str, Against]:
-        """Seed i of a variant against all of them, its own as it is without it."""
-        x, own = self.seeds[name].x[i], self.own[name]
-        found = {other: self.against(other, x) for other in self.seeds if other != name}
-        column = list(self.seeds).index(name)
-        log = float(self.each[name][i, column])
-        found[name] = self._against(name, float(own[i]), np.delete(own, i), log)
+        """Seed i of a variant against all of them, those that tell of the same trainings as they are without it."""
+        found = {}
+        for other, (squared, logs) in self.each[name].items():
+            kept = self.seeds[other].seeds != self.seeds[name].seeds[i] if _alike(name, other) else slice(None)
+            found[other] = self._against(other, float(squared[i]), float(logs[i]), self.own[other][kept])
         return found
 
-    def _against(self, name: str, squared: float, own: np.ndarray, log: float) -> Against:
+    def _against(self, name: str, squared: float, log: float, own: np.ndarray) -> Against:
         furthest = max(float(own.max()), 1.0)  # what a training has on average, where the seeds are alike
         distance = float(np.sqrt(squared / furthest))
-        return Against(distance, float((own < squared).mean()), log, distance <= 1 + REACH / len(own))
+        possible = self.seeds[name].diverged > 0 if self.diverged else True
+        nearer, fits = float((own < squared).mean()), distance <= 1 + REACH / len(own)
+        return Against(distance, nearer, log if possible else -np.inf, fits)
 
     def likely(self, found: dict[str, Against]) -> tuple[Likely, ...]:
         """The groups, the likeliest first; none where the curve is too far from the likeliest variant to be of it."""
@@ -120,11 +120,11 @@ class Variants:
         """The variants, together where each is taken for the other, directly or through a third."""
         names = list(self.seeds)
         group_of = {name: {name} for name in names}
-        for a, first in enumerate(names):
-            for b, second in enumerate(names[:a]):
+        for i, first in enumerate(names):
+            for second in names[:i]:
                 mixed = [
-                    1 / (1 + np.exp(np.clip(logs[:, own] - logs[:, other], -50, 50)))
-                    for logs, own, other in ((self.each[first], a, b), (self.each[second], b, a))
+                    1 / (1 + np.exp(np.clip(self.each[one][one][1] - self.each[one][other][1], -50, 50)))
+                    for one, other in ((first, second), (second, first))
                 ]
                 if np.mean([share.mean() for share in mixed]) >= CONFUSED:
                     together = group_of[first] | group_of[second]
@@ -138,6 +138,11 @@ class Variants:
             group = tuple(one for one in (*names, *ALIKE) if one in group_of[name])
             seen += [] if group in seen else [group]
         return tuple(seen)
+
+
+def _alike(*names: str) -> bool:
+    """Whether two variants tell of the same trainings, seed by seed."""
+    return len({TOLD_OF.get(name, name) for name in names}) == 1
 
 
 def variants_of(recipe: str, told: np.ndarray, *, diverged: bool) -> Variants:

@@ -4,6 +4,8 @@ The figures are transformed: log loss, log-odds of an accuracy. One more trainin
 distributed by Student's t with n - 1 degrees of freedom in as many dimensions as figures are told, around the seeds'
 mean, with their covariance shrunk towards its diagonal (Schaefer and Strimmer 2005, doi:10.2202/1544-6115.1175: what
 few seeds say of correlations is mostly noise) and the variance that other libraries, devices and printed digits add.
+The diagonal is that of each figure's mean over the epochs and of how each epoch differs from those before it (Helmert's
+contrasts): a training that is good in one epoch is good in the others, and what never changes keeps no variance there.
 """
 
 import math
@@ -11,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-SHRINKAGE = 0.3  # share of the covariance off the diagonal that is taken away
+SHRINKAGE = 0.5  # share of the covariance off the diagonal that is taken away
 EXTRA = np.array([0.01, 0.02, 0.02])  # deviation added to that of the seeds: log loss, log-odds of the accuracies
 FEWEST = 4  # seeds that a distribution is made of at least
 _LOWEST = (1e-4, 1e-3)  # of a loss and of an accuracy; what lies below is taken as this
@@ -24,17 +26,39 @@ def transformed(figures: np.ndarray) -> np.ndarray:
     return np.concatenate([loss, np.log(share / (1 - share))], axis=-1)
 
 
+def contrasts(told: np.ndarray) -> np.ndarray:
+    """Helmert's contrasts of the epochs of each figure, orthonormal: the mean, then each epoch against those before it.
+
+    Args:
+        told: which figures there are (k, 3), p of them.
+
+    Returns:
+        The matrix B of B x (p, p).
+    """
+    kinds = np.nonzero(told)[1]
+    basis = np.zeros((len(kinds), len(kinds)))
+    for kind in np.unique(kinds):
+        places = np.flatnonzero(kinds == kind)
+        basis[places[0], places] = 1 / math.sqrt(len(places))
+        for i, place in enumerate(places[1:], 1):
+            basis[place, places[:i]] = 1 / math.sqrt(i * (i + 1))
+            basis[place, place] = -i / math.sqrt(i * (i + 1))
+    return basis
+
+
 class Distribution(NamedTuple):
     """Of one more training: Student's t.
 
     Attributes:
         mean: (p,).
         whitening: W with W' W the inverse of the scale matrix (p, p).
+        log_scale: log of the determinant of W.
         freedom: degrees of it.
     """
 
     mean: np.ndarray
     whitening: np.ndarray
+    log_scale: float
     freedom: int
 
     def squared_distance(self, x: np.ndarray) -> np.ndarray:
@@ -44,23 +68,24 @@ class Distribution(NamedTuple):
     def log_density(self, x: np.ndarray) -> np.ndarray:
         """Of trainings (m, p): (m,)."""
         p, v = len(self.mean), self.freedom
-        constant = math.lgamma((v + p) / 2) - math.lgamma(v / 2) - p / 2 * math.log(v * math.pi)
-        constant += float(np.log(np.diag(self.whitening)).sum())
+        constant = math.lgamma((v + p) / 2) - math.lgamma(v / 2) - p / 2 * math.log(v * math.pi) + self.log_scale
         return constant - (v + p) / 2 * np.log1p(self.squared_distance(x) * p / v)
 
 
-def distribution(seeds: np.ndarray, extra: np.ndarray) -> Distribution:
+def distribution(seeds: np.ndarray, extra: np.ndarray, basis: np.ndarray) -> Distribution:
     """That of one more training.
 
     Args:
         seeds: transformed figures (n, p), at least two.
-        extra: deviation that is added to each (p,).
+        extra: deviation that is added to each (p,), the same in all epochs of a figure.
+        basis: in which the covariance is shrunk towards its diagonal, orthonormal (p, p); see `contrasts`.
     """
     n, p = seeds.shape
-    covariance = np.cov(seeds, rowvar=False).reshape(p, p) if p else np.empty((0, 0))
+    covariance = np.cov(seeds @ basis.T, rowvar=False).reshape(p, p) if p else np.empty((0, 0))
     covariance = (1 - SHRINKAGE) * covariance + np.diag(SHRINKAGE * np.diag(covariance) + extra**2)
     lower = np.linalg.cholesky(covariance * (1 + 1 / n))
-    return Distribution(seeds.mean(0), np.linalg.inv(lower) if p else lower, n - 1)
+    whitening = np.linalg.inv(lower) @ basis if p else lower
+    return Distribution(seeds.mean(0), whitening, -float(np.log(np.diag(lower)).sum()), n - 1)
 
 
 class Seeds(NamedTuple):
@@ -68,13 +93,16 @@ class Seeds(NamedTuple):
 
     Attributes:
         x: transformed figures of those that are finite so far (n, p).
-        extra: see `distribution`.
+        seeds: which training each is (n,).
+        extra, basis: see `distribution`.
         diverged: how many became non-finite.
         trainings: of all.
     """
 
     x: np.ndarray
+    seeds: np.ndarray
     extra: np.ndarray
+    basis: np.ndarray
     diverged: int
     trainings: int
 
@@ -83,13 +111,13 @@ class Seeds(NamedTuple):
         """Whether they make a distribution."""
         return len(self.x) >= FEWEST
 
-    def others(self, i: int) -> Distribution:
-        """What all but one of them say."""
-        return distribution(np.delete(self.x, i, 0), self.extra)
+    def others(self, seed: int) -> Distribution:
+        """What all say but this training, if it is among them."""
+        return distribution(self.x[self.seeds != seed], self.extra, self.basis)
 
     def all(self) -> Distribution:
         """What all of them say."""
-        return distribution(self.x, self.extra)
+        return distribution(self.x, self.extra, self.basis)
 
     def log_share(self, diverged: bool) -> float:
         """Log of the share of trainings that diverge, or that do not; half a training is added to both."""
@@ -108,5 +136,6 @@ def seeds_of(curves: np.ndarray, told: np.ndarray, *, diverged: bool) -> Seeds:
     """
     upto = curves[:, : len(told)]
     ended = np.isnan(curves[:, -1, 0]) if diverged else np.isnan(upto).any((1, 2))
-    x = transformed(upto)[:, told]
-    return Seeds(x[np.isfinite(x).all(-1)], np.broadcast_to(EXTRA, told.shape)[told], int(ended.sum()), len(curves))
+    x, extra = transformed(upto)[:, told], np.broadcast_to(EXTRA, told.shape)[told]
+    finite = np.isfinite(x).all(-1)
+    return Seeds(x[finite], np.flatnonzero(finite), extra, contrasts(told), int(ended.sum()), len(curves))

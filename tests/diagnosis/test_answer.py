@@ -12,9 +12,9 @@ import jaxd2l
 from jaxd2l.claims.subjects.lenet import CONV_RELU, LENET
 from jaxd2l.diagnosis import CAUSES, RECIPES, CurveError, curves_of, diagnose, held_out, left_out
 from jaxd2l.diagnosis import answer as answering
-from jaxd2l.diagnosis.causes import ALIKE, RIGHT
+from jaxd2l.diagnosis.causes import ALIKE, RIGHT, TOLD_OF
 from jaxd2l.diagnosis.comparison import Variants
-from jaxd2l.diagnosis.likelihood import EXTRA, SHRINKAGE, distribution, seeds_of, transformed
+from jaxd2l.diagnosis.likelihood import EXTRA, SHRINKAGE, contrasts, distribution, seeds_of, transformed
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
 
@@ -23,17 +23,40 @@ def _right(recipe="softmax", seed=0):
     return curves_of(recipe).curves[RIGHT][seed]
 
 
-def test_the_density_is_students_with_the_shrunk_covariance():
+def test_the_density_is_students_with_the_covariance_shrunk_in_the_basis():
     draw = np.random.default_rng(0)
-    seeds, x, extra = draw.normal(size=(7, 3)), draw.normal(size=(2, 3)), np.array([0.1, 0.2, 0.3])
-    covariance = np.cov(seeds, rowvar=False)
-    shrunk = covariance * np.where(np.eye(3), 1, 1 - SHRINKAGE) + np.diag(extra**2)
+    seeds, x, extra = draw.normal(size=(7, 3)), draw.normal(size=(2, 3)), np.full(3, 0.2)
+    basis = contrasts(np.array([[True, False, False]] * 3))
+    covariance = basis @ np.cov(seeds, rowvar=False) @ basis.T
+    shrunk = basis.T @ (covariance * np.where(np.eye(3), 1, 1 - SHRINKAGE)) @ basis + np.diag(extra**2)
     oracle = stats.multivariate_t(seeds.mean(0), shrunk * (1 + 1 / 7), df=6)
-    found = distribution(seeds, extra)
+    found = distribution(seeds, extra, basis)
     np.testing.assert_allclose(found.log_density(x), oracle.logpdf(x), rtol=1e-12)
     difference = x - seeds.mean(0)
     squared = np.einsum("ni,ij,nj->n", difference, np.linalg.inv(shrunk * (1 + 1 / 7)), difference)
     np.testing.assert_allclose(found.squared_distance(x), squared / 3, rtol=1e-12)
+
+
+def test_the_basis_is_the_mean_of_a_figure_and_each_epoch_against_those_before_it():
+    told = np.array([[True, False, True], [True, True, False], [True, True, False], [False, False, False]])
+    kinds, epochs = np.nonzero(told)[1], np.nonzero(told)[0]
+    basis = contrasts(told)
+    np.testing.assert_allclose(basis @ basis.T, np.eye(6), atol=1e-15)
+    for place, row in enumerate(basis):
+        assert not row[kinds != kinds[place]].any(), "figures are not mixed"
+        values = row[kinds == kinds[place]]
+        earlier = values[epochs[kinds == kinds[place]] < epochs[place]]
+        assert (values > 0).all() if not earlier.size else abs(values.sum()) < 1e-15
+        assert len(set(earlier.round(15))) <= 1, "those before it count alike"
+
+
+def test_a_curve_that_never_changes_is_told_from_one_that_hardly_does():
+    draw = np.random.default_rng(0)
+    level, told = draw.normal(size=(20, 1)), np.array([[True, False, False]] * 10)
+    still, moving = np.tile(level, (1, 10)), 0.1 * draw.normal(size=(20, 10))
+    of_still, of_moving = (distribution(x, np.full(10, 0.01), contrasts(told)) for x in (still, moving))
+    new = np.full((1, 10), 0.05)
+    assert of_still.log_density(new) > of_moving.log_density(new) + 10
 
 
 def test_figures_are_transformed_to_log_loss_and_log_odds():
@@ -46,9 +69,10 @@ def test_trainings_that_diverged_are_like_a_curve_that_did():
     curves = np.full((3, 4, 3), 0.5)
     curves[0, 2:] = np.nan
     told = np.ones((2, 3), bool)
-    assert [seeds_of(curves, told, diverged=d)[2:] for d in (False, True)] == [(0, 3), (1, 3)]
+    assert [seeds_of(curves, told, diverged=d)[-2:] for d in (False, True)] == [(0, 3), (1, 3)]
     assert len(seeds_of(curves, np.ones((4, 3), bool), diverged=False).x) == 2
     assert seeds_of(curves, told, diverged=False).extra.tolist() == [*EXTRA, *EXTRA]
+    assert seeds_of(curves, np.ones((4, 3), bool), diverged=False).seeds.tolist() == [1, 2]
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
@@ -125,10 +149,7 @@ def test_every_stored_variant_has_its_words_and_every_training_its_origin():
         assert set(stored.curves) <= set(CAUSES)
         made = {(name, seed) for one in stored.made for name, seeds in one["trainings"].items() for seed in seeds}
         counts = {name: len([0 for other, _ in made if other == name]) for name in stored.curves}
-        told = {"told_after_the_epoch", "tested_on_training_set", "loss_summed_told_as_mean"}  # of others' trainings
-        assert {n: len(c) for n, c in stored.curves.items() if n not in told} == {
-            n: c for n, c in counts.items() if n not in told
-        }
+        assert {n: len(c) for n, c in stored.curves.items()} == {n: counts[TOLD_OF.get(n, n)] for n in stored.curves}
         assert all(
             np.isfinite(curves[:, 0]).all() or np.isnan(curves[:, -1]).any() for curves in stored.curves.values()
         )
@@ -162,6 +183,18 @@ def test_held_out_trainings_are_named_rightly(recipe):
     assert [one._asdict() for one in tried] == stored, "run benchmarks/named.py again"
     assert {one.name: one.wrong for one in tried if one.wrong and one.seeds >= 10} == {}
     assert sum(one.named for one in tried) >= 0.9 * sum(one.seeds for one in tried)
+
+
+def test_a_training_that_is_held_out_is_in_no_variant_that_tells_of_it():
+    variants = Variants("softmax", np.ones((10, 3), bool), diverged=False)
+    for name in (RIGHT, "told_after_the_epoch"):
+        x = variants.seeds[name].x[3]
+        found = variants.held_out(name, 3)
+        for other in (RIGHT, "tested_on_training_set", "swapped_sets"):
+            seeds = variants.seeds[other]
+            kept = seeds.x if other == "swapped_sets" else np.delete(seeds.x, 3, 0)
+            oracle = distribution(kept, seeds.extra, seeds.basis).log_density(x[None])[0] + seeds.log_share(False)
+            np.testing.assert_allclose(found[other].log_likelihood, oracle, rtol=1e-12)
 
 
 def test_mistakes_that_were_made_in_pytorch_are_named():

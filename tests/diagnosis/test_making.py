@@ -9,7 +9,7 @@ import pytest
 
 from jaxd2l.data import Dataset, Examples
 from jaxd2l.diagnosis import CAUSES, RECIPES
-from jaxd2l.diagnosis.causes import ALIKE, compared
+from jaxd2l.diagnosis.causes import ALIKE, TOLD_OF, compared
 
 
 def test_what_is_made_is_what_has_words():
@@ -17,6 +17,10 @@ def test_what_is_made_is_what_has_words():
     assert names | set(ALIKE) == set(CAUSES)
     assert all(set(mistakes.order_of(recipe)) == set(compared(recipe)) for recipe in mistakes.RECIPES)
     assert set(RECIPES) <= set(mistakes.RECIPES)
+    told = {
+        other: name for recipe in RECIPES for name, one in mistakes.mistakes_of(recipe).items() for other in one.told
+    }
+    assert told == TOLD_OF
 
 
 @pytest.mark.slow
