@@ -2,7 +2,7 @@
 
 import copy
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -11,7 +11,8 @@ from jaxd2l.diagnosis.likelihood import Seeds, seeds_of
 from jaxd2l.diagnosis.stored import curves_of
 
 PRIOR_RIGHT = 0.5  # of a right training; the mistakes share the rest alike
-REACH = 10  # 1 + REACH / n times as far as the furthest of a variant's n seeds a curve may lie to be taken for one
+REACH = 10  # 1 + REACH / n times as far as the furthest of a variant's n seeds a curve may lie to be taken for one, and
+# as many times as far from the nearest of them as the one that lies alone
 CONFUSED = 0.25  # mean share of the likelihood that each of two variants gives the other's seeds: the same, above it
 SURE = 0.9  # likelihood from which a group of causes is named
 
@@ -23,13 +24,31 @@ class Against(NamedTuple):
         distance: from the mean of its seeds, over that of the furthest of them, which is taken as at least 1.
         nearer: share of its seeds that lie nearer.
         log_likelihood: of the curve, were it one of them; minus infinity where it cannot be.
-        fits: whether it lies near enough to be one of them.
+        fits: whether it lies near enough to all of them, and to one, to be one of them.
     """
 
     distance: float
     nearer: float
     log_likelihood: float
     fits: bool
+
+
+class Compared(NamedTuple):
+    """Trainings (m,) against one variant.
+
+    Attributes:
+        squared: distance from the mean of its seeds.
+        nearest: distance from the nearest of them, squared too, in units of what other libraries and devices add.
+        log: log likelihood.
+    """
+
+    squared: np.ndarray
+    nearest: np.ndarray
+    log: np.ndarray
+
+    def only(self, which: Any) -> "Compared":
+        """Some of them."""
+        return Compared(*(one[which] for one in self))
 
 
 class Likely(NamedTuple):
@@ -54,11 +73,11 @@ class Variants:
         self.diverged = diverged
         self.seeds: dict[str, Seeds] = {name: seeds for name, seeds in every.items() if seeds.enough}
         self.distributions = {name: seeds.all() for name, seeds in self.seeds.items()}
-        self.own = {}  # squared distance of each seed from the others of its variant (n,)
-        self.each = {}  # squared distance and log likelihood of each seed by each variant without that training
+        self.own: dict[str, Compared] = {}  # each seed against the others of its variant
+        self.each: dict[str, dict[str, Compared]] = {}  # and against every variant without that training
         for name, seeds in self.seeds.items():
             self.each[name] = {other: self._by_others(other, seeds, _alike(name, other)) for other in self.seeds}
-            self.own[name] = self.each[name][name][0]
+            self.own[name] = self.each[name][name]
         self.groups = self._groups()
 
     def without(self, name: str) -> "Variants":
@@ -69,37 +88,40 @@ class Variants:
         others.groups = others._groups()
         return others
 
-    def _by_others(self, name: str, seeds: Seeds, told_of_these: bool) -> tuple[np.ndarray, np.ndarray]:
-        """Squared distance and log likelihood of seeds by a variant, those of its own trainings by the others."""
+    def _by_others(self, name: str, seeds: Seeds, told_of_these: bool) -> Compared:
+        """Seeds against a variant, if it is told of their own trainings each against the others."""
         if not told_of_these:
-            return self.distributions[name].squared_distance(seeds.x), self.log_likelihood(name, seeds.x)
-        rows = [(self.seeds[name].others(seed), x[None]) for seed, x in zip(seeds.seeds, seeds.x, strict=True)]
-        logs = np.array([one.log_density(x)[0] for one, x in rows]) + self.seeds[name].log_share(self.diverged)
-        return np.array([one.squared_distance(x)[0] for one, x in rows]), logs
+            return self._compared(name, seeds.x)
+        every = [self._compared(name, x[None], seed) for seed, x in zip(seeds.seeds, seeds.x, strict=True)]
+        return Compared(*(np.concatenate(one) for one in zip(*every, strict=True)))
 
-    def log_likelihood(self, name: str, x: np.ndarray) -> np.ndarray:
-        """Of curves (m, p) by a variant (m,)."""
-        return self.distributions[name].log_density(x) + self.seeds[name].log_share(self.diverged)
+    def _compared(self, name: str, x: np.ndarray, without: int | None = None) -> Compared:
+        """Curves (m, p) against a variant, without one of its trainings."""
+        seeds = self.seeds[name]
+        these = self.distributions[name] if without is None else seeds.others(without)
+        log = these.log_density(x) + seeds.log_share(self.diverged)
+        return Compared(these.squared_distance(x), seeds.nearest(x, without), log)
 
     def against(self, name: str, x: np.ndarray) -> Against:
         """One curve (p,) against one variant."""
-        squared = float(self.distributions[name].squared_distance(x[None])[0])
-        return self._against(name, squared, float(self.log_likelihood(name, x[None])[0]), self.own[name])
+        return self._against(name, self._compared(name, x[None]).only(0), self.own[name])
 
     def held_out(self, name: str, i: int) -> dict[str, Against]:
         """Seed i of a variant against all of them, those that tell of the same trainings as they are without it."""
         found = {}
-        for other, (squared, logs) in self.each[name].items():
+        for other, compared in self.each[name].items():
             kept = self.seeds[other].seeds != self.seeds[name].seeds[i] if _alike(name, other) else slice(None)
-            found[other] = self._against(other, float(squared[i]), float(logs[i]), self.own[other][kept])
+            found[other] = self._against(other, compared.only(i), self.own[other].only(kept))
         return found
 
-    def _against(self, name: str, squared: float, log: float, own: np.ndarray) -> Against:
-        furthest = max(float(own.max()), 1.0)  # what a training has on average, where the seeds are alike
-        distance = float(np.sqrt(squared / furthest))
+    def _against(self, name: str, x: Compared, own: Compared) -> Against:
+        # at least what a training has on average, where the seeds are alike: from their mean, from one of them
+        distance = float(np.sqrt(x.squared / max(float(own.squared.max()), 1.0)))
+        alone = float(np.sqrt(x.nearest / max(float(own.nearest.max()), 2.0)))
         possible = self.seeds[name].diverged > 0 if self.diverged else True
-        nearer, fits = float((own < squared).mean()), distance <= 1 + REACH / len(own)
-        return Against(distance, nearer, log if possible else -np.inf, fits)
+        fits = max(distance, alone) <= 1 + REACH / len(own.log)
+        nearer = float((own.squared < x.squared).mean())
+        return Against(distance, nearer, float(x.log) if possible else -np.inf, fits)
 
     def likely(self, found: dict[str, Against]) -> tuple[Likely, ...]:
         """The groups, the likeliest first; none where the curve is too far from the likeliest variant to be of it."""
@@ -123,7 +145,7 @@ class Variants:
         for i, first in enumerate(names):
             for second in names[:i]:
                 mixed = [
-                    1 / (1 + np.exp(np.clip(self.each[one][one][1] - self.each[one][other][1], -50, 50)))
+                    1 / (1 + np.exp(np.clip(self.each[one][one].log - self.each[one][other].log, -50, 50)))
                     for one, other in ((first, second), (second, first))
                 ]
                 if np.mean([share.mean() for share in mixed]) >= CONFUSED:

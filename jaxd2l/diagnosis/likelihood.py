@@ -119,6 +119,11 @@ class Seeds(NamedTuple):
         """What all of them say."""
         return distribution(self.x, self.extra, self.basis)
 
+    def nearest(self, x: np.ndarray, without: int | None = None) -> np.ndarray:
+        """Mean square, in units of `extra`, of what trainings (m, p) differ by from the nearest of these (m,)."""
+        kept = self.x if without is None else self.x[self.seeds != without]
+        return np.square((x[:, None] - kept) / self.extra).sum(-1).min(1) / max(x.shape[1], 1)
+
     def log_share(self, diverged: bool) -> float:
         """Log of the share of trainings that diverge, or that do not; half a training is added to both."""
         those = self.diverged if diverged else self.trainings - self.diverged
