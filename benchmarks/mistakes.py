@@ -8,7 +8,7 @@ and what made them. Each training is stored at once and what is stored is not tr
 after any interruption; with `--minutes` it begins nothing new after that time, and says what is missing. Several
 processes, each with a recipe or variants of its own, may write at the same time.
 
-`--out benchmarks/results/curves` goes on with trainings beyond those that are compared with.
+With `--out` elsewhere nothing that is compared with changes; a copy of the stored files is gone on with there.
 """
 
 import argparse

@@ -8,7 +8,7 @@ import numpy as np
 from jaxd2l.diagnosis.causes import CAUSES, RIGHT, compared
 from jaxd2l.diagnosis.comparison import SURE, Likely, variants_of
 from jaxd2l.diagnosis.curve import Curve, CurveError, read_curve
-from jaxd2l.diagnosis.likelihood import FEWEST, transformed
+from jaxd2l.diagnosis.likelihood import FEWEST, compared_figures
 from jaxd2l.diagnosis.result import MISTAKE, NORMAL, SEVERAL, UNLIKE, Diagnosis, Figure
 from jaxd2l.diagnosis.stored import MAKE, curves_of
 
@@ -51,7 +51,7 @@ def diagnose(
             f"{len(read.figures)}"
         )
     variants = variants_of(name, told, diverged=diverged is not None)
-    x = transformed(figures)[told]
+    x = compared_figures(figures, told)
     found = {variant: variants.against(variant, x) for variant in variants.seeds}
     causes = variants.likely(found)
     verdict = verdict_of(causes)

@@ -1,9 +1,13 @@
 """How likely a curve is among the trainings of each variant, and how far from them it lies.
 
-The figures are transformed: log loss, log-odds of an accuracy. One more training of a variant of n seeds is taken as
-distributed by Student's t with n - 1 degrees of freedom in as many dimensions as figures are told, around the seeds'
-mean, with their covariance shrunk towards its diagonal (Schaefer and Strimmer 2005, doi:10.2202/1544-6115.1175: what
-few seeds say of correlations is mostly noise) and the variance that other libraries, devices and printed digits add.
+The figures are transformed: log loss, log-odds of an accuracy; of a test accuracy how far it lies above training's, in
+descending order. Such gaps are near a bound that tells trainings apart and fall below it now and then, in whichever
+epoch: in order the bound comes first, and no Gaussian is asked to have such tails.
+
+One more training of a variant of n seeds is taken as distributed by Student's t with n - 1 degrees of freedom in as
+many dimensions as figures are told, around the seeds' mean, with their covariance shrunk towards its diagonal (Schaefer
+and Strimmer 2005, doi:10.2202/1544-6115.1175: what few seeds say of correlations is mostly noise) and the variance that
+other libraries, devices and printed digits add.
 The diagonal is that of each figure's mean over the epochs and of how each epoch differs from those before it (Helmert's
 contrasts): a training that is good in one epoch is good in the others, and what never changes keeps no variance there.
 """
@@ -13,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-SHRINKAGE = 0.5  # share of the covariance off the diagonal that is taken away
+SHRINKAGE = 0.6  # share of the covariance off the diagonal that is taken away
 EXTRA = np.array([0.01, 0.02, 0.02])  # deviation added to that of the seeds: log loss, log-odds of the accuracies
 FEWEST = 4  # seeds that a distribution is made of at least
 _LOWEST = (1e-4, 1e-3)  # of a loss and of an accuracy; what lies below is taken as this
@@ -24,6 +28,22 @@ def transformed(figures: np.ndarray) -> np.ndarray:
     loss = np.log(np.maximum(figures[..., :1], _LOWEST[0]))
     share = np.clip(figures[..., 1:], _LOWEST[1], 1 - _LOWEST[1])
     return np.concatenate([loss, np.log(share / (1 - share))], axis=-1)
+
+
+def compared_figures(figures: np.ndarray, told: np.ndarray) -> np.ndarray:
+    """What is compared of curves.
+
+    Args:
+        figures: loss, training accuracy and test accuracy of each epoch (..., k, 3).
+        told: which of them there are (k, 3), p of them.
+
+    Returns:
+        Log loss, log-odds of training accuracy, and of test accuracy how far its log-odds lie above those of training
+        in the epochs that tell both, in descending order, alone its log-odds in the others (..., p).
+    """
+    x, both = transformed(figures), told[:, 1:].all(-1)
+    x[..., both, 2] = -np.sort(x[..., both, 1] - x[..., both, 2], axis=-1)
+    return x[..., told]
 
 
 def contrasts(told: np.ndarray) -> np.ndarray:
@@ -76,7 +96,7 @@ def distribution(seeds: np.ndarray, extra: np.ndarray, basis: np.ndarray) -> Dis
     """That of one more training.
 
     Args:
-        seeds: transformed figures (n, p), at least two.
+        seeds: `compared_figures` (n, p), at least two.
         extra: deviation that is added to each (p,), the same in all epochs of a figure.
         basis: in which the covariance is shrunk towards its diagonal, orthonormal (p, p); see `contrasts`.
     """
@@ -92,7 +112,7 @@ class Seeds(NamedTuple):
     """The trainings of a variant as far as they are compared with a curve.
 
     Attributes:
-        x: transformed figures of those that are finite so far (n, p).
+        x: `compared_figures` of those that are finite so far (n, p).
         seeds: which training each is (n,).
         extra, basis: see `distribution`.
         diverged: how many became non-finite.
@@ -141,6 +161,6 @@ def seeds_of(curves: np.ndarray, told: np.ndarray, *, diverged: bool) -> Seeds:
     """
     upto = curves[:, : len(told)]
     ended = np.isnan(curves[:, -1, 0]) if diverged else np.isnan(upto).any((1, 2))
-    x, extra = transformed(upto)[:, told], np.broadcast_to(EXTRA, told.shape)[told]
+    x, extra = compared_figures(upto, told), np.broadcast_to(EXTRA, told.shape)[told]
     finite = np.isfinite(x).all(-1)
     return Seeds(x[finite], np.flatnonzero(finite), extra, contrasts(told), int(ended.sum()), len(curves))
