@@ -73,11 +73,12 @@ class Variants:
         self.diverged = diverged
         self.seeds: dict[str, Seeds] = {name: seeds for name, seeds in every.items() if seeds.enough}
         self.distributions = {name: seeds.all() for name, seeds in self.seeds.items()}
-        self.own: dict[str, Compared] = {}  # each seed against the others of its variant
-        self.each: dict[str, dict[str, Compared]] = {}  # and against every variant without that training
-        for name, seeds in self.seeds.items():
-            self.each[name] = {other: self._by_others(other, seeds, _alike(name, other)) for other in self.seeds}
-            self.own[name] = self.each[name][name]
+        self._others = {
+            name: {int(seed): seeds.others(seed) for seed in seeds.seeds} for name, seeds in self.seeds.items()
+        }
+        # each seed against every variant without that training, and against the others of its own
+        self.each = {name: {other: self._by_others(name, other) for other in self.seeds} for name in self.seeds}
+        self.own = {name: self.each[name][name] for name in self.seeds}
         self.groups = self._groups()
 
     def without(self, name: str) -> "Variants":
@@ -85,20 +86,24 @@ class Variants:
         others = copy.copy(self)
         for field in ("seeds", "distributions", "own", "each"):
             setattr(others, field, {other: kept for other, kept in getattr(self, field).items() if other != name})
+        others.each = {one: {o: kept for o, kept in row.items() if o != name} for one, row in others.each.items()}
         others.groups = others._groups()
         return others
 
-    def _by_others(self, name: str, seeds: Seeds, told_of_these: bool) -> Compared:
-        """Seeds against a variant, if it is told of their own trainings each against the others."""
-        if not told_of_these:
-            return self._compared(name, seeds.x)
-        every = [self._compared(name, x[None], seed) for seed, x in zip(seeds.seeds, seeds.x, strict=True)]
+    def _by_others(self, name: str, other: str) -> Compared:
+        """Seeds of a variant against another, if it tells of their own trainings each against the rest of it."""
+        seeds = self.seeds[name]
+        if not _same_trainings(name, other):
+            return self._compared(other, seeds.x)
+        every = [self._compared(other, x[None], int(seed)) for seed, x in zip(seeds.seeds, seeds.x, strict=True)]
         return Compared(*(np.concatenate(one) for one in zip(*every, strict=True)))
 
     def _compared(self, name: str, x: np.ndarray, without: int | None = None) -> Compared:
         """Curves (m, p) against a variant, without one of its trainings."""
         seeds = self.seeds[name]
-        these = self.distributions[name] if without is None else seeds.others(without)
+        these = self.distributions[name]
+        if without is not None:
+            these = self._others[name].get(without, these)
         log = these.log_density(x) + seeds.log_share(self.diverged)
         return Compared(these.squared_distance(x), seeds.nearest(x, without), log)
 
@@ -110,7 +115,7 @@ class Variants:
         """Seed i of a variant against all of them, those that tell of the same trainings as they are without it."""
         found = {}
         for other, compared in self.each[name].items():
-            kept = self.seeds[other].seeds != self.seeds[name].seeds[i] if _alike(name, other) else slice(None)
+            kept = self.seeds[other].seeds != self.seeds[name].seeds[i] if _same_trainings(name, other) else slice(None)
             found[other] = self._against(other, compared.only(i), self.own[other].only(kept))
         return found
 
@@ -162,7 +167,7 @@ class Variants:
         return tuple(seen)
 
 
-def _alike(*names: str) -> bool:
+def _same_trainings(*names: str) -> bool:
     """Whether two variants tell of the same trainings, seed by seed."""
     return len({TOLD_OF.get(name, name) for name in names}) == 1
 

@@ -58,7 +58,9 @@ def left_out(recipe: str, epochs: int | None = None, columns: Columns = ALL) -> 
     for name, seeds in every.seeds.items():
         others = every.without(name)
         alike = {other for group in every.groups if name in group for other in group}
-        found.append(_tried(name, alike, others, [{o: others.against(o, x) for o in others.seeds} for x in seeds.x]))
+        compared = [every.held_out(name, i) for i in range(len(seeds.x))]
+        known = [{other: one for other, one in seed.items() if other != name} for seed in compared]
+        found.append(_tried(name, alike, others, known))
     return found
 
 

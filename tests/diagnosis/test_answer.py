@@ -24,6 +24,7 @@ from jaxd2l.diagnosis.likelihood import (
     transformed,
 )
 
+WRONG = {"softmax": 0, "mlp": 0.01, "lenet": 0.04}  # of the held-out trainings that are named, as another one at most
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
 
 
@@ -205,7 +206,8 @@ def test_held_out_trainings_are_named_rightly(recipe):
     assert not next(one.wrong for one in tried if one.name == RIGHT), "a right training is never called a mistake"
     named, wrong = sum(one.named for one in tried), sum(sum(one.wrong.values()) for one in tried)
     assert named >= 0.9 * sum(one.seeds for one in tried)
-    assert wrong <= (0 if recipe == "softmax" else (1 - SURE) / 2 * named), "what is named is as sure as it says"
+    assert wrong <= WRONG[recipe] * named, "what is named is surer than it says"
+    assert max(WRONG.values()) < 1 - SURE
 
 
 def test_a_training_that_is_held_out_is_in_no_variant_that_tells_of_it():
