@@ -3,6 +3,7 @@
 import dataclasses
 import importlib.util
 import json
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from jaxd2l.claims import CLAIMS, ROWS, Claim, Verdict, check, show, trained
 from jaxd2l.claims.claim import seeds
 from jaxd2l.claims.comparison import at_least, at_most, equal, one_more_seed, within
 from jaxd2l.cli import main
+from jaxd2l.report.console import Console
 
 ROOT = Path(__file__).parent.parent
 RIGHT = Claim("norms", 2, "One and one.", 2, lambda: 1 + 1)
@@ -70,19 +72,82 @@ def test_the_verdict_follows_from_the_values(changes, verdict, remark):
 
 
 def test_full_trains_again_what_is_stored_or_not_run():
-    stored = dataclasses.replace(RIGHT, stored="a command", again=lambda: 5)
-    assert not check(stored, full=True).stored
-    assert check(stored, full=True).verdict == Verdict.FAILS
-    assert check(dataclasses.replace(stored, here=None, again=lambda: 2), full=True).verdict == Verdict.AGREES
+    trainings = trained.Trainings()
+    stored = dataclasses.replace(RIGHT, stored="a command", again=lambda given: 5 if given is trainings else 2)
+    assert check(stored).stored
+    assert not check(stored, trainings).stored
+    assert check(stored, trainings).verdict == Verdict.FAILS
+    assert check(dataclasses.replace(stored, here=None, again=lambda given: 2), trainings).verdict == Verdict.AGREES
 
 
 @pytest.mark.slow
-def test_trainings_are_made_anew_over_seeds_and_with_swapped_sets():
-    figures = trained.over_seeds("linear", 0.03, 2)
+def test_trainings_are_made_over_seeds_and_with_swapped_sets_each_once():
+    trainings = trained.Trainings()
+    figures = trainings.over_seeds("linear", 0.03, 2)
     assert figures.shape == (2, 3, 3)
     assert np.all(figures[:, -1, 0] < figures[:, 0, 0])
+    assert np.array_equal(trainings.over_seeds("linear", 0.03, 1), figures[:1])
+    assert list(trainings.made) == ["linear at 0.03"]
     data = jaxd2l.load_data(jaxd2l.find("linear"))
     assert trained.swap(data).train is data.test
+    one = trainings.swapped("linear")
+    assert one.shape == (1, 3, 3)
+    assert one[0, 0, 0] != trainings.over_seeds("linear", None, 1)[0, 0, 0]
+
+
+@pytest.fixture
+def full(monkeypatch):
+    """`verify --full` with one claim, on a recipe that trains in a second."""
+
+    def losses(trainings):
+        return float(trainings.over_seeds("linear", 0.03, 2)[:, -1, 0].max())
+
+    claim = dataclasses.replace(RIGHT, notes=0.0, compare=within(1.0), here=None, reason="long", again=losses)
+    monkeypatch.setattr(claims, "CLAIMS", (claim,))
+
+
+def test_a_training_of_full_is_kept_and_found_again(full, tmp_path, capsys):
+    assert main(["verify", "--full", "--out", str(tmp_path)]) == 0
+    told = capsys.readouterr().out
+    assert "linear at 0.03: 0 of 2 seeds are there; training 2" in told
+    assert f"Trained again, kept in {tmp_path}:\n-  linear at 0.03: 2 seeds, 3 epochs" in told
+    kept = [jaxd2l.load_run(tmp_path / "linear_at_0.03" / f"seed{seed}") for seed in (0, 1)]
+    assert [(run.recipe.learning_rate, run.seed, len(run.epochs)) for run in kept] == [(0.03, 0, 3), (0.03, 1, 3)]
+    assert main(["verify", "--full", "--out", str(tmp_path)]) == 0
+    again = capsys.readouterr().out
+    assert "seeds are there" not in again
+    rows = [line for text in (told, again) for line in text.splitlines() if "One and one." in line]
+    assert len(rows) == 2 and len(set(rows)) == 1, "the same value"
+
+
+@pytest.mark.slow
+def test_a_training_of_full_goes_on_where_a_signal_stopped_it(full, tmp_path, capsys, monkeypatch):
+    whole = trained.Trainings(tmp_path / "whole").over_seeds("linear", 0.03, 2)
+    chunk = Console.chunk
+
+    def stopped(console, now):
+        chunk(console, now)
+        if now.epoch == 2:
+            signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(Console, "chunk", stopped)
+    stopping = tmp_path / "stopped"
+    assert main(["verify", "--full", "--out", str(stopping)]) == 75
+    told = capsys.readouterr().err
+    assert told == (
+        f"jaxd2l verify: error: terminated; what is trained is kept in {stopping}; run the same command to go on\n"
+    )
+    monkeypatch.setattr(Console, "chunk", chunk)
+    trainings = trained.Trainings(stopping)
+    assert np.array_equal(trainings.over_seeds("linear", 0.03, 2), whole)
+
+
+def test_a_folder_that_holds_another_run_says_nothing_of_the_claim(full, tmp_path, capsys):
+    (tmp_path / "linear_at_0.03").write_text("in the way")
+    assert main(["verify", "--full", "--out", str(tmp_path)]) == 74
+    assert "linear_at_0.03" in capsys.readouterr().err
+    assert main(["verify", "--out", str(tmp_path)]) == 2
+    assert "--out is where --full keeps its trainings" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

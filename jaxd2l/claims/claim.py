@@ -4,11 +4,15 @@ import dataclasses
 import enum
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from jaxd2l.claims.comparison import Comparison, equal
+
+if TYPE_CHECKING:
+    from jaxd2l.claims.trained import Trainings
 
 _SHOWN = 12  # numbers of an array in the table
 
@@ -34,7 +38,8 @@ class Claim:
         here: computes the value with this library; None where it cannot be run in a few seconds and nothing is stored.
         compare: how the value here is held against the one that is expected.
         truth: what is expected here, where the notes give no value or slip; else None.
-        again: the long training that `--full` runs instead of `here`.
+        again: what `--full` runs instead of `here`, of long trainings, which it is given: `Trainings` of
+            `jaxd2l.claims.trained`.
         stored: where `here` reads a kept result: the command, device and versions that made it.
         reason: why there is no `here`.
     """
@@ -46,7 +51,7 @@ class Claim:
     here: Callable[[], Any] | None
     compare: Comparison = equal
     truth: Any = None
-    again: Callable[[], Any] | None = None
+    again: Callable[["Trainings"], Any] | None = None
     stored: str = ""
     reason: str = ""
 
@@ -86,14 +91,18 @@ class Outcome(NamedTuple):
         }
 
 
-def check(claim: Claim, *, full: bool = False) -> Outcome:
+def check(claim: Claim, trainings: "Trainings | None" = None) -> Outcome:
     """Run one claim; an error while it runs is a claim that fails, so that the others are run too.
 
     Args:
         claim: which.
-        full: train again what is otherwise read from a stored result or not run.
+        trainings: make what is otherwise read from a stored result, or not run, of these.
+
+    Raises:
+        OSError: a training cannot be kept where it is to be, which says nothing of the claim.
     """
-    run = claim.again if full and claim.again is not None else claim.here
+    full = trainings is not None and claim.again is not None
+    run = partial(claim.again, trainings) if trainings is not None and claim.again is not None else claim.here
     if run is None:
         return Outcome(claim, None, Verdict.NOT_RUN, claim.reason, 0.0)
     began = time.perf_counter()
@@ -102,6 +111,8 @@ def check(claim: Claim, *, full: bool = False) -> Outcome:
         holds = claim.compare.holds(_expected(claim), value)
         repeats = claim.slips and claim.compare.holds(claim.notes, value)
     except Exception as error:
+        if full and isinstance(error, OSError):
+            raise
         text = f"{type(error).__name__}: {error}".splitlines()[0]
         return Outcome(claim, text, Verdict.FAILS, "it could not be computed", time.perf_counter() - began)
     seconds = time.perf_counter() - began
@@ -113,7 +124,7 @@ def check(claim: Claim, *, full: bool = False) -> Outcome:
     if claim.slips:
         remark = f"the notes say {show(claim.notes)}, it is {show(value)}"
         return Outcome(claim, value, Verdict.SLIP, remark, seconds)
-    return Outcome(claim, value, Verdict.AGREES, claim.stored if run is claim.here else "", seconds)
+    return Outcome(claim, value, Verdict.AGREES, "" if full else claim.stored, seconds)
 
 
 def show(value: Any) -> str:

@@ -52,7 +52,7 @@ def _lenet(day: int, says: str, notes: tuple[float, ...], name: str) -> Claim:
         notes,
         lambda: stored.last(name),
         one_more_seed,
-        again=lambda: seeds(trained.over_seeds(name)[:, -1]),
+        again=lambda trainings: seeds(trainings.over_seeds(name)[:, -1]),
         stored=stored.provenance(name),
     )
 
@@ -65,7 +65,7 @@ def _curve(day: int, says: str, table: Any, name: str) -> Claim:
         table,
         lambda: stored.curves(name),
         one_more_seed,
-        again=lambda: trained.over_seeds(name),
+        again=lambda trainings: trainings.over_seeds(name),
         stored=stored.provenance(name),
     )
 
@@ -96,7 +96,7 @@ CLAIMS = (
         lambda: float(stored.curves("lenet_relu_at_0.9")[..., 2].max()),
         within(0.005),
         truth=0.1,
-        again=lambda: float(trained.over_seeds("lenet_relu", 0.9)[..., 2].max()),
+        again=lambda trainings: float(trainings.over_seeds("lenet_relu", 0.9)[..., 2].max()),
         stored=stored.provenance("lenet_relu_at_0.9"),
     ),
     _lenet(15, "All ReLU, rate .1.", (0.332, 0.877, 0.863), "lenet_relu"),

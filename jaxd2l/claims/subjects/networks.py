@@ -26,7 +26,7 @@ def _deep(row: str, day: int, says: str, notes: float, name: str) -> Claim:
         notes,
         None,
         within(0.05),
-        again=lambda: float(trained.over_seeds(name, None, 1)[0, -1, 2]),
+        again=lambda trainings: float(trainings.over_seeds(name, None, 1)[0, -1, 2]),
         reason=NO_ACCELERATOR,
     )
 
@@ -65,7 +65,7 @@ def _video() -> list[int]:
 @cache
 def _lost_by_swapping() -> float:
     """Test accuracy of the perceptron less that with its sets swapped."""
-    return float(stored.last("mlp")[:, 2].mean() - trained.swapped("mlp")[0, -1, 2])
+    return float(stored.last("mlp")[:, 2].mean() - trained.Trainings().swapped("mlp")[0, -1, 2])
 
 
 CLAIMS = (
@@ -94,7 +94,7 @@ CLAIMS = (
         0.789,
         None,
         within(0.05),
-        again=lambda: float(trained.swapped("alexnet")[0, -1, 2]),
+        again=lambda trainings: float(trainings.swapped("alexnet")[0, -1, 2]),
         reason=NO_ACCELERATOR,
     ),
     Claim(

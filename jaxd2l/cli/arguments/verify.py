@@ -1,6 +1,7 @@
 """The arguments of `jaxd2l verify`."""
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 from jaxd2l.cli import options
@@ -21,7 +22,15 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     parser.add_argument(
         "--full",
         action="store_true",
-        help="train again what is otherwise stored, and what only an accelerator trains in minutes: hours on a CPU",
+        help="train again what is otherwise stored, and what only an accelerator trains in minutes: hours on a CPU; "
+        "run it again to go on where it was stopped",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="a run folder for each training of --full; what is finished there is not trained again (default: "
+        "runs/verify)",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     options.add_device_option(parser)
