@@ -25,7 +25,7 @@ myst_enable_extensions = ["dollarmath", "colon_fence", "deflist"]
 myst_heading_anchors = 3
 nb_execution_mode = "force"
 nb_execution_raise_on_error = True
-nb_execution_timeout = 600
+nb_execution_timeout = 1800  # of a cell, beside other work
 nb_merge_streams = True
 nb_render_markdown_format = "gfm"  # tables
 

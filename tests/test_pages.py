@@ -13,7 +13,9 @@ from jaxd2l.claims import ROWS
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
-PAGES = sorted(path for path in DOCS.rglob("*.md") if not {"_build", "jupyter_execute"} & set(path.parts))
+MADE = {"_build", "jupyter_execute", ".jupyter_cache", "locale"}  # by a build, which may be going on
+PAGES = sorted(p for room in DOCS.iterdir() if room.is_dir() and room.name not in MADE for p in room.rglob("*.md"))
+PAGES += sorted(DOCS.glob("*.md"))
 LEARN = [path for path in PAGES if path.parent.name == "learn" and path.stem != "index"]
 CELL = re.compile(r"^```\{code-cell\} ipython3\n((?::[^\n]*\n)*)(.*?)^```$", re.DOTALL | re.MULTILINE)
 
