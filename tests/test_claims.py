@@ -13,7 +13,7 @@ import jaxd2l
 from jaxd2l import claims
 from jaxd2l.claims import CLAIMS, ROWS, Claim, Verdict, check, show, trained
 from jaxd2l.claims.claim import seeds
-from jaxd2l.claims.comparison import at_least, at_most, equal, one_more_seed, within
+from jaxd2l.claims.comparison import at_least, at_most, equal, one_more_curve, one_more_seed, within
 from jaxd2l.cli import main
 from jaxd2l.report.console import Console
 
@@ -168,6 +168,18 @@ def test_a_folder_that_holds_another_run_says_nothing_of_the_claim(full, tmp_pat
 )
 def test_comparisons_hold_where_they_say(compare, expected, here, holds):
     assert compare.holds(expected, here) is holds
+
+
+def test_of_curves_of_one_kind_the_most_unlike_alone_is_not_one_more():
+    """Whatever they are distributed like; and a curve far from them is not one more either."""
+    for seed, tail in ((0, 0.0), (1, 1.0), (2, 3.0)):
+        draws = np.random.default_rng(seed)
+        curves = 0.5 + 0.02 * draws.standard_normal((21, 4, 3)) * np.exp(tail * draws.standard_normal((21, 4, 3)) / 3)
+        held = [one_more_curve.holds(curve, np.delete(curves, i, axis=0)) for i, curve in enumerate(curves)]
+        assert sum(held) == 20
+        assert not one_more_curve.holds(curves[0] - 0.45, curves[1:])
+        assert not one_more_curve.holds(curves[0], curves[1:19]), "eighteen tell nothing"
+        assert not one_more_curve.holds(curves[0, :3], curves[1:]), "another number of epochs"
 
 
 def test_a_false_value_is_reported_and_ends_in_1(capsys, monkeypatch):

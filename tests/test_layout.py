@@ -56,7 +56,7 @@ ALLOWED = {
     "web": {"machine", "nn", "run_folder", "prediction", "report"},
     # what claims are about, and so run
     "claims": {"catalogue", "data", "nn", "train", "cost", "selection", "recipes", "experiments", "run_folder"}
-    | {"machine"},
+    | {"machine", "diagnosis"},  # of diagnosis the curves over many seeds
     "diagnosis": {"catalogue", "notebook_table", "report"},  # of report the text of tables: no JAX
     "frozen": {"machine", "data", "interop"},  # no network, no recipe, no Flax: what is frozen outlives them
     "export": {"machine", "data", "nn", "train", "interop", "run_folder", "prediction", "frozen"},

@@ -1,10 +1,12 @@
-"""How a value of the notes is held against the value here: equal, within, at most, at least, or one more seed."""
+"""How a value of the notes is held against the value here: equal, within, at most, at least, one more seed or curve."""
 
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from jaxd2l.diagnosis.likelihood import EXTRA, compared_figures
 
 CONFIDENCE = 0.95
 
@@ -62,4 +64,30 @@ one_more_seed = Comparison("one more seed", _one_more_seed)
 
 Each figure lies in Student's prediction interval for one more run, of 95% for all figures of the claim together
 (Bonferroni). Fewer than two seeds tell nothing, and fail.
+"""
+
+
+def _one_more_curve(expected: Any, here: Any) -> bool:
+    expected, here = np.asarray(expected, np.float64), np.asarray(here, np.float64)
+    if len(here) < FEWEST_CURVES or here.shape[1:] != expected.shape:
+        return False
+    curves = compared_figures(np.concatenate([here, expected[None]]), np.ones(expected.shape, bool))
+    added = np.tile(EXTRA, len(expected))
+
+    def unlikeness(i: int) -> float:
+        others = np.delete(curves, i, axis=0)
+        away = np.abs(curves[i] - others.mean(axis=0)) / np.hypot(others.std(axis=0, ddof=1), added)
+        return float(away.max())
+
+    return unlikeness(len(here)) <= max(map(unlikeness, range(len(here))))
+
+
+FEWEST_CURVES = round(1 / (1 - CONFIDENCE)) - 1  # of fewer the most unlike is not one of twenty
+one_more_curve = Comparison("one more curve", _one_more_curve)
+"""A run's loss, training and test accuracy after every epoch (epochs, 3) beside those of many seeds here (seeds, ...).
+
+It is one more unless no seed's curve is as unlike all others as it is: of n + 1 curves of one recipe each is that one
+with probability 1 / (n + 1), whatever the figures are distributed like. How unlike a curve is, is the largest distance
+of its figures from the others' mean, in their deviations; the figures are those that `jaxd2l diagnose` compares, since
+a test accuracy falls now and then in whichever epoch. Fewer than 19 seeds tell nothing, and fail.
 """

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from jaxd2l.claims.claim import Seeds, seeds
+from jaxd2l.diagnosis import curves_of
 
 _FILE = "trainings.json"
 
@@ -31,3 +32,21 @@ def provenance(name: str) -> str:
     """What made a kept training: command, device, versions, day and the file with everything."""
     made = _kept()["made"][_kept()["trainings"][name]["made"]]
     return f"{made['command']} on {made['device']}, jax {made['jax']}, {made['date']} ({made['file']})"
+
+
+def many(recipe: str, variant: str) -> Seeds:
+    """The curves that `jaxd2l diagnose` compares with, of more seeds: (seeds, epochs, 3)."""
+    return seeds(curves_of(recipe).curves[variant])
+
+
+def provenance_of_many(recipe: str, variant: str) -> str:
+    """What made them, a place after another."""
+    places = [made for made in curves_of(recipe).made if made["trainings"].get(variant)]
+    told = [
+        made["command"]
+        if "device" not in made
+        else f"{made['command']} on {made['device']}, jax {made['jax']}, {made['ended'][:10]} "
+        f"(jaxd2l/diagnosis/curves/{recipe}.json)"
+        for made in places
+    ]
+    return "; ".join(dict.fromkeys(told))

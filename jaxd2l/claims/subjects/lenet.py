@@ -6,7 +6,7 @@ import jax.numpy as jnp
 
 from jaxd2l.claims import stored, trained
 from jaxd2l.claims.claim import Claim, seeds
-from jaxd2l.claims.comparison import one_more_seed, within
+from jaxd2l.claims.comparison import one_more_curve, one_more_seed, within
 from jaxd2l.nn import max_pool
 
 LENET = (
@@ -57,16 +57,18 @@ def _lenet(day: int, says: str, notes: tuple[float, ...], name: str) -> Claim:
     )
 
 
-def _curve(day: int, says: str, table: Any, name: str) -> Claim:
+def _curve(day: int, says: str, table: Any, name: str, variant: str) -> Claim:
+    """Ten epochs, of the seeds that `jaxd2l diagnose` keeps."""
+    kept = stored.many("lenet", variant)
     return Claim(
         "lenet",
         day,
         says,
         table,
-        lambda: stored.curves(name),
-        one_more_seed,
-        again=lambda trainings: trainings.over_seeds(name),
-        stored=stored.provenance(name),
+        lambda: kept,
+        one_more_curve,
+        again=lambda trainings: trainings.over_seeds(name, number=len(kept)),
+        stored=stored.provenance_of_many("lenet", variant),
     )
 
 
@@ -87,7 +89,7 @@ CLAIMS = (
         lambda: list(max_pool(jnp.ones((1, 28, 28, 1)), 2).shape[1:3]),
     ),
     _lenet(14, "LeNet, rate .9: loss, training and test accuracy.", LENET[-1], "lenet"),
-    _curve(14, "The notes' table of all ten epochs, as a curve.", LENET, "lenet"),
+    _curve(14, "The notes' table of all ten epochs, as a curve.", LENET, "lenet", "right"),
     Claim(
         "lenet",
         15,
@@ -101,5 +103,5 @@ CLAIMS = (
     ),
     _lenet(15, "All ReLU, rate .1.", (0.332, 0.877, 0.863), "lenet_relu"),
     _lenet(15, "ReLU in the convolutions alone (rate .9; the notes name none).", CONV_RELU[-1], "lenet_conv_relu"),
-    _curve(15, "The notes' table of all ten epochs, as a curve.", CONV_RELU, "lenet_conv_relu"),
+    _curve(15, "The notes' table of all ten epochs, as a curve.", CONV_RELU, "lenet_conv_relu", "relu_in_convolutions"),
 )
