@@ -143,7 +143,7 @@ def test_a_training_of_full_goes_on_where_a_signal_stopped_it(full, tmp_path, ca
 
 
 def test_a_folder_that_holds_another_run_says_nothing_of_the_claim(full, tmp_path, capsys):
-    (tmp_path / "linear_at_0.03").write_text("in the way")
+    (tmp_path / "linear_at_0.03").write_text("in the way", encoding="utf-8")
     assert main(["verify", "--full", "--out", str(tmp_path)]) == 74
     assert "linear_at_0.03" in capsys.readouterr().err
     assert main(["verify", "--out", str(tmp_path)]) == 2
