@@ -138,8 +138,9 @@ def test_a_training_of_full_goes_on_where_a_signal_stopped_it(full, tmp_path, ca
         f"jaxd2l verify: error: terminated; what is trained is kept in {stopping}; run the same command to go on\n"
     )
     monkeypatch.setattr(Console, "chunk", chunk)
-    trainings = trained.Trainings(stopping)
-    assert np.array_equal(trainings.over_seeds("linear", 0.03, 2), whole)
+    assert main(["verify", "--full", "--out", str(stopping)]) == 0
+    assert "seed 0: going on at epoch 2, step" in capsys.readouterr().out
+    assert np.array_equal(trained.Trainings(stopping).over_seeds("linear", 0.03, 2), whole)
 
 
 def test_a_folder_that_holds_another_run_says_nothing_of_the_claim(full, tmp_path, capsys):

@@ -99,6 +99,12 @@ class Trainings:
         self, recipe: Recipe, data: Dataset, seed: int, at: Path | None, program: Program | None, watcher: Any
     ) -> Run:
         """One run; in a folder it is the kept one, where that is finished."""
+
+        def started(begun: Progress | None) -> None:
+            if begun is not None:
+                watcher.say(f"seed {seed}: going on at epoch {begun.epoch}, step {begun.step}")
+            self.on_start(True)
+
         try:
             return fit(
                 recipe,
@@ -108,7 +114,7 @@ class Trainings:
                 run_dir=at,
                 resume=at is not None,
                 stop=self.stop,
-                on_start=lambda begun: self.on_start(True),
+                on_start=started,
                 on_epoch=lambda result, state: watcher.epoch(result),
                 on_chunk=watcher.chunk,
                 on_progress=watcher.progress,
