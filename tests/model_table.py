@@ -101,8 +101,8 @@ SHALLOW = {
     "conv3d": (Conv3DNet(features=(16, 32)), 12),  # the image repeated four times as a clip
 }
 
-# for the loop of a developer: one of each kind that is traced and compiled in a moment
-QUICK = {"linear", "softmax", "mlp", "dropout_mlp", "lenet", "conv3d"}
+# for the loop of a developer: what is traced and compiled in a moment
+QUICK = {"linear", "softmax", "mlp"}
 
 # without those that only repeat blocks or change an activation of another: what is of layers is seen in these
 ONE_OF_EACH = [

@@ -106,6 +106,7 @@ def full(monkeypatch):
     monkeypatch.setattr(claims, "CLAIMS", (claim,))
 
 
+@pytest.mark.slow
 def test_a_training_of_full_is_kept_and_found_again(full, tmp_path, capsys):
     assert main(["verify", "--full", "--out", str(tmp_path)]) == 0
     told = capsys.readouterr().out
@@ -193,6 +194,7 @@ def test_a_false_value_is_reported_and_ends_in_1(capsys, monkeypatch):
     assert "-  day 2: One and one again: expected equal 3" in lines
 
 
+@pytest.mark.slow
 def test_a_day_is_picked_and_the_table_fits_the_terminal(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     assert main(["verify", "--day", "11", "--json"]) == 0
@@ -208,6 +210,7 @@ def test_a_day_that_the_notes_do_not_have_is_refused(capsys):
     assert "--day must be 1 to 21" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_page_shows_both_values_side_by_side():
     lines = claims.beside("norms").splitlines()
     assert "| L2 norm of [3, -4]. | 5 | 5 | agrees |" in lines

@@ -63,6 +63,7 @@ def test_train_prints_a_line_an_epoch_a_table_and_json(finished):
     assert "\x1b" not in out, "no terminal, so no colour and no bar"
 
 
+@pytest.mark.slow
 def test_a_run_folder_tells_everything_about_its_run(finished):
     folder, out = finished
     assert {"config.json", "environment.json", "metrics.jsonl", "weights.safetensors", "best.safetensors"} <= set(
@@ -78,6 +79,7 @@ def test_a_run_folder_tells_everything_about_its_run(finished):
     assert metrics[-1]["test_accuracy"] == _last_json(out)["test_accuracy"]
 
 
+@pytest.mark.slow
 def test_evaluate_finds_what_train_reported(finished, capsys):
     folder, out = finished
     assert main(["evaluate", str(folder), "--json"]) == 0
@@ -219,6 +221,7 @@ def test_commands_of_many_runs_take_what_train_takes_or_say_why_not(command, lef
     assert not [one for one in said if one not in words]
 
 
+@pytest.mark.slow
 def test_an_existing_run_is_never_overwritten_unasked(finished, tmp_path, capsys):
     import shutil
 
@@ -247,6 +250,7 @@ def test_an_output_that_cannot_be_a_folder_is_an_io_error(tmp_path, capsys):
         assert "file" in _one_line_of(capsys)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["weights", "truncated", "shapes", "config"])
 def test_a_damaged_run_folder_is_refused(damage, finished, tmp_path, capsys):
     import shutil

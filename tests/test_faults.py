@@ -127,6 +127,7 @@ def test_a_finished_run_can_be_made_longer(linear, tmp_path):
     _assert_equal_ends(folder, expected)
 
 
+@pytest.mark.slow
 def test_a_configuration_edited_afterwards_does_not_fit_its_checkpoints(tmp_path, capsys):
     folder = tmp_path / "run"
     assert _stopped(LINEAR, folder, 2, 7) == 75
@@ -176,6 +177,7 @@ def test_without_a_sound_checkpoint_nothing_is_restored(tmp_path, capsys):
     assert main([*LINEAR, "--quiet", "--out", str(folder), "--overwrite"]) == 0
 
 
+@pytest.mark.slow
 def test_damaged_weights_and_torn_metrics_are_found_and_mended(linear, tmp_path, capsys):
     folder = tmp_path / "run"
     shutil.copytree(linear, folder)
@@ -267,6 +269,7 @@ def permissions_that_bind():
         assert libc.capset(header, before) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.posix
 def test_a_read_only_folder_is_one_line_and_stays_as_it_is(linear, tmp_path, capsys):
     folder = tmp_path / "below" / "run"
@@ -307,6 +310,7 @@ def test_a_network_that_guesses_is_warned_about(tmp_path, capsys):
     assert json.loads((tmp_path / "run" / "config.json").read_text(encoding="utf-8"))["deterministic"] is True
 
 
+@pytest.mark.slow
 def test_a_batch_that_memory_cannot_hold_is_foreseen(tmp_path, monkeypatch, capsys):
     free = iter([2**40, 3 * 2**20])  # before and after compiling
     monkeypatch.setattr("jaxd2l.commands.asked.devices.free_bytes", lambda: next(free))

@@ -88,6 +88,7 @@ def test_a_damaged_gzip_is_refused_or_unpacks(packed):
     assert unpacked is None or len(unpacked) <= 1000 or unpacked == packed
 
 
+@pytest.mark.slow
 @fuzz
 @given(st.one_of(st.binary(max_size=99), st.integers(0, 4).flatmap(lambda n: st.just(bytes(3073 * n)))))
 def test_cifar_batches_and_archives_are_read_or_refused(data):

@@ -64,6 +64,7 @@ def test_a_run_goes_on_with_equal_bits_or_a_word(changed, stopped, unbroken, tmp
         assert "went on under other conditions" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_under_the_same_conditions_there_is_no_word(stopped, unbroken, tmp_path, capsys):
     folder = tmp_path / "run"
     shutil.copytree(stopped, folder)
@@ -72,6 +73,7 @@ def test_under_the_same_conditions_there_is_no_word(stopped, unbroken, tmp_path,
     assert (folder / "weights.safetensors").read_bytes() == (unbroken / "weights.safetensors").read_bytes()
 
 
+@pytest.mark.slow
 def test_check_says_before_going_on_what_is_different_here(stopped, tmp_path, monkeypatch, capsys):
     folder = tmp_path / "run"
     shutil.copytree(stopped, folder)
@@ -80,6 +82,7 @@ def test_check_says_before_going_on_what_is_different_here(stopped, tmp_path, mo
     assert "NPROC: unset, now 3" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_record_of_before_these_conditions_were_kept_is_resumed_and_checked(stopped, tmp_path, capsys):
     folder = tmp_path / "run"
     shutil.copytree(stopped, folder)

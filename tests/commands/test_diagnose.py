@@ -74,6 +74,7 @@ def test_what_is_wrong_is_told_in_one_line(monkeypatch, capsys, arguments, text,
     assert message in said
 
 
+@pytest.mark.slow
 def test_no_jax_is_imported():
     program = """
 import sys

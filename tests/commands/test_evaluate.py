@@ -46,6 +46,7 @@ def _refused(capsys, code, *arguments):
     return err
 
 
+@pytest.mark.slow
 def test_the_last_weights_are_judged_unless_the_best_are_asked_for(trained, capsys):
     for more, weights, epoch in (
         ([], "last", 3),
@@ -61,6 +62,7 @@ def test_the_last_weights_are_judged_unless_the_best_are_asked_for(trained, caps
     assert _evaluated(capsys, trained)[1]["test_loss"] < 1e-3 < summary["test_loss"]
 
 
+@pytest.mark.slow
 def test_export_and_python_make_the_same_choice(trained, tmp_path, capsys):
     kept = load_run(trained)
     for weights in ("last", "best"):
@@ -75,6 +77,7 @@ def test_export_and_python_make_the_same_choice(trained, tmp_path, capsys):
         kept.weights("first")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("epochs", [1, 4])
 def test_a_finished_run_tells_its_best_epoch_and_keeps_its_weights(epochs, tmp_path, capsys):
     train = [*TRAIN[:2], "--epochs", str(epochs), "--out", str(tmp_path / "run"), "--json"]
@@ -103,6 +106,7 @@ def test_resume_puts_back_best_weights_that_a_finished_run_lost(tmp_path, capsys
     assert main(["check", str(folder)]) == 0
 
 
+@pytest.mark.slow
 def test_a_folder_of_an_earlier_version_is_told_in_one_line(trained, tmp_path, capsys):
     folder = tmp_path / "run"
     shutil.copytree(trained, folder)
@@ -125,6 +129,7 @@ def _with_weights(folder, to, **parts):
     return to
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kernel", "told"), [((np.nan, 1), "1 NaN of 2, the first at (0, 0)"), ((1, -np.inf), "(1, 0)")]
 )
@@ -145,6 +150,7 @@ def test_weights_that_are_not_finite_are_refused_with_how_many_and_where(kernel,
     )
 
 
+@pytest.mark.slow
 def test_a_loss_that_overflows_is_told_and_is_null_in_json(trained, tmp_path, capsys):
     folder = _with_weights(trained, tmp_path / "run", kernel=(3e38, 3e38))
     assert main(["evaluate", str(folder), "--json"]) == 0
@@ -153,6 +159,7 @@ def test_a_loss_that_overflows_is_told_and_is_null_in_json(trained, tmp_path, ca
     assert "the loss is not finite though the weights are" in err
 
 
+@pytest.mark.slow
 def test_an_imported_network_has_no_best_epoch(tmp_path, trained, capsys):
     file, folder = tmp_path / "net.safetensors", tmp_path / "imported"
     assert main(["export-torch", str(trained), str(file)]) == 0
@@ -161,6 +168,7 @@ def test_an_imported_network_has_no_best_epoch(tmp_path, trained, capsys):
     assert "no finished epoch to choose the best of" in _refused(capsys, 2, "evaluate", folder, "--weights", "best")
 
 
+@pytest.mark.slow
 def test_where_an_export_cannot_be_written_is_one_line(trained, tmp_path, capsys):
     assert "is a folder" in _refused(capsys, 74, "export-torch", trained, tmp_path)
     assert "No such file" in _refused(capsys, 74, "export-torch", trained, tmp_path / "nowhere" / "net.safetensors")

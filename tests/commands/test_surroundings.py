@@ -88,6 +88,7 @@ def _shown_on(descriptor, monkeypatch):
             stream.close()
 
 
+@pytest.mark.slow
 @pytest.mark.posix
 @pytest.mark.parametrize("stdout", [_full, _left])
 def test_what_cannot_be_shown_stops_no_run_and_loses_no_result(stdout, monkeypatch):
@@ -171,6 +172,7 @@ ANY = ["my run", "étude", "-run", "#1%20", "日本", "$(x)`"]
 NOT_ON_WINDOWS = ["a?", "x" * 255, "a:b", "CON", "a.", "a "]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*ANY, *(pytest.param(name, marks=pytest.mark.posix) for name in NOT_ON_WINDOWS)])
 def test_the_name_of_a_folder_is_the_users(name):
     assert main(["train", "linear", "--epochs", "1", "--no-report", "--quiet", f"--out={name}"]) == 0

@@ -31,6 +31,7 @@ def test_a_flip_mirrors_half_of_the_images_and_leaves_the_others():
     assert 150 < mirrored.sum() < 250  # 200 expected, 10 the standard deviation
 
 
+@pytest.mark.slow
 def test_a_crop_is_a_window_of_the_padded_image_and_every_place_is_drawn():
     cropped = np.asarray(jax.jit(random_crop, static_argnums=2)(jax.random.key(1), IMAGES, 2))
     bordered = np.pad(IMAGES, ((0, 0), (2, 2), (2, 2), (0, 0)))
@@ -43,6 +44,7 @@ def test_a_crop_is_a_window_of_the_padded_image_and_every_place_is_drawn():
     np.testing.assert_array_equal(random_crop(jax.random.key(2), IMAGES, 0), IMAGES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("augment", AUGMENTATIONS.values(), ids=AUGMENTATIONS)
 def test_augmentations_keep_shape_and_dtype_and_depend_on_the_key_alone(augment):
     for dtype in (jnp.uint8, jnp.float32):
@@ -90,6 +92,7 @@ def test_a_rotation_turns_about_the_centre_and_each_image_for_itself():
     assert len(np.unique(many.reshape(40, -1), axis=0)) == 40
 
 
+@pytest.mark.slow
 def test_a_list_is_one_change_after_another_with_keys_of_their_own():
     key = functools.partial(jax.random.key, 4)
     np.testing.assert_array_equal(augmentation("crop,flip")(key(), IMAGES), random_crop_and_flip(key(), IMAGES))
@@ -119,6 +122,7 @@ def test_wrong_input_is_refused():
         random_rotate(jax.random.key(0), jnp.zeros((1, 5, 6, 1)), 181)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("alpha", [1e-45, 1e-38, 1e-30, 1e-8, 1e8, 1e30])
 def test_the_share_of_mixup_is_at_least_half_for_any_alpha(alpha):
     mixing = random_mixing(jax.random.key(0), jnp.ones(3), alpha)

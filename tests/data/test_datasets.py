@@ -55,6 +55,7 @@ def copy(tmp_path, monkeypatch):
     return folder
 
 
+@pytest.mark.slow
 def test_the_data_folder_is_looked_at_first(copy):
     labels = copy / "t10k-labels-idx1-ubyte.gz"
     (copy / "t10k-labels-idx1-ubyte").write_bytes(gzip.decompress(labels.read_bytes()))  # unpacked is as good
@@ -62,6 +63,7 @@ def test_the_data_folder_is_looked_at_first(copy):
     assert data.load("fashion_mnist").test.y.shape == (10_000,)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
@@ -78,6 +80,7 @@ def test_a_damaged_file_is_refused_and_named(copy, damage, message):
         data.load("fashion_mnist")
 
 
+@pytest.mark.slow
 def test_a_missing_file_in_the_data_folder_is_named(copy):
     (copy / "train-labels-idx1-ubyte.gz").unlink()
     with pytest.raises(DataError, match=r"train-labels-idx1-ubyte\.gz is missing"):

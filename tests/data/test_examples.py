@@ -11,6 +11,7 @@ def _examples(n=7, classes=3):
     return Examples(images, rng.integers(0, classes, n).astype(np.int32))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n", "batch_size"), [(7, 3), (6, 3), (5, 5), (5, 1), (1, 1), (11, 4)])
 def test_an_epoch_has_every_row_exactly_once(n, batch_size):
     rows = epoch_rows(jax.random.key(1), n, batch_size)
@@ -20,6 +21,7 @@ def test_an_epoch_has_every_row_exactly_once(n, batch_size):
     assert set(np.asarray(rows.weight).ravel().tolist()) <= {0.0, 1.0}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n", "batch_size"), [(7, 3), (6, 3), (11, 4)])
 def test_without_the_last_batch_only_whole_batches_of_distinct_rows_remain(n, batch_size):
     rows = epoch_rows(jax.random.key(1), n, batch_size, keep_last=False)
@@ -36,12 +38,14 @@ def test_the_rows_left_out_differ_from_epoch_to_epoch():
     assert left_out == set(range(7))
 
 
+@pytest.mark.slow
 def test_examples_are_shuffled_across_batches_not_batches_as_blocks():
     rows = epoch_rows(jax.random.key(0), 100, 10)
     blocks = [set(batch) for batch in np.asarray(rows.indices).tolist()]
     assert all(len({row // 10 for row in block}) > 1 for block in blocks)
 
 
+@pytest.mark.slow
 def test_one_key_gives_one_order_and_another_key_another():
     first, again, other = (epoch_rows(jax.random.key(k), 50, 8).indices for k in (3, 3, 4))
     np.testing.assert_array_equal(first, again)

@@ -34,6 +34,7 @@ def _interpolated(image, size):
     return out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [7, 11, 15])
 def test_resize_is_bilinear_interpolation_with_half_pixel_centres(size):
     enlarged = resize(scale(jnp.asarray(IMAGES)), size)
@@ -41,6 +42,7 @@ def test_resize_is_bilinear_interpolation_with_half_pixel_centres(size):
     np.testing.assert_allclose(enlarged, expected, atol=2e-6)  # float32 weights
 
 
+@pytest.mark.slow
 def test_resize_keeps_a_constant_image_constant_when_it_shrinks():
     np.testing.assert_allclose(resize(jnp.full((1, 12, 12, 1), 0.3), 5), np.full((1, 5, 5, 1), 0.3), rtol=1e-6)
 
@@ -50,6 +52,7 @@ def test_resize_to_the_same_size_changes_nothing():
     assert resize(x, 5) is x
 
 
+@pytest.mark.slow
 def test_the_preparer_gives_floats_of_the_size_it_names_also_under_jit():
     prepare = image_preparer(8)
     chex.assert_shape(prepare(jnp.asarray(IMAGES)), (2, 8, 8, 3))

@@ -97,6 +97,7 @@ def test_trainings_that_diverged_are_like_a_curve_that_did():
     assert seeds_of(curves, np.ones((4, 3), bool), diverged=False).seeds.tolist() == [1, 2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_likelihoods_of_causes_add_up_to_one_and_each_has_one_group(recipe):
     variants = Variants(recipe, np.ones((10, 3), bool), diverged=False)
@@ -198,6 +199,7 @@ def test_who_knows_few_mistakes_names_none(monkeypatch):
     assert "not compared with told_after_the_epoch, tested_on_training_set, rate_ten_times_lower" in str(found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_held_out_trainings_are_named_rightly(recipe):
     tried = held_out(recipe)
@@ -234,6 +236,7 @@ def test_mistakes_that_were_made_in_pytorch_are_named():
     assert len(curves["softmax"]) > 12
 
 
+@pytest.mark.slow
 def test_trainings_of_a_mistake_that_is_not_known_are_seldom_named_as_another():
     tried = left_out("softmax")
     assert sum(sum(one.wrong.values()) for one in tried) <= 0.5 * sum(one.seeds for one in tried)

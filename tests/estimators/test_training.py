@@ -45,6 +45,7 @@ def test_it_is_the_training_of_the_library_to_the_last_bit(kind):
     assert estimator.n_iter_ == 2
 
 
+@pytest.mark.slow
 def test_a_weight_is_a_count_and_order_says_nothing():
     x, y = _rows(40)
     counts = np.random.default_rng(1).integers(0, 4, 40)
@@ -57,6 +58,7 @@ def test_a_weight_is_a_count_and_order_says_nothing():
     chex.assert_trees_all_equal(_weights(unweighted), _weights(JaxClassifier(**SMALL).fit(x, y, np.full(40, 0.3))))
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 1), st.integers(1, 5)), min_size=1, max_size=12))
 def test_equal_rows_become_one_of_their_weights(given_rows):
     x, y, weight = (np.array(column) for column in zip(*given_rows, strict=True))
@@ -66,6 +68,7 @@ def test_equal_rows_become_one_of_their_weights(given_rows):
         np.testing.assert_allclose(share, weight[y == label].sum() * len(rows.y) / weight.sum(), rtol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [5, 64, 70, 256])
 def test_an_epoch_has_every_row_once_with_its_weight(n):
     x, y = _rows(n)
@@ -96,6 +99,7 @@ def test_batches_that_statistics_are_of_hold_no_padding():
     assert np.any(estimator.batch_stats_["BatchNorm_0"]["mean"] != 0)
 
 
+@pytest.mark.slow
 def test_one_epoch_more_and_again_is_the_whole_training_also_through_a_pickle():
     x, y = _rows(50)
     whole = JaxClassifier(**{**SMALL, "epochs": 3}).fit(x, y)
@@ -108,6 +112,7 @@ def test_one_epoch_more_and_again_is_the_whole_training_also_through_a_pickle():
     assert not np.array_equal(more.predict_proba(x), whole.predict_proba(x))
 
 
+@pytest.mark.slow
 def test_partial_fit_sees_classes_that_come_later():
     x, y = _rows(40)
     first = y == "no"
@@ -142,6 +147,7 @@ def test_programs_are_shared_by_sizes_rates_seeds_and_clones(monkeypatch):
     assert len(made) == 2
 
 
+@pytest.mark.slow
 def test_balanced_classes_are_weights_of_rows():
     x, y = _rows(60)
     weight = np.where(y == "yes", 30 / (y == "yes").sum(), 30 / (y == "no").sum())
@@ -149,6 +155,7 @@ def test_balanced_classes_are_weights_of_rows():
     chex.assert_trees_all_equal(_weights(balanced), _weights(JaxClassifier(**SMALL).fit(x, y, weight)))
 
 
+@pytest.mark.slow
 def test_a_schedule_is_laid_out_for_the_updates_that_are_made():
     x, y = _rows(70)
     estimator = JaxClassifier(MLP(hidden=(5,)), optimizer="sgd", schedule="cosine", epochs=2, learning_rate=0.1)

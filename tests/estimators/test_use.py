@@ -174,11 +174,13 @@ def test_wrong_use_is_refused_in_one_line(name):
     assert not hasattr(estimator, "params_")
 
 
+@pytest.mark.slow
 def test_a_divergence_says_what_to_do():
     with pytest.raises(jaxd2l.DivergenceError, match="try a learning rate of"):
         JaxRegressor(Diverging(), learning_rate=1.0, optimizer="sgd").fit(X, Y)
 
 
+@pytest.mark.slow
 def test_predictions_are_refused_for_other_rows():
     bytes_ = JaxClassifier(NET, epochs=1).fit(PICTURES, LABELS)
     with pytest.raises(ValueError, match="was trained on bytes"):

@@ -21,12 +21,14 @@ def test_from_scratch_and_by_layer_are_the_same_updates(comparison):
     np.testing.assert_allclose(comparison.scratch_loss, comparison.layer_loss, rtol=1e-2, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_descent_reaches_the_closed_form_and_the_truth(comparison):
     for line in (comparison.scratch, comparison.closed_form):
         np.testing.assert_allclose(line.weights[:, 0], [2.0, -3.4], atol=0.002)  # noise .01, 1,000 examples
         np.testing.assert_allclose(line.bias, [4.2], atol=0.002)
 
 
+@pytest.mark.slow
 def test_the_losses_are_the_published_ones_up_to_the_draw_of_the_data(comparison):
     published = np.array([0.042790, 0.000162, 0.000051])
     ratio = comparison.scratch_loss / published
@@ -48,6 +50,7 @@ def test_closed_form_solves_exact_data():
     np.testing.assert_allclose(line.bias, [7], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_full_batch_step_by_hand():
     # w = 0, b = 0, x = [1, 3], y = [2, 4]: d/dw = -(2 + 12) / 2 = -7, d/db = -3; a step of 0.1 gives w .7, b .3
     start = Line(jnp.zeros((1, 1)), jnp.zeros(1))

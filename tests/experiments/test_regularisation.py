@@ -13,6 +13,7 @@ from jaxd2l.experiments.regularisation import (
 )
 
 
+@pytest.mark.slow
 def test_weight_decay_shrinks_the_norm_and_the_test_error_to_the_published_values():
     # published |w| 12.96 and .356, test loss 98 and .08; |w| starts at sqrt(200) = 14.1 +- .7 and test loss at |w|^2/2
     none, three = weight_decay((0.0, 3.0), seed=0)
@@ -24,6 +25,7 @@ def test_weight_decay_shrinks_the_norm_and_the_test_error_to_the_published_value
     assert three.train_loss[-1] > none.train_loss[-1]
 
 
+@pytest.mark.slow
 def test_more_decay_means_a_smaller_norm():
     norms = [decay.norm for decay in weight_decay((0.0, 0.3, 1.0, 3.0), epochs=20)]
     assert norms == sorted(norms, reverse=True)

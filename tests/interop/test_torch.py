@@ -47,6 +47,7 @@ def test_converted_trees_are_exactly_those_of_the_network(name):
     chex.assert_trees_all_equal_shapes_and_dtypes((params, batch_stats), (want["params"], want.get("batch_stats", {})))
 
 
+@pytest.mark.slow
 def test_names_are_those_of_the_book():
     assert list(torch_shapes(LeNet(), SHAPE))[::2] == [f"{i}.weight" for i in (0, 3, 7, 9, 11)]
     assert torch_shapes(AlexNet(), (224, 224, 1))["14.weight"] == (4096, 6400)

@@ -11,6 +11,7 @@ ELEMENTWISE = [nn.relu, nn.leaky_relu, nn.sigmoid, nn.tanh, nn.gelu]
 LINE = jnp.asarray([-1e4, -3.0, -1e-3, 0.0, 1e-3, 3.0, 1e4])
 
 
+@pytest.mark.slow
 def test_derivatives_at_zero_are_those_of_the_book():
     assert jax.grad(nn.relu)(0.0) == 0
     assert jax.grad(nn.sigmoid)(0.0) == 0.25
@@ -18,6 +19,7 @@ def test_derivatives_at_zero_are_those_of_the_book():
     np.testing.assert_allclose(jax.grad(nn.leaky_relu)(0.0), 0.01)
 
 
+@pytest.mark.slow
 def test_sigmoid_and_tanh_are_steepest_at_zero():
     x = jnp.linspace(-5, 5, 101)
     for function, most in ((nn.sigmoid, 0.25), (nn.tanh, 1.0)):
@@ -26,6 +28,7 @@ def test_sigmoid_and_tanh_are_steepest_at_zero():
         assert jnp.argmax(slope) == 50
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("function", ELEMENTWISE)
 def test_activations_and_derivatives_stay_finite_far_out_and_keep_dtype(function):
     chex.assert_tree_all_finite((function(LINE), jax.vmap(jax.grad(function))(LINE)))
@@ -37,6 +40,7 @@ def test_nan_passes_through(function):
     assert np.any(np.isnan(function(jnp.asarray([jnp.nan, 1.0]))))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("function", "reference"),
     [
@@ -56,6 +60,7 @@ def test_from_scratch_equals_jax_in_value_and_gradient(function, reference):
     chex.assert_trees_all_close(ours, theirs, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_softmax_keeps_the_order_sums_to_one_and_survives_huge_logits():
     logits = jnp.asarray([[1.0, 3.0, 2.0], [1e30, -1e30, 0.0]])
     p = nn.softmax(logits)

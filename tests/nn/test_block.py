@@ -17,12 +17,14 @@ def key():
     return jax.random.key(0)
 
 
+@pytest.mark.slow
 def test_dot_and_sigmoid_of_an_image_as_a_vector():
     image = jnp.ones((20, 20, 3))
     assert image.reshape(-1).shape == (1200,)  # a 20x20 image with 3 channels has 1200 features
     assert sigmoid(dense(image.reshape(1, -1), jnp.zeros((1200, 1)), jnp.zeros(1)))[0, 0] == 0.5
 
 
+@pytest.mark.slow
 def test_all_ones_4_8_2_network_gives_80():
     ones = {"kernel_init": init.constant(1.0), "bias_init": init.constant(0.0)}
     net = Sequential((Dense(8, **ones), Dense(2, **ones)))
@@ -70,6 +72,7 @@ def test_sequential_of_20_256_10_is_the_layers_one_after_another():
     np.testing.assert_array_equal(net.apply(params, x), by_hand)
 
 
+@pytest.mark.slow
 def test_nested_blocks_print_as_a_tree():
     x = np.ones((2, 4), np.float32)
     params = drawn(Nested(), (4,))["params"]
@@ -79,6 +82,7 @@ def test_nested_blocks_print_as_a_tree():
     assert jax.jit(Nested().apply)({"params": params}, x).shape == (2, 1)
 
 
+@pytest.mark.slow
 def test_tied_gradient_is_the_sum_over_its_uses():
     x = normal(0, (2, 3))
     tied = Tied(depth=2)
@@ -94,6 +98,7 @@ def test_tied_gradient_is_the_sum_over_its_uses():
     chex.assert_trees_all_close(gradient["Dense_0"], total, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_constants_and_a_data_dependent_loop_work_under_jit_and_reverse_mode():
     x = normal(0, (2, 20))
     net = FixedHidden()

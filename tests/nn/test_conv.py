@@ -81,6 +81,7 @@ WAYS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("image", "window", "channels", "features", "strides", "borders", "columns"), WAYS)
 def test_patches_and_canonical_gradients_equal_the_plain_convolution(
     image, window, channels, features, strides, borders, columns
@@ -108,6 +109,7 @@ def test_patches_and_canonical_gradients_equal_the_plain_convolution(
             np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [6, 7])
 def test_the_filter_gradient_sums_over_the_parts_it_is_computed_in(monkeypatch, n):
     monkeypatch.setattr(conv_direct, "_FILTER_BYTES", 1)  # one row of one group of images at a time
@@ -153,6 +155,7 @@ CHOICES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("image", "window", "channels", "features", "stride", "padding", "chosen"), CHOICES.values())
 def test_conv2d_equals_the_plain_convolution_under_jit_in_a_loop(
     image, window, channels, features, stride, padding, chosen
@@ -194,6 +197,7 @@ def test_patches_too_large_for_the_cache_are_made_for_a_part_of_the_batch(images
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-4), in_parts, whole)
 
 
+@pytest.mark.slow
 def test_gradients_contain_only_canonical_convolutions_on_cpu_and_xlas_own_on_gpu():
     x, kernel = jnp.zeros((2, 9, 9, 17)), jnp.zeros((3, 3, 17, 20))
 
@@ -211,6 +215,7 @@ def test_gradients_contain_only_canonical_convolutions_on_cpu_and_xlas_own_on_gp
     assert orders("cuda", *thin) != []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("channels", "features"), [(1, 3), (17, 20)])
 def test_vmap_equals_a_loop_and_gradients_can_be_differentiated(channels, features):
     x, kernels = (jnp.asarray(a, jnp.float32) for a in draw((3, 2, 6, 7, channels), (3, 3, 3, channels, features)))
@@ -224,6 +229,7 @@ def test_vmap_equals_a_loop_and_gradients_can_be_differentiated(channels, featur
     np.testing.assert_allclose(curvature, grad(k, x), rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("choice", ["LeNet's first", "middle", "pointwise"])
 def test_bfloat16_comes_back_and_stays_near_float32(choice):
     image, window, channels, features, stride, padding, _ = CHOICES[choice]
@@ -278,6 +284,7 @@ def test_wrong_use_is_refused_with_what_was_found(call, message):
         call()
 
 
+@pytest.mark.slow
 def test_the_layer_is_conv_plus_bias_drawn_for_its_fan_in():
     layer = Conv(6, (3, 2), stride=(2, 1), padding=(1, 0), groups=2, bias_init=torch_bias)
     x = jnp.asarray(draw((2, 7, 5, 4))[0], jnp.float32)

@@ -34,11 +34,13 @@ EDGE = np.float32([[1, -1]])
 EDGES = np.tile([0, 1, 0, 0, 0, -1, 0], (6, 1))  # of the image by this kernel
 
 
+@pytest.mark.slow
 def test_edge_kernel_marks_the_edges():
     np.testing.assert_array_equal(jax.jit(corr2d)(IMAGE, EDGE), EDGES)
     np.testing.assert_array_equal(jax.jit(corr2d)(IMAGE.T, EDGE), np.zeros((8, 5)))
 
 
+@pytest.mark.slow
 def test_kernel_is_learned_in_ten_steps():
     kernel = np.float32([[0.2, -0.1]])
     loss = jax.jit(jax.value_and_grad(lambda k: jnp.sum((corr2d(IMAGE, k) - EDGES) ** 2)))
@@ -51,6 +53,7 @@ def test_kernel_is_learned_in_ten_steps():
     np.testing.assert_allclose(kernel, [[1, -1]], atol=0.1)
 
 
+@pytest.mark.slow
 def test_several_input_and_output_channels_of_the_book():
     x, kernel = np.arange(18).reshape(2, 3, 3), np.arange(8).reshape(2, 2, 2)
     kernels = np.stack([hwc(kernel + i) for i in range(3)], axis=-1)  # (2, 2, in, out)

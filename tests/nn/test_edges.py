@@ -33,6 +33,7 @@ def test_gelu_and_its_derivatives_keep_their_digits_as_far_below_zero_as_the_num
             np.testing.assert_allclose(one, expected, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_gelu_has_its_limits_at_the_infinities():
     ends = np.float32([-np.inf, -3e38, -40.0, 40.0, 3e38, np.inf])
     value, slope = jax.jit(lambda x: (nn.gelu(x), jax.vmap(jax.grad(nn.gelu))(x)))(ends)
@@ -139,6 +140,7 @@ def called(layer):
 EVERYTHING = {**{name: called(layer) for name, layer in LAYERS.items()}, **FUNCTIONS}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [lambda f: f, jax.jit], ids=["eager", "jit"])
 @pytest.mark.parametrize("name", EVERYTHING)
 def test_every_layer_gives_no_rows_for_no_rows_and_takes_a_gradient_of_them(name, how):
@@ -156,6 +158,7 @@ def test_a_batch_of_no_rows_leaves_the_running_statistics():
     assert new is running
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EVERYTHING)
 def test_no_layer_makes_a_nan_of_ordinary_numbers_even_one_that_is_not_chosen(name):
     def value_and_gradient(x):

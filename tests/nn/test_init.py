@@ -13,6 +13,7 @@ pytestmark = pytest.mark.usefixtures("unoptimised")
 DENSE, CONV = (300, 200), (5, 3, 20, 100)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rule", "shape", "deviation"),
     [
@@ -61,6 +62,7 @@ def params():
     return jax.jit(lambda: network.init(jax.random.key(0), np.ones((1, 3), np.float32), train=False))()["params"]
 
 
+@pytest.mark.slow
 def test_a_rule_per_layer_by_path(params):
     rules = {"Dense_0/kernel": init.xavier_uniform, "Dense_1/kernel": init.constant(42.0), "*/bias": init.constant(1.0)}
     new = initialised(params, rules)
@@ -70,6 +72,7 @@ def test_a_rule_per_layer_by_path(params):
     np.testing.assert_array_equal(new["Dense_2"]["kernel"], params["Dense_2"]["kernel"])  # no rule: kept
 
 
+@pytest.mark.slow
 def test_uniform_with_a_gap_zeroes_the_small_ones(params):
     new = initialised(params, {"*/kernel": init.uniform_with_gap(10.0, 5.0)})
     sizes = np.abs(np.concatenate([np.ravel(new[layer]["kernel"]) for layer in new]))
@@ -77,6 +80,7 @@ def test_uniform_with_a_gap_zeroes_the_small_ones(params):
     assert 0.2 < np.mean(sizes == 0) < 0.8
 
 
+@pytest.mark.slow
 def test_a_rule_that_matches_nothing_is_refused_with_the_paths(params):
     with pytest.raises(ValueError, match=r"matches no parameter.*Dense_0/bias"):
         by_path.initialise(params, {"Conv_0/kernel": init.xavier_uniform}, jax.random.key(0))
@@ -97,6 +101,7 @@ def test_wrong_paths_and_shapes_are_all_listed(params):
         by_path.replace(params, {"x": jnp.ones(1), "Dense_0/bias": jnp.ones(3)})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layer", [Dense(3), Conv(3, 2)], ids=["dense", "conv"])
 def test_a_layer_starts_like_the_books_networks_and_takes_a_rule_or_an_initialiser_for_its_bias(layer):
     x = np.ones((1, 5, 7, 2), np.float32)

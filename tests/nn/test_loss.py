@@ -9,22 +9,26 @@ from jaxd2l import nn
 LOGITS = jnp.asarray([[1.435, 2.223, 3.353], [4.345, 5.2231, 6.389], [7.33, 8.21, 9.36]])
 
 
+@pytest.mark.slow
 def test_cross_entropy_of_the_notes():
     losses = nn.cross_entropy(LOGITS, jnp.asarray([0, 1, 1]))
     np.testing.assert_allclose(losses, [2.3032, 1.5313, 1.5202], atol=5e-5)  # given to four places
     np.testing.assert_allclose(jnp.mean(losses), 1.784908, atol=5e-7)
 
 
+@pytest.mark.slow
 def test_cross_entropy_of_a_uniform_guess_is_log_k():
     np.testing.assert_allclose(nn.cross_entropy(jnp.zeros((2, 7)), jnp.asarray([0, 6])), np.log(7), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_cross_entropy_gradient_is_softmax_minus_one_hot():
     labels = jnp.asarray([0, 1, 1])
     gradient = jax.grad(lambda logits: jnp.sum(nn.cross_entropy(logits, labels)))(LOGITS)
     chex.assert_trees_all_close(gradient, nn.softmax(LOGITS) - nn.one_hot(labels, 3), atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1e4, 1e30])
 def test_huge_logits_give_finite_losses_and_gradients(size):
     logits = jnp.asarray([[size, 0.0, -size]])
@@ -69,6 +73,7 @@ def test_losses_are_per_example_and_sum_over_outputs(loss):
     chex.assert_trees_all_close(loss(x, y), loss(x[:, 0], y[:, 0]) + loss(x[:, 1], y[:, 1]), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_derivatives_of_squared_absolute_and_huber_loss():
     error = jnp.asarray([-3.0, -0.5, 0.0, 0.5, 3.0])
 
@@ -86,17 +91,20 @@ def test_huber_is_squared_inside_and_linear_outside():
         nn.huber(jnp.zeros(2), jnp.zeros(2), delta=0.0)
 
 
+@pytest.mark.slow
 def test_soft_labels_that_are_one_hot_give_the_same_loss():
     labels = jnp.asarray([0, 1, 1])
     soft = nn.cross_entropy_with_probabilities(LOGITS, nn.one_hot(labels, 3))
     chex.assert_trees_all_close(soft, nn.cross_entropy(LOGITS, labels), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_impossible_class_of_share_zero_costs_nothing():
     logits = jnp.asarray([[0.0, -jnp.inf]])
     assert nn.cross_entropy_with_probabilities(logits, jnp.asarray([[1.0, 0.0]]))[0] == 0
 
 
+@pytest.mark.slow
 def test_entropy_is_log_k_when_uniform_and_zero_when_certain_with_finite_gradient():
     np.testing.assert_allclose(nn.entropy(jnp.full((2, 7), 1 / 7)), np.log(7), rtol=1e-6)
     certain = jnp.asarray([0.0, 1.0, 0.0])
@@ -113,6 +121,7 @@ def test_log_rmse_sees_ratios_and_clamps_prices_below_one():
     np.testing.assert_allclose(nn.log_rmse(prediction, target), np.log(1.1) / np.sqrt(2), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_accuracy_counts_hits_and_indexing_picks_the_label_probability():
     p = jnp.asarray([[0.1, 0.3, 0.6], [0.3, 0.2, 0.5]])
     y = jnp.asarray([0, 2])
@@ -121,5 +130,6 @@ def test_accuracy_counts_hits_and_indexing_picks_the_label_probability():
     assert nn.accuracy(p, y) == 0.5
 
 
+@pytest.mark.slow
 def test_row_of_nan_is_never_a_hit():
     assert not nn.hits(jnp.full((1, 3), jnp.nan), jnp.asarray([0]))[0]

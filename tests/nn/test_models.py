@@ -55,7 +55,7 @@ def documented_rows(network):
     ]
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", quick_first(MODELS))
 def test_parameter_count_is_the_published_one(name):
     entry = MODELS[name]
     assert by_path.count(variables(entry.network, (2, *entry.input_shape))["params"]) == entry.parameters
@@ -68,6 +68,7 @@ def test_docstring_states_the_parameter_count_and_a_source(name):
     assert re.search(r"D2L (sec|chap)_|doi:|arXiv:|window moves along depth", inspect.getmodule(type(network)).__doc__)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DOCUMENTED)
 def test_docstring_table_is_what_the_network_does(name):
     entry = MODELS[name]
@@ -86,7 +87,7 @@ def test_docstring_table_is_what_the_network_does(name):
     assert sum(count for *_, count in rows) == entry.parameters
 
 
-@pytest.mark.parametrize("name", IMAGES)
+@pytest.mark.parametrize("name", quick_first(IMAGES, {"lenet"}))
 def test_smallest_image_passes_and_a_smaller_one_is_refused_with_both_sizes(name):
     network, smallest = MODELS[name].network, MODELS[name].smallest
     rank = len(MODELS[name].input_shape) - 1
@@ -107,7 +108,7 @@ def test_wrong_images_are_refused_at_the_door(name):
         variables(network, (5, *space, 3), jnp.uint8)
 
 
-@pytest.mark.parametrize("name", [name for name in MODELS if name != "linear"])
+@pytest.mark.parametrize("name", quick_first([name for name in MODELS if name != "linear"], {"mlp", "lenet"}))
 def test_another_number_of_channels_than_at_the_start_is_refused_with_both_shapes(name):
     network, (*space, channels) = MODELS[name].network, MODELS[name].input_shape
     stored = variables(network, (2, *space, channels))
@@ -184,6 +185,7 @@ def test_jitted_equals_eager():
     chex.assert_trees_all_close(jitted, network.apply(stored, x, train=False), rtol=1e-5, atol=1e-5)  # sums reordered
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", quick_first(TINY))
 def test_prediction_of_an_example_does_not_depend_on_its_batch(name):
     network, x, stored = start(name)
@@ -191,6 +193,7 @@ def test_prediction_of_an_example_does_not_depend_on_its_batch(name):
     chex.assert_trees_all_close(found, alone, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", quick_first(TINY))
 def test_training_traces_once_and_gradients_are_finite(name):
     chex.clear_trace_counter()

@@ -45,7 +45,8 @@ def _step(model, optimizer):
     return value
 
 
-@pytest.mark.parametrize("name", [pytest.param("batch norm", marks=pytest.mark.slow), "mlp"])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["batch norm", "mlp"])
 def test_a_network_inside_nnx_trains_as_it_does_here(name):
     model = _begun(NETS[name], default=0)
     ours = sgd(0.1)
@@ -65,6 +66,7 @@ def test_a_network_inside_nnx_trains_as_it_does_here(name):
     np.testing.assert_allclose(_predict(model), applied, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_without_mutable_statistics_would_stand_still():
     model = _begun(NETS["batch norm"], default=0)
     before = _weights(model)[1]
@@ -74,6 +76,7 @@ def test_without_mutable_statistics_would_stand_still():
     assert np.any(_weights(model)[1]["BatchNorm_0"]["mean"] != before["BatchNorm_0"]["mean"])
 
 
+@pytest.mark.slow
 def test_dropout_draws_from_the_streams_of_nnx():
     net = MLP(num_outputs=3, hidden=(50,), dropout=(0.5,))
     model = _begun(net, params=0, dropout=1)

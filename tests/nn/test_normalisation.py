@@ -12,6 +12,7 @@ def fresh(channels):
     return jnp.ones(channels), jnp.zeros(channels), RunningStatistics(jnp.zeros(channels), jnp.ones(channels))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(11, 3), (2, 5, 7, 3), (2, 5, 2, 7, 3)])
 def test_batch_norm_output_has_mean_0_and_variance_1_over_all_axes_but_the_channels(shape):
     x = 5 + 3 * normal(0, shape)
@@ -24,6 +25,7 @@ def test_batch_norm_output_has_mean_0_and_variance_1_over_all_axes_but_the_chann
     assert np.max(np.abs(wrong)) > 1e-2
 
 
+@pytest.mark.slow
 def test_batch_norm_equals_a_naive_float64_oracle():
     x = np.random.default_rng(0).normal(2, 3, (2, 5, 7, 3))
     scale, bias = np.array([0.5, 1.0, 2.0]), np.array([1.0, -1.0, 0.0])
@@ -39,6 +41,7 @@ def test_batch_norm_equals_a_naive_float64_oracle():
         np.testing.assert_allclose(new.var, 0.9 + 0.1 * x.var((0, 1, 2), ddof=1))  # unbiased, as PyTorch
 
 
+@pytest.mark.slow
 def test_prediction_uses_the_running_statistics_and_leaves_them():
     x = normal(0, (5, 3))
     running = RunningStatistics(jnp.asarray([1.0, 2.0, 3.0]), jnp.asarray([4.0, 5.0, 6.0]))
@@ -58,6 +61,7 @@ def test_running_statistics_converge_to_those_of_the_data():
     np.testing.assert_allclose(running.var, jnp.var(x, 0, ddof=1), rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_batch_of_one_learns_nothing():
     x = jnp.asarray([[3.0, -1.0]])
     scale, bias, running = fresh(2)
@@ -74,6 +78,7 @@ def test_channels_first_input_is_refused_with_the_shapes():
         batch_norm(jnp.ones((2, 3, 5, 7)), *fresh(3), train=True)
 
 
+@pytest.mark.slow
 def test_statistics_of_bfloat16_are_float32_and_the_output_bfloat16():
     layer = BatchNorm()
     x = (200 + normal(0, (64, 3))).astype(jnp.bfloat16)
@@ -84,6 +89,7 @@ def test_statistics_of_bfloat16_are_float32_and_the_output_bfloat16():
     np.testing.assert_allclose(updated["batch_stats"]["mean"], 0.1 * np.mean(np.asarray(x, np.float32), 0), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_layer_norm_output_has_mean_0_and_variance_1_in_every_example():
     x = 5 + 3 * normal(0, (5, 3, 101))
     y = layer_norm(x, jnp.ones(101), jnp.zeros(101))

@@ -25,6 +25,7 @@ NO_NUMBERS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", NUMBERS)
 def test_losses_of_every_type_and_layout_are_those_of_float32(dtype):
     for loss in SAME_SHAPE:
@@ -39,6 +40,7 @@ def test_losses_of_every_type_and_layout_are_those_of_float32(dtype):
     np.testing.assert_array_equal(nn.entropy(A.astype(dtype)), nn.entropy(jnp.asarray(A, jnp.float32)))
 
 
+@pytest.mark.slow
 def test_lists_are_taken_as_arrays():
     for loss in SAME_SHAPE:
         np.testing.assert_array_equal(loss(A.tolist(), B.tolist()), loss(jnp.asarray(A), jnp.asarray(B)))
@@ -46,6 +48,7 @@ def test_lists_are_taken_as_arrays():
         np.testing.assert_array_equal(function(A.tolist(), [0, 1, 1]), function(jnp.asarray(A), jnp.asarray([0, 1, 1])))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [2, 128, 200, 300])
 @pytest.mark.parametrize("dtype", LABELS)
 def test_labels_of_every_type_are_compared_with_every_number_of_classes(dtype, classes):
@@ -97,6 +100,7 @@ def test_a_number_that_does_not_fit_is_named(value):
         nn.squared_error(np.array([1, value]), np.zeros(2))
 
 
+@pytest.mark.slow
 def test_an_empty_batch_gives_no_loss():
     empty = np.zeros((0, 3), np.float32)
     for loss in SAME_SHAPE:

@@ -103,6 +103,7 @@ def tensor(path):
     return numpy_helper.to_array(onnx.load_tensor(path))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SUPPORTED)
 def test_layer_equals_the_vector_of_onnx(name):
     folder = FOLDER / f"test_{name}"

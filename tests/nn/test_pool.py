@@ -41,6 +41,7 @@ def naive(x, window, stride, padding, border, reduce):
     return y
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("shape", "window", "stride", "padding"), CASES)
 @pytest.mark.parametrize(("pool", "border", "reduce"), [(max_pool, -np.inf, np.max), (avg_pool, 0.0, np.mean)])
 def test_pooling_is_its_definition_and_its_derivatives_agree_with_differences(
@@ -54,6 +55,7 @@ def test_pooling_is_its_definition_and_its_derivatives_agree_with_differences(
         check_grads(jax.jit(f), (jnp.asarray(x),), order=1, modes=("fwd", "rev"), eps=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("shape", "window", "stride", "padding"), CASES)
 def test_max_pool_equals_flax_bit_for_bit_in_value_and_gradient_ties_included(shape, window, stride, padding):
     rank = len(shape) - 2
@@ -81,6 +83,7 @@ def test_no_scatter_is_compiled_so_gpus_stay_deterministic(pool):
     assert "gather" not in text
 
 
+@pytest.mark.slow
 def test_values_of_the_notes():
     nine, sixteen = jnp.arange(9.0).reshape(1, 3, 3, 1), jnp.arange(16.0).reshape(1, 4, 4, 1)
     np.testing.assert_array_equal(max_pool(nine, 2, stride=1)[0, :, :, 0], [[4, 5], [7, 8]])
@@ -91,18 +94,21 @@ def test_values_of_the_notes():
     np.testing.assert_array_equal(pooled[0, :, :, 1], [[6, 8], [14, 16]])
 
 
+@pytest.mark.slow
 def test_padding_never_wins_a_maximum_and_counts_as_zero_in_a_mean():
     x = jnp.full((1, 2, 2, 1), -8.0)
     np.testing.assert_array_equal(max_pool(x, 3, stride=2, padding=1), [[[[-8.0]]]])
     np.testing.assert_allclose(avg_pool(x, 3, stride=2, padding=1), [[[[-32 / 9]]]], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_nan_stays_nan():
     x = jnp.zeros((1, 4, 4, 1)).at[0, 1, 1, 0].set(jnp.nan)
     for pool in (max_pool, avg_pool):
         np.testing.assert_array_equal(jnp.isnan(pool(x, 2))[0, :, :, 0], [[True, False], [False, False]])
 
 
+@pytest.mark.slow
 def test_the_stride_is_the_window_unless_given_and_vmap_equals_a_loop():
     x = jnp.asarray(np.random.default_rng(0).standard_normal((5, 2, 6, 9, 3)), jnp.float32)
     for pool in (max_pool, avg_pool):
@@ -116,6 +122,7 @@ def test_global_average_is_the_mean_over_space():
     assert global_avg_pool(jnp.ones((2, 3, 4, 5, 7))).shape == (2, 7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float32])
 def test_the_dtype_is_kept(dtype):
     x = jnp.ones((2, 4, 4, 3), dtype)

@@ -95,6 +95,7 @@ def test_pooling_equals_flax(h, w, window, stride):
     assert_same(lambda x: nn.avg_pool(x, window, stride=stride), lambda x: linen.avg_pool(x, size, strides), x)
 
 
+@pytest.mark.slow
 def test_dropout_equals_flax_given_the_same_key():
     x = normal(0, (5, 7))
     ours = nn.Dropout(0.3).apply({}, x, train=True, rngs={"dropout": jax.random.key(1)})

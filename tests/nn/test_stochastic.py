@@ -16,6 +16,7 @@ def test_dropout_keeps_the_mean_and_drops_its_share(rate):
     np.testing.assert_allclose(np.unique(y), [0, 1 / (1 - rate)], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_rate_0_is_the_identity_and_rate_1_is_zero_with_finite_gradient():
     x = jnp.arange(6.0).reshape(2, 3)
     np.testing.assert_array_equal(dropout(x, 0.0, jax.random.key(0)), x)
@@ -29,6 +30,7 @@ def test_rate_outside_0_to_1_is_refused(rate):
         dropout(jnp.ones(3), rate, jax.random.key(0))
 
 
+@pytest.mark.slow
 def test_every_call_and_every_key_draws_another_mask():
     x = jnp.ones((3, 101))
     layer = Dropout(0.5)
@@ -38,6 +40,7 @@ def test_every_call_and_every_key_draws_another_mask():
     assert np.any(first[0] != first[1])  # and one mask for all examples would tie them
 
 
+@pytest.mark.slow
 def test_gradient_is_masked_as_the_output():
     x = jnp.ones((5, 7))
     y, gradient = (

@@ -97,6 +97,7 @@ def test_a_border_of_both_is_called_unsure(tmp_path):
     assert "--invert decides" in record.steps[-1]
 
 
+@pytest.mark.slow
 @given(st.integers(1, 90), st.integers(1, 90), st.sampled_from([(28, 28, 1), (32, 32, 3), (7, 40, 1)]))
 def test_any_size_becomes_the_data_s_without_stretching(tmp_path_factory, width, height, shape):
     pixels = np.full((height, width), 250, np.uint8)
@@ -149,6 +150,7 @@ def test_what_is_no_picture_is_one_sentence(tmp_path, data):
         convert_picture(path, 28, 28, 1)
 
 
+@pytest.mark.slow
 @given(st.data())
 def test_a_damaged_picture_is_read_or_refused_and_nothing_else(tmp_path_factory, data):
     buffer = io.BytesIO()

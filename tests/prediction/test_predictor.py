@@ -28,6 +28,7 @@ def images(n):
     return np.random.default_rng(n).integers(0, 256, (n, 28, 28, 1), np.uint8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [0, 1, 4, 5, 6, 13])
 def test_probabilities_are_those_of_the_network_for_any_number_of_images(predictor, softmax, n):
     x = images(n)
@@ -41,6 +42,7 @@ def test_probabilities_are_those_of_the_network_for_any_number_of_images(predict
     assert (predictor.predict(x) == found.argmax(axis=1)).all()
 
 
+@pytest.mark.slow
 def test_every_number_of_images_is_served_by_one_executable(softmax):
     recipe, params = softmax
     predictor = Predictor(recipe, params, {}, CLASSES, (28, 28, 1), batch_size=5)
@@ -51,12 +53,14 @@ def test_every_number_of_images_is_served_by_one_executable(softmax):
     assert predictor._executable is executable
 
 
+@pytest.mark.slow
 def test_an_image_is_answered_alike_alone_and_among_others(predictor):
     x = images(12)
     alone = np.concatenate([predictor.predict_proba(x[i : i + 1]) for i in range(12)])
     assert (alone == predictor.predict_proba(x)).all()
 
 
+@pytest.mark.slow
 def test_accuracy_is_that_of_evaluate(predictor, softmax):
     recipe, params = softmax
     x, y = images(37), np.random.default_rng(0).integers(0, 10, 37).astype(np.int32)

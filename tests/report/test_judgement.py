@@ -50,6 +50,7 @@ def test_confused_pairs_are_the_largest_entries_beside_the_diagonal():
     assert confused_pairs(judge(np.eye(3), np.arange(3)), 5) == []
 
 
+@pytest.mark.slow
 @given(hnp.arrays(float, st.integers(1, 40), elements=st.floats(0, 1)), st.integers(0, 99))
 def test_every_example_is_in_one_band_and_the_error_is_between_0_and_1(confidence, seed):
     right = np.random.default_rng(seed).random(len(confidence)) < 0.5

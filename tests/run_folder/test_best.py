@@ -124,6 +124,7 @@ def test_kills_at_any_moment_leave_the_best_weights_and_the_end_of_an_unbroken_r
         assert source == (0.25 if averaged else 0.5), "the weights whose figure was the best"
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=30)
 @given(ACCURACIES, ACCURACIES, st.lists(st.integers(0, 60), max_size=3), st.booleans())
 def test_epochs_that_come_out_differently_never_leave_the_best_weights_of_another_run(first, second, kills, averaged):
@@ -192,6 +193,7 @@ def _checkpoint(folder, epoch, accuracy):
     checkpoints.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["deleted", "emptied", "flipped", "of another epoch"])
 def test_lost_best_weights_are_taken_from_a_checkpoint_and_put_back(damage, finished, tmp_path):
     expected = files(finished)
@@ -213,6 +215,7 @@ def test_lost_best_weights_are_taken_from_a_checkpoint_and_put_back(damage, fini
     assert files(finished) == expected, "byte for byte"
 
 
+@pytest.mark.slow
 def test_best_weights_that_are_nowhere_are_one_line_with_what_is_left(finished):
     (finished / run_folder.BEST).unlink()
     _checkpoint(finished, 1, 0.1)

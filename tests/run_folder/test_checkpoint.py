@@ -58,6 +58,7 @@ def test_a_folder_without_checkpoints_has_no_newest(folder):
     assert not folder.exists(), "looking writes nothing"
 
 
+@pytest.mark.slow
 def test_the_newest_and_the_best_stay(folder):
     checkpoints = Checkpoints(folder, keep=2)
     for number, score in ((1, 0.2), (2, 0.7), (3, None), (4, 0.5), (5, None)):
@@ -205,6 +206,7 @@ def test_reading_only_leaves_half_written_checkpoints_of_others_alone(folder):
     assert half.exists()
 
 
+@pytest.mark.slow
 def test_a_kill_while_an_old_checkpoint_is_deleted_leaves_no_half_one(folder, monkeypatch):
     checkpoints = _saved(folder, 1, 2, keep=2)
 

@@ -70,6 +70,7 @@ def test_all_but_a_last_layer_of_other_classes_is_taken_over_and_that_is_drawn_f
     assert any(np.any(a) for name, a in _moved_statistics(source).items() if name.endswith("mean"))
 
 
+@pytest.mark.slow
 def test_the_same_classes_are_taken_over_whole(source):
     fit = fit_to_network(read_source(source / "weights.safetensors"), _recipe(7), _data(7))
     assert (fit.anew, fit.note) == ((), "")
@@ -94,6 +95,7 @@ WRONG = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", WRONG)
 def test_any_other_difference_is_refused_with_all_of_them_and_no_folder_is_made(case, source, tmp_path):
     recipe, data, told = WRONG[case]
@@ -166,6 +168,7 @@ def test_without_a_checkpoint_it_begins_with_the_same_weights_or_not_at_all(sour
     assert _bits(folder) == _bits(unbroken)
 
 
+@pytest.mark.slow
 def test_arrays_begin_a_run_as_their_file_does(source, tuned):
     recipe, program, run, folder = tuned
     fit = fit_to_network(read_source(source), recipe, _data(3))
@@ -182,6 +185,7 @@ def test_arrays_begin_a_run_as_their_file_does(source, tuned):
         train.fit(recipe, _data(3), program=program, weights=({"Conv_0": drawn.params["Conv_0"]}, drawn.batch_stats))
 
 
+@pytest.mark.slow
 def test_what_is_no_source_is_refused_in_one_line(source, tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "net.pt").write_bytes(b"\x80\x04.")
@@ -201,6 +205,7 @@ def test_what_is_no_source_is_refused_in_one_line(source, tmp_path):
             read_source(path, weights)
 
 
+@pytest.mark.slow
 def test_a_last_layer_that_is_taken_over_for_other_classes_is_told(source):
     asked = argparse.Namespace(init_from=source, weights=None)
     data = _data(7)

@@ -118,6 +118,7 @@ def test_a_checkpoint_of_another_network_does_not_fit(unbroken):
         unpack(Checkpoint(3, {**arrays, "state.params.extra": np.zeros(2)}, facts), like)
 
 
+@pytest.mark.slow
 def test_divergence_tells_where_and_keeps_the_last_finite_state():
     recipe = dataclasses.replace(RECIPE, learning_rate=1e30)
     data, seen = _data(), []
@@ -131,6 +132,7 @@ def test_divergence_tells_where_and_keeps_the_last_finite_state():
     assert np.isfinite(losses).all(), "a progress with a non-finite loss is never shown"
 
 
+@pytest.mark.slow
 def test_parameters_that_overflow_in_the_last_update_are_divergence_too():
     data = _data(n=7)
     recipe = dataclasses.replace(RECIPE, learning_rate=3e38, epochs=1)  # the largest float32 is 3.4e38
@@ -146,6 +148,7 @@ def test_parameters_that_overflow_in_the_last_update_are_divergence_too():
     assert np.isfinite(caught.value.loss)
 
 
+@pytest.mark.slow
 def test_clipping_bounds_the_step_and_leaves_short_gradients_alone():
     params = {"kernel": jnp.zeros((2, 3)), "bias": jnp.zeros(3)}
     gradient = {"kernel": jnp.full((2, 3), 3.0), "bias": jnp.full(3, -4.0)}

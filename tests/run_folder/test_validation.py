@@ -99,6 +99,7 @@ def test_a_run_that_stopped_early_is_finished_and_trains_no_further(unbroken, pr
         run_folder.check_free(folder, overwrite=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", ["last", "best", "ema"])
 def test_kept_weights_are_those_that_were_judged(which, unbroken):
     folder, run, _ = unbroken
@@ -144,6 +145,7 @@ def test_a_run_that_is_broken_off_anywhere_ends_in_the_bits_of_the_unbroken_one(
     ]
 
 
+@pytest.mark.slow
 def test_a_run_whose_test_part_was_not_judged_yet_judges_it_when_it_goes_on(unbroken, program, tmp_path):
     """It is stopped once its last epoch is there: then a checkpoint of the end is there too, however fast it went."""
     expected, run, _ = unbroken
@@ -160,6 +162,7 @@ def test_a_run_whose_test_part_was_not_judged_yet_judges_it_when_it_goes_on(unbr
     assert content(folder) == content(expected)
 
 
+@pytest.mark.slow
 def test_a_run_is_not_gone_on_with_under_another_split(unbroken):
     folder, _, _ = unbroken
     with pytest.raises(ValueError, match=r"split_seed 1 \(asked: 2\)"):
@@ -212,6 +215,7 @@ def test_the_configuration_says_how_the_validation_part_came_about():
     assert own["data"]["sha256"] != configuration(RECIPE, 0, clouds())["data"]["sha256"]
 
 
+@pytest.mark.slow
 def test_a_damaged_test_file_is_found_and_made_again(unbroken, program, tmp_path):
     expected, _, _ = unbroken
     folder = tmp_path / "run"
@@ -254,6 +258,7 @@ def test_other_data_are_judged_by_the_names_of_their_classes(tmp_path):
         kept.evaluate(other._replace(test=Examples(x, y - 1)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dataset", ["", "clouds", "fashion_mnist"])
 def test_data_that_were_given_from_python_are_never_taken_for_those_of_a_name(dataset, tmp_path):
     recipe = dataclasses.replace(RECIPE, epochs=1, early_stop=None, dataset=dataset)

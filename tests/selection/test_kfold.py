@@ -85,6 +85,7 @@ def test_one_program_equals_a_python_loop_over_folds_points_and_seeds(found):
                 np.testing.assert_allclose(result.out_of_fold[g, s, rows], prediction, rtol=2e-4, atol=2e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n", "k"), [(10, 5), (17, 4), (7, 7), (11, 2)])
 def test_every_row_is_validated_exactly_once_and_never_trained_on_then(n, k):
     fold = assign_folds(n, k, 0)
@@ -101,6 +102,7 @@ def test_every_row_is_validated_exactly_once_and_never_trained_on_then(n, k):
     assert sorted(validated) == list(range(n))
 
 
+@pytest.mark.slow
 def test_an_epoch_takes_every_training_row_once_and_padding_last():
     rows = fold_rows(same_in_every_fold(examples(17), assign_folds(17, 4, 1)))
     shorter = int(np.argmin(rows.train.weight.sum(1)))
@@ -210,6 +212,7 @@ def test_cosine_falls_from_one_towards_zero():
     assert 0 < shares[-1] < 0.03
 
 
+@pytest.mark.slow
 def test_traced_dropout_draws_the_masks_of_the_plain_number():
     x, _ = examples()
     model = small_mlp(0.4)

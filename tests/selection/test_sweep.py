@@ -244,6 +244,7 @@ def test_members_begin_with_the_weights_given_as_a_single_run_does(method, anew)
         assert_equal_curves(curves, curves_of(run.epochs, recipe.epochs, None))
 
 
+@pytest.mark.slow
 def test_weights_to_begin_with_that_do_not_fit_are_refused():
     recipe, data = mlp()
     with pytest.raises(ValueError, match="do not fit the network"):

@@ -392,6 +392,7 @@ def test_a_recipe_takes_numbers_of_numpy_and_jax_as_pythons():
         assert json.dumps(found) == json.dumps(plain)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("name", ["regression", "classes"])
 def test_weights_that_nothing_can_be_computed_with_are_refused_by_name_not_called_divergence(name, bad, tmp_path):

@@ -59,6 +59,7 @@ def draw(network):
     return partial(network.init, train=False) if not isinstance(network, Everything) else network.init
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("network", "shape"),
     [(Everything(), (2, 5)), (ResNet(stages=(1,), width=2), (1, 8, 8, 1))],
@@ -74,6 +75,7 @@ def test_the_bits_are_those_that_jax_draws_an_array_at_a_time(network, shape):
     chex.assert_trees_all_equal(many, jax.tree.map(lambda *each: np.stack(each), *alone))
 
 
+@pytest.mark.slow
 def test_arrays_other_generators_and_settings_are_left_to_jax():
     network, x = MLP(hidden=(3,)), np.zeros((1, 4), np.float32)
     one_by_one, together = draw(network), drawn_together(draw(network))

@@ -77,6 +77,7 @@ def test_every_piece_runs_the_same_executable():
         epoch(_state(), empty_tally(5), *DATA, rows, jax.random.key(7), first, last)
 
 
+@pytest.mark.slow
 def test_the_state_is_donated():
     state = _state()
     epoch = jax.jit(make_epoch(STEP), donate_argnums=(0, 1))

@@ -54,6 +54,7 @@ def steps(optimizer, state=None):
     return params
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CHANGED)
 def test_other_numbers_in_the_state_pass_through_the_factory(name):
     factory, meant = CHANGED[name]

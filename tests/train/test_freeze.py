@@ -114,6 +114,7 @@ def test_a_pattern_for_nothing_or_everything_is_refused_in_one_line_before_compi
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.slow
 def test_a_divided_tree_is_the_whole_one_again():
     params = init_state(Small(), optax.sgd(0.1), jax.random.key(0), np.zeros((1, 6, 5, 2), np.float32)).params
     first, second = divided(params, ["Dense_1/*"])

@@ -71,6 +71,7 @@ def test_a_classifier_learns_and_each_epoch_is_reported_once():
     assert {("train", 7, 7), ("test", 3, 3)} <= set(progress)
 
 
+@pytest.mark.slow
 def test_the_rate_is_examples_over_the_seconds_of_the_updates_alone(ticking):
     ticking(loop)  # a second for each piece of training or evaluation, so each piece is one update
     run = fit(TINY, DATA)
@@ -132,6 +133,7 @@ class Own(MLP):
     """A network of one's own, which may call what changes meanwhile."""
 
 
+@pytest.mark.slow
 def test_what_is_ones_own_is_traced_anew_each_time():
     assert bind(TINY, DATA).epoch is bind(dataclasses.replace(TINY, epochs=9), DATA).epoch
     own = {"model": Own(hidden=(3,)), "loss": lambda o, y: cross_entropy(o, y), "optimizer": lambda r, d: optax.sgd(r)}
@@ -141,12 +143,14 @@ def test_what_is_ones_own_is_traced_anew_each_time():
         assert bind(recipe, DATA).evaluation is not bind(recipe, DATA).evaluation, field
 
 
+@pytest.mark.slow
 def test_one_program_serves_other_learning_rates():
     program = compile_program(TINY, DATA)
     slow = dataclasses.replace(TINY, learning_rate=0.01, weight_decay=0.1, epochs=1)
     chex.assert_trees_all_equal(fit(slow, DATA, program=program).state, fit(slow, DATA).state)
 
 
+@pytest.mark.slow
 def test_divergence_names_the_step_and_keeps_the_last_finite_state():
     huge = dataclasses.replace(RECIPES["linear"], learning_rate=1e20)
     states = []

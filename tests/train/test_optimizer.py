@@ -22,6 +22,7 @@ def test_only_kernels_decay():
     }
 
 
+@pytest.mark.slow
 def test_sgd_is_the_update_written_by_hand():
     optimizer = sgd(0.1, weight_decay=0.5, momentum=0.9)
     params, state, moment = PARAMS, optimizer.init(PARAMS), jax.tree.map(np.zeros_like, PARAMS)
@@ -51,6 +52,7 @@ def test_hyperparameters_can_change_without_another_compilation(make):
     chex.assert_trees_all_close(jax.tree.map(lambda u: 2 * u, first), other, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_clipping_bounds_the_global_norm_and_leaves_short_gradients_alone():
     for limit, expected in ((0.1, 0.1), (1e6, float(optax.tree.norm(GRADIENT)))):
         optimizer = sgd(1.0, clip_norm=limit)

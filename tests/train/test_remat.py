@@ -71,6 +71,7 @@ def test_rematerialisation_leaves_update_statistics_and_dropout_masks_as_they_ar
     chex.assert_trees_all_close(step_of(arrays, remat=True), step_of(arrays), rtol=1e-11, atol=1e-13)
 
 
+@pytest.mark.slow
 def test_rematerialisation_computes_layers_a_second_time():
     model, shape = MLP(hidden=(64,) * 8), (512, 5, 3, 1)
     x = jax.ShapeDtypeStruct(shape, jnp.float32)
@@ -151,6 +152,7 @@ def test_accumulation_draws_another_dropout_mask_for_each_piece():
     assert abs(float(tally.loss) - 2 * float(half.loss)) > 1e-6
 
 
+@pytest.mark.slow
 def test_pieces_that_do_not_divide_the_batch_are_refused():
     with pytest.raises(ValueError, match="accumulate must divide the 8 examples of a batch, got 3"):
         step_of(case("plain"), accumulate=3)

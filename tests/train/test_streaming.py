@@ -126,6 +126,7 @@ def test_the_loop_is_the_same_function_over_a_shorter_array():
     assert (resident.windows, streamed.windows) == (None, (1, 1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n", "batch_size", "keep_last"), [(23, 4, True), (23, 4, False)])
 def test_batches_by_pass_and_step_are_those_of_the_epochs(n, batch_size, keep_last):
     recipe = dataclasses.replace(RECIPE, batch_size=batch_size, model=Small(norm=not keep_last))

@@ -91,6 +91,7 @@ def test_what_is_judged_is_neither_smoothed_nor_weighted_nor_mixed():
     assert evaluate(changed, params, {}, DATA.test) == evaluate(RECIPE, params, {}, DATA.test)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(5))
 def test_partners_are_a_permutation_of_the_real_examples_wherever_they_stand(seed):
     weight = jnp.asarray([1.0, 0, 1, 1, 0, 1, 1, 0])

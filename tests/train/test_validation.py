@@ -52,6 +52,7 @@ def epochs(values, name="validation_accuracy"):
 labels = st.lists(st.integers(0, 4), min_size=2, max_size=80)
 
 
+@pytest.mark.slow
 @given(labels, st.floats(0.01, 0.99), st.integers(0, 2**32 - 1))
 def test_both_parts_together_are_the_training_rows_with_the_share_of_each_class(y, fraction, seed):
     n = len(y)
@@ -138,6 +139,7 @@ def test_a_training_that_never_looks_at_the_test_part_is_the_same_training(valid
     assert validated == all(result.validation_loss is not None for result in alone.epochs)
 
 
+@pytest.mark.slow
 def test_training_sees_neither_the_validation_nor_the_test_rows():
     """Rows that would move anything that saw them change what they are judged at and nothing else."""
     data = hold_out(clouds(), 0.2)
@@ -217,6 +219,7 @@ def test_a_regression_is_compared_by_its_loss():
 accuracies = st.lists(st.sampled_from((0.1, 0.2, 0.3)), min_size=1, max_size=9)
 
 
+@pytest.mark.slow
 @given(accuracies, st.integers(1, 4), st.sampled_from(("validation_accuracy", "ema_validation_accuracy")))
 def test_a_run_stops_at_the_first_epoch_that_patience_runs_out(values, patience, name):
     """Against a counter that is set back by each better epoch, as Keras counts."""
@@ -274,6 +277,7 @@ def test_a_validation_part_of_another_shape_is_refused():
         fit(RECIPE, data._replace(validation=Examples(data.test.x, data.test.y + 1)), 0)
 
 
+@pytest.mark.slow
 def test_a_program_for_another_validation_part_is_refused():
     with pytest.raises(ValueError, match="compiled for validation inputs"):
         fit(RECIPE, hold_out(clouds(), 0.2), 0, program=compile_program(RECIPE, clouds(48)))

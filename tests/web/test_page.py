@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from engines import embedded
 from model_table import UNOPTIMISED
-from web_networks import DARK, NAMES, NETWORKS, QUICK, pictures, predictor_of
+from web_networks import DARK, NAMES, NETWORKS, pictures, predictor_of
 
 from jaxd2l.prediction import Framing
 from jaxd2l.web import document
@@ -61,7 +61,8 @@ def differences(predictor, plan, stored, array):
     return wrong
 
 
-@pytest.mark.parametrize("name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in NETWORKS])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NETWORKS)
 def test_every_layer_in_node_is_the_networks_own(name, node):
     predictor = predictor_of(name)
     text, plan, stored = page(predictor, DARK), network_plan(predictor), pictures(predictor, 1)
@@ -150,6 +151,7 @@ def test_the_layers_that_are_shown_are_those_of_the_book():
     ]
 
 
+@pytest.mark.slow
 def test_a_network_that_is_too_large_is_refused_with_its_size(monkeypatch):
     monkeypatch.setattr(document, "LARGEST_BYTES", 200_000)
     with pytest.raises(ValueError, match=r"lenet is too large for a page: its 61,7\d\d numbers take 0\.3 MB"):

@@ -25,7 +25,6 @@ NETWORKS = {
     "densenet": (DenseNet(blocks=(1, 1), growth=4), 32, 1),
     "googlenet": (GoogLeNet(stages=(((4, (3, 8), (2, 4), 4),),)), 32, 1),
 }
-QUICK = ("lenet",)
 
 
 def predictor_of(name, classes=NAMES, **changes):

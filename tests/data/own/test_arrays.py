@@ -241,6 +241,7 @@ def test_a_file_that_is_no_npz_is_refused(tmp_path):
         data.open_data(file)
 
 
+@pytest.mark.slow
 def test_damage_in_an_npz_is_a_data_error_or_none(tmp_path, notes):
     file = tmp_path / "a.npz"
     np.savez_compressed(file, x=X[:40], y=Y[:40])

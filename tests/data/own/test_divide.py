@@ -31,6 +31,7 @@ def test_each_class_gives_its_share_and_the_order_does_not_matter(sizes, fractio
     assert draw(labels[order], fraction, seed, names=[f"{row}.png" for row in order]).tolist() == drawn[order].tolist()
 
 
+@pytest.mark.slow
 @settings(deadline=None, derandomize=True, max_examples=50)
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 12)), min_size=6, max_size=60), st.integers(0, 9))
 def test_the_same_picture_is_on_one_side(rows, seed):

@@ -53,6 +53,7 @@ def prepared(tmp_path_factory):
     return prepare(tmp_path_factory.mktemp("tfds"), {"train": range(50), "test": range(50, 90), "extra": range(90, 92)})
 
 
+@pytest.mark.slow
 def test_pictures_and_labels_are_those_that_were_prepared(prepared):
     notes = []
     found = data.open_data(f"tfds:{prepared}", on_note=notes.append)
@@ -81,6 +82,7 @@ def test_a_worker_process_reads_the_batches_that_are_in_memory(prepared):
     batches.close()
 
 
+@pytest.mark.slow
 def test_the_cache_and_the_number_of_threads_do_not_matter(prepared):
     from jaxd2l.data.own.listing.tfds import list_tfds
     from jaxd2l.data.own.open import read

@@ -158,6 +158,7 @@ def test_what_is_written_reads_back_as_it_was(tmp_path_factory, write):
     unchanged()
 
 
+@pytest.mark.slow
 @given(rows=st.lists(st.lists(TEXTS, min_size=2, max_size=2), min_size=1, max_size=4))
 def test_our_writer_ends_each_row_in_one_line_feed_and_python_reads_it_back(rows):
     text = csv_lines(rows)

@@ -23,6 +23,7 @@ def exactly_standard(values):
     return np.array(relative) / np.sqrt(np.mean(np.square(relative)))
 
 
+@pytest.mark.slow
 @given(arrays.arrays(np.float64, st.integers(1, 9), elements=FINITE))
 def test_any_finite_numbers_are_standardised_as_in_exact_arithmetic_or_said_to_be_constant(values):
     mean, deviation = mean_and_deviation(values)

@@ -51,6 +51,7 @@ TRANSFORMATIONS = {
 EAGER = {"value", "grad"}  # an operation at a time; the others as one program
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TRANSFORMATIONS)
 def test_a_convolution_transforms_as_xlas_own(name):
     def transform(f):

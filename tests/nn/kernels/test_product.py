@@ -9,6 +9,7 @@ import pytest
 from jaxd2l.nn.kernels.product import multiply
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("shape", "features"), [((7, 20), 10), ((7, 20), 40), ((3, 5, 4), 6), ((40,), 3)])
 def test_value_and_gradients_are_those_of_the_plain_product(shape, features):
     rng = np.random.default_rng(0)

@@ -62,6 +62,7 @@ LAYERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize("name", LAYERS)
 def test_a_plain_layer_has_the_same_values_and_derivatives(name, dtype):
@@ -79,6 +80,7 @@ def test_a_plain_layer_has_the_same_values_and_derivatives(name, dtype):
     chex.assert_trees_all_close(plain, (jax.jit(layer)(x), jax.jit(jax.grad(total))(x)), rtol=tolerance, atol=tolerance)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LAYERS)
 def test_a_layer_traced_for_one_platform_is_what_every_platform_has_of_it(name):
     shape, layer = LAYERS[name]

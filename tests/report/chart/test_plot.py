@@ -30,6 +30,7 @@ def coordinates(drawing):
             yield mark.at
 
 
+@pytest.mark.slow
 @given(st.lists(ANY, min_size=1, max_size=12), st.lists(ANY, max_size=3))
 def test_every_curve_of_any_values_stays_inside_its_drawing(values, published):
     levels = [Level(str(i), value, i) for i, value in enumerate(published)]
@@ -126,6 +127,7 @@ def test_the_png_shows_what_the_svg_shows():
             assert red > 150 > blue, mark  # the second colour is orange
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.tuples(st.floats(0, 100), st.floats(0, 100)), min_size=2, max_size=6),
     st.lists(st.floats(1, 20), min_size=2, max_size=4).filter(lambda dash: len(dash) % 2 == 0),
