@@ -101,6 +101,7 @@ def test_the_scripts_do_the_same_as_the_commands(finished, tmp_path):
     assert (tmp_path / "again" / "weights.safetensors").read_bytes() == (folder / "weights.safetensors").read_bytes()
 
 
+@pytest.mark.slow
 def test_the_default_folder_is_named_by_recipe_time_and_seed(capsys):
     assert main(["train", "linear", "--seed", "3", "--quiet", "--json", "--no-report"]) == 0
     folder = Path(_last_json(capsys.readouterr().out)["run_dir"])

@@ -290,6 +290,7 @@ def test_a_read_only_folder_is_one_line_and_stays_as_it_is(linear, tmp_path, cap
     assert {p: p.stat().st_mtime_ns for p in folder.rglob("*")} == before
 
 
+@pytest.mark.slow
 def test_divergence_keeps_the_last_finite_weights(tmp_path, capsys):
     folder = tmp_path / "run"
     assert main([*LINEAR, "--quiet", "--out", str(folder), "--learning-rate", "1e4"]) == 3

@@ -110,6 +110,7 @@ def test_every_setting_of_jax_is_recorded_or_known_to_be_neutral():
     json.dumps(settings)
 
 
+@pytest.mark.slow
 def test_the_generator_of_a_run_is_ours_whatever_the_process_prefers():
     usual = [jax.random.key_data(key) for key in run_keys(3)]
     with jax.default_prng_impl("rbg"):

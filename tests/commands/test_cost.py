@@ -79,6 +79,7 @@ def test_all_recipes_in_one_table_and_one_plot(capsys, tmp_path, monkeypatch):
     assert "linear" not in written, "without a published accuracy it has no place"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

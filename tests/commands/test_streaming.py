@@ -20,6 +20,7 @@ UNASKED = argparse.Namespace(stream=False, workers=None)
 RESIDENT, STREAMED = (cost(RECIPE, data).train.total for data in (DATA, windows_alone(RECIPE, DATA)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("args", "free", "said"),
     [

@@ -37,6 +37,7 @@ def _command(arguments, **environment):
     return subprocess.run(program, capture_output=True, text=True, env={**os.environ, **environment})
 
 
+@pytest.mark.slow
 @pytest.mark.posix
 @pytest.mark.parametrize(
     ("redirection", "code", "said"),
@@ -285,6 +286,7 @@ cli.process()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(15, 75), (2, 130)])
 @pytest.mark.parametrize("how", ["lost", "turned", "done"])
 def test_a_stop_that_a_library_swallows_stops_all_the_same(how, number, code):

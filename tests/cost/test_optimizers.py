@@ -43,6 +43,7 @@ def test_the_optimizer_state_is_counted_whatever_the_optimizer(name):
     assert xla_train_bytes(found.recipe, DATA) > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [">i8", "<u2", np.uint64])
 def test_memory_is_that_of_the_plain_numbers(dtype):
     part = Examples(PART.x.astype(">f4"), PART.y.astype(dtype))

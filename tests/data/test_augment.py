@@ -112,6 +112,7 @@ def test_a_list_is_one_change_after_another_with_keys_of_their_own():
             augmentation(names)
 
 
+@pytest.mark.slow
 def test_wrong_input_is_refused():
     for augment in AUGMENTATIONS.values():
         with pytest.raises(ValueError, match=r"must be \(n, height, width, channels\), got shape \(5, 6\)"):

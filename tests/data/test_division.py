@@ -36,6 +36,7 @@ def _can_be_held_out(drawn):
     return any(all(of[label] > {n} for other, label in drawn if other == n) for n, _ in drawn)
 
 
+@pytest.mark.slow
 @settings(max_examples=50)
 @given(rows, st.floats(0.01, 0.99), st.integers(0, 99))
 @example([(0, 0), (0, 1), (1, 0), (1, 2)], 0.5, 0)  # each picture has a class of its own

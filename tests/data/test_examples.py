@@ -30,6 +30,7 @@ def test_without_the_last_batch_only_whole_batches_of_distinct_rows_remain(n, ba
     assert len(set(np.asarray(rows.indices).ravel().tolist())) == n // batch_size * batch_size
 
 
+@pytest.mark.slow
 def test_the_rows_left_out_differ_from_epoch_to_epoch():
     left_out = set()
     for epoch in range(20):

@@ -109,6 +109,7 @@ def test_likelihoods_of_causes_add_up_to_one_and_each_has_one_group(recipe):
     assert json.dumps(answer.as_json(), allow_nan=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("columns", [(0,), (1,), (2,), (0, 2)])
 @pytest.mark.parametrize("epochs", [1, 4])
 def test_a_right_training_is_never_called_a_mistake_whatever_is_told_of_it(columns, epochs):

@@ -35,6 +35,7 @@ def test_activations_and_derivatives_stay_finite_far_out_and_keep_dtype(function
     assert function(LINE.astype(jnp.bfloat16)).dtype == jnp.bfloat16
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("function", [*ELEMENTWISE, nn.softmax, nn.log_softmax])
 def test_nan_passes_through(function):
     assert np.any(np.isnan(function(jnp.asarray([jnp.nan, 1.0]))))

@@ -41,6 +41,7 @@ def test_gelu_has_its_limits_at_the_infinities():
     np.testing.assert_array_equal(slope, [0, 0, 0, 1, 1, 1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("function", [nn.relu, nn.leaky_relu, nn.sigmoid, nn.tanh, nn.gelu])
 def test_second_derivatives_are_finite_at_the_largest_numbers(function):
     x = np.float32([-3e38, -1e20, -100.0, -1e-30, 0.0, 1e-30, 100.0, 1e20, 3e38])

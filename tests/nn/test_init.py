@@ -86,6 +86,7 @@ def test_a_rule_that_matches_nothing_is_refused_with_the_paths(params):
         by_path.initialise(params, {"Conv_0/kernel": init.xavier_uniform}, jax.random.key(0))
 
 
+@pytest.mark.slow
 def test_parameters_are_read_set_and_counted_by_path(params):
     assert list(by_path.flat(params))[:2] == ["Dense_0/bias", "Dense_0/kernel"]
     new = by_path.replace(params, {"Dense_0/bias": jnp.arange(5.0)})
@@ -118,6 +119,7 @@ def test_a_layer_starts_like_the_books_networks_and_takes_a_rule_or_an_initialis
         np.testing.assert_array_equal(other["kernel"], stored["kernel"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "rule", [init.normal(0.1), init.uniform(-1, 2), init.uniform_with_gap(3, 1), init.constant(2.0)]
 )

@@ -67,6 +67,7 @@ def test_prediction_and_target_of_different_shapes_are_refused_not_broadcast(los
         loss(jnp.ones(shapes[0]), jnp.ones(shapes[1]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", [nn.squared_error, nn.absolute_error, nn.huber, nn.log_squared_error])
 def test_losses_are_per_example_and_sum_over_outputs(loss):
     x, y = 3 * jnp.arange(10.0).reshape(5, 2), jnp.ones((5, 2))
@@ -112,6 +113,7 @@ def test_entropy_is_log_k_when_uniform_and_zero_when_certain_with_finite_gradien
     chex.assert_tree_all_finite(jax.grad(nn.entropy)(certain))
 
 
+@pytest.mark.slow
 def test_loss_of_bfloat16_logits_is_computed_in_float32():
     assert nn.cross_entropy(LOGITS.astype(jnp.bfloat16), jnp.asarray([0, 1, 1])).dtype == jnp.float32
 

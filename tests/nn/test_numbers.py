@@ -62,6 +62,7 @@ def test_labels_of_every_type_are_compared_with_every_number_of_classes(dtype, c
         np.testing.assert_array_equal(nn.one_hot(labels, classes), np.eye(classes, dtype=np.float32)[plain])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("label", [np.int64(2**32), np.uint64(2**63), np.int64(-(2**32)), np.uint8(200), np.int8(-1)])
 def test_a_label_that_would_wrap_stays_out_of_range(label):
     labels = np.array([label, 0], label.dtype)

@@ -75,6 +75,7 @@ def test_max_pool_equals_flax_bit_for_bit_in_value_and_gradient_ties_included(sh
         np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pool", [max_pool, avg_pool])
 def test_no_scatter_is_compiled_so_gpus_stay_deterministic(pool):
     grad = jax.jit(jax.grad(lambda x: jnp.sum(pool(x, 3, stride=2, padding=1) ** 2)))

@@ -6,6 +6,7 @@ import pytest
 from jaxd2l.nn import Dropout, dropout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
 def test_dropout_keeps_the_mean_and_drops_its_share(rate):
     n = 100_000

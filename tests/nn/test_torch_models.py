@@ -144,7 +144,7 @@ def test_network_equals_pytorch_in_float64(name):
                 assert_digests_agree(expected, f"running{step}", "running_names", converted, tolerance)
 
 
-@pytest.mark.parametrize("name", quick_first(["linear", "softmax", "dropout_mlp", "conv3d", *AS_IN_USE]))
+@pytest.mark.parametrize("name", quick_first(["linear", "softmax", "dropout_mlp", "conv3d", *AS_IN_USE], {"linear"}))
 def test_network_in_float32_equals_pytorch_and_the_gradient_of_its_piece_in_float64(name):
     """What is continuous is compared with PyTorch; the gradient, which jumps at edges of units, on one piece."""
     regression = torch_rule.CASES[name].regression

@@ -49,6 +49,7 @@ def _assert_is(checkpoint, number):
         assert found.tobytes() == array.tobytes()
 
 
+@pytest.mark.slow
 def test_what_is_read_is_what_was_saved_bit_for_bit(folder):
     _assert_is(_saved(folder, 3, 5).newest(pytest.fail), 5)
 
@@ -135,6 +136,7 @@ def _damage(path, how):
         path.write_bytes(content)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [0.0, 0.37, 0.62, 0.99, "truncated", "emptied", "deleted"])
 def test_damage_in_any_file_is_found_or_changes_nothing(folder, how):
     _saved(folder, 5).close()

@@ -37,6 +37,7 @@ def test_sgd_is_the_update_written_by_hand():
     chex.assert_trees_all_close(params, expected, rtol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [sgd, adam])
 def test_hyperparameters_can_change_without_another_compilation(make):
     optimizer = make(0.1)

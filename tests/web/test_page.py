@@ -133,6 +133,7 @@ def test_a_page_is_whole_and_no_name_is_markup():
     assert plan.multiplications == 416_520
 
 
+@pytest.mark.slow
 def test_the_layers_that_are_shown_are_those_of_the_book():
     plan = network_plan(predictor_of("lenet"))
     shown = [(layer.name, plan.shapes[layer.number]) for layer in layers_of(plan, *plan.outputs[:2])]
@@ -158,6 +159,7 @@ def test_a_network_that_is_too_large_is_refused_with_its_size(monkeypatch):
         page(predictor_of("lenet"), DARK)
 
 
+@pytest.mark.slow
 def test_a_network_trained_in_16_bits_is_computed_in_32_and_the_page_says_so():
     text = page(predictor_of("lenet", precision="bfloat16"), Framing(dark=False, fill=None, own=True))
     assert "trained in bfloat16 and is computed in float32 here" in text

@@ -18,6 +18,7 @@ def pixels(file, height=5, width=7, channels=3):
     return decode(file, height, width, channels)[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["PNG", "BMP", "WEBP", "JPEG", "GIF"])
 def test_pixels_equal_those_of_pillow_and_numpy(kind):
     file = encoded(CHINA, kind, **({"lossless": True} if kind == "WEBP" else {}))

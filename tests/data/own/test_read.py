@@ -85,6 +85,7 @@ def test_another_split_needs_no_decoding(folder, monkeypatch):
     assert len(second.test.x) == 10  # half of 4, 4, 4, 5 and 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", ["content", "more", "fewer", "renamed", "moved", "same size and time"])
 def test_data_that_changed_are_read_anew(folder, tmp_path, change):
     path = save(CHINA[:8, :8, 0], folder / "0" / "new.bmp")
@@ -116,6 +117,7 @@ def test_settings_have_files_of_their_own(folder, tmp_path):
     assert len(kept(tmp_path)) == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", [0.0, 0.002, 0.1, 0.5, 0.99])
 def test_a_damaged_cache_is_not_believed(folder, tmp_path, place):
     expected = data.open_data(folder)
