@@ -4,7 +4,7 @@
 
 Such names are taken from the view of this project's modules, tests and commands alone, by
 `tests/without_posix/sitecustomize.py`. Without arguments it runs what the portable job of `.github/workflows/ci.yml`
-runs on macOS and Windows: `pytest -m "not posix and not slow"`.
+runs on macOS and Windows: `pytest -m "not posix"`.
 """
 
 import os
@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-PORTABLE = ["-m", "not posix and not slow"]
+PORTABLE = ["-m", "not posix"]
 
 
 def main() -> int:
