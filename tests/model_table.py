@@ -1,5 +1,6 @@
 """Every network once: what the tests of models, of PyTorch parity and of weight conversion iterate over."""
 
+import dataclasses
 from functools import partial
 from typing import NamedTuple
 
@@ -31,6 +32,7 @@ from jaxd2l.nn.models import (
 )
 from jaxd2l.nn.models.alexnet import CONV_ARCH
 from jaxd2l.nn.models.resnet import PAPER_RESIDUAL, RESNEXT_BLOCK, Bottleneck
+from jaxd2l.recipes import RECIPES
 
 
 class Entry(NamedTuple):
@@ -100,6 +102,15 @@ SHALLOW = {
     "densenet": (DenseNet(blocks=(2, 2), growth=8, stem_features=16), 28),
     "conv3d": (Conv3DNet(features=(16, 32)), 12),  # the image repeated four times as a clip
 }
+
+_RECIPE_OF = {"vgg": "vgg11", "resnet": "resnet18", "resnext": "resnet18"}  # where it is not called like the network
+
+
+def shallow_recipe(name):
+    """The recipe of this kind with the narrow and shallow network: for what is as true of few layers as of many."""
+    (model, pixels), recipe = SHALLOW[name], RECIPES[_RECIPE_OF.get(name, name)]
+    return dataclasses.replace(recipe, model=model, image_size=pixels if recipe.image_size else None)
+
 
 # for the loop of a developer: what is traced and compiled in a moment
 QUICK = {"linear", "softmax", "mlp"}

@@ -144,10 +144,15 @@ def test_a_training_of_full_goes_on_where_a_signal_stopped_it(full, tmp_path, ca
     assert np.array_equal(trained.Trainings(stopping).over_seeds("linear", 0.03, 2), whole)
 
 
-def test_a_folder_that_holds_another_run_says_nothing_of_the_claim(full, tmp_path, capsys):
+@pytest.mark.slow
+def test_a_folder_that_holds_something_else_says_nothing_of_the_claim(full, tmp_path, capsys):
     (tmp_path / "linear_at_0.03").write_text("in the way", encoding="utf-8")
     assert main(["verify", "--full", "--out", str(tmp_path)]) == 74
     assert "linear_at_0.03" in capsys.readouterr().err
+    recipe = dataclasses.replace(jaxd2l.find("linear"), learning_rate=0.1)
+    jaxd2l.fit(recipe, jaxd2l.load_data(recipe), run_dir=tmp_path / "other" / "linear_at_0.03" / "seed0")
+    assert main(["verify", "--full", "--out", str(tmp_path / "other")]) == 2
+    assert "learning_rate" in capsys.readouterr().err
     assert main(["verify", "--out", str(tmp_path)]) == 2
     assert "--out is where --full keeps its trainings" in capsys.readouterr().err
 

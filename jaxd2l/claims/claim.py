@@ -99,10 +99,11 @@ def check(claim: Claim, trainings: "Trainings | None" = None) -> Outcome:
         trainings: make what is otherwise read from a stored result, or not run, of these.
 
     Raises:
-        OSError: a training cannot be kept where it is to be, which says nothing of the claim.
+        OSError, ValueError: a training cannot be made or kept, because its folder holds something else, or for want of
+            room: that says nothing of the claim. One that diverges does.
     """
-    full = trainings is not None and claim.again is not None
-    run = partial(claim.again, trainings) if trainings is not None and claim.again is not None else claim.here
+    again = None if trainings is None or claim.again is None else partial(claim.again, trainings)
+    run = again or claim.here
     if run is None:
         return Outcome(claim, None, Verdict.NOT_RUN, claim.reason, 0.0)
     began = time.perf_counter()
@@ -111,7 +112,7 @@ def check(claim: Claim, trainings: "Trainings | None" = None) -> Outcome:
         holds = claim.compare.holds(_expected(claim), value)
         repeats = claim.slips and claim.compare.holds(claim.notes, value)
     except Exception as error:
-        if full and isinstance(error, OSError):
+        if again is not None and isinstance(error, OSError | ValueError):
             raise
         text = f"{type(error).__name__}: {error}".splitlines()[0]
         return Outcome(claim, text, Verdict.FAILS, "it could not be computed", time.perf_counter() - began)
@@ -124,7 +125,7 @@ def check(claim: Claim, trainings: "Trainings | None" = None) -> Outcome:
     if claim.slips:
         remark = f"the notes say {show(claim.notes)}, it is {show(value)}"
         return Outcome(claim, value, Verdict.SLIP, remark, seconds)
-    return Outcome(claim, value, Verdict.AGREES, "" if full else claim.stored, seconds)
+    return Outcome(claim, value, Verdict.AGREES, claim.stored if again is None else "", seconds)
 
 
 def show(value: Any) -> str:

@@ -1,6 +1,5 @@
 """What makes equal seeds give equal bits, on a GPU too: nothing in an update adds in an order left to chance."""
 
-import dataclasses
 import subprocess
 import sys
 from pathlib import Path
@@ -8,15 +7,13 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import pytest
-from model_table import SHALLOW, quick_first
+from model_table import SHALLOW, quick_first, shallow_recipe
 
 from jaxd2l.cli import main
 from jaxd2l.data import shapes
-from jaxd2l.recipes import RECIPES
 from jaxd2l.train import Batch, init_state, make_step
 
 REPOSITORY = Path(__file__).parent.parent.parent
-RECIPE_OF = {"vgg": "vgg11", "resnet": "resnet18", "resnext": "resnet18"}  # of the shallow networks, where not its name
 
 
 def _primitives(jaxpr):
@@ -34,10 +31,8 @@ def _primitives(jaxpr):
 @pytest.mark.parametrize("name", quick_first(SHALLOW))
 def test_no_update_scatters(name):
     # Scatter and select-and-scatter add in the order in which a GPU's threads arrive.
-    network, pixels = SHALLOW[name]
-    recipe = RECIPES[RECIPE_OF.get(name, name)]
+    recipe = shallow_recipe(name)
     stored = shapes(recipe.dataset).train.x
-    recipe = dataclasses.replace(recipe, model=network, image_size=pixels if recipe.image_size else None)
     optimizer, objective = recipe.make_optimizer(), recipe.objective()
     x = jax.ShapeDtypeStruct((2, *stored.shape[1:]), stored.dtype)
     prepared = jax.eval_shape(objective.prepare, x)
