@@ -5,7 +5,8 @@
 
 Each product runs inside a compiled loop, as in training. For a convolution the columns are GFLOP/s (and percent of the
 rate of a 1024 x 1024 product, measured first) of the forward pass, the input gradient and the filter gradient, and
-the ways that `jaxd2l.nn.kernels.plan` chose (r a convolution routine, k patches of k outputs, 1 x 1 a plain product).
+the ways that `jaxd2l.nn.kernels.plan` chose (r a convolution routine, k patches of k outputs, w Winograd's minimal
+  filtering, 1x1 a plain product).
 For a pool: milliseconds forward, and forward with gradient.
 
 `--all-ways` times every way that there is for every convolution and product instead, in turns, and says by how much the
@@ -139,13 +140,15 @@ def every_way(shape):
     found = {"r": ways.routine(shape), **{str(k): ways.patched(shape, k) for k in (1, 2, 4)}}
     if shape.window == (1, 1) and shape.at.borders == ((0, 0), (0, 0)):
         found["1x1"] = ways.pointwise(shape)
+    if (shape.window, shape.at.strides) == ((3, 3), (1, 1)):
+        found["w"] = ways.minimal(shape)
     return found
 
 
 def chosen(shape):
     """The sign of the plan's way for each of the three products."""
-    found = every_way(shape)
-    return [next(sign for sign, way in found.items() if way[i] is f) for i, f in enumerate(conv_plan.plan(shape))]
+    found = [*every_way(shape).items(), *((str(k), ways.patched(shape, k, kept=False)) for k in (1, 2, 4))]
+    return [next(sign for sign, way in found if way[i] is f) for i, f in enumerate(conv_plan.plan(shape))]
 
 
 def measure_ways(shape, batch, repeats):

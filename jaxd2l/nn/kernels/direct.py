@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-__all__ = ["convolve", "filter_gradient", "input_gradient"]
+__all__ = ["convolve", "filter_gradient", "input_gradient", "turned"]
 
 type Pair = tuple[int, ...]
 _LAYOUT = ("NHWC", "HWIO", "NHWC")
@@ -38,8 +38,12 @@ def input_gradient(
         spread.append((0, 0, s - 1))
     if strides != (1, 1):
         dy = lax.optimization_barrier(lax.pad(dy, jnp.zeros((), dy.dtype), [*spread, (0, 0, 0)]))
-    turned = jnp.flip(kernel, (0, 1)).transpose(0, 1, 3, 2)
-    return lax.conv_general_dilated(dy, turned, (1, 1), pads, dimension_numbers=_LAYOUT)
+    return lax.conv_general_dilated(dy, turned(kernel), (1, 1), pads, dimension_numbers=_LAYOUT)
+
+
+def turned(kernel: jax.Array) -> jax.Array:
+    """The kernel (kh, kw, c, features) turned by half a turn, its features as channels: the one that `dy` meets."""
+    return jnp.flip(kernel, (0, 1)).transpose(0, 1, 3, 2)
 
 
 def filter_gradient(x: jax.Array, dy: jax.Array, window: Pair, strides: Pair, borders: tuple[Pair, ...]) -> jax.Array:

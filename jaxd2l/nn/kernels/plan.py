@@ -8,12 +8,14 @@ traced program serves several. A plain program (`tracing`) is that of the GPU.
 import math
 
 import jax
+import jax.numpy as jnp
 
+from jaxd2l.nn.kernels import winograd
 from jaxd2l.nn.kernels.bilinear import bilinear
 from jaxd2l.nn.kernels.precision import widened, widened_again
 from jaxd2l.nn.kernels.shards import gradients_on_own_rows, on_own_rows
 from jaxd2l.nn.kernels.tracing import by_platform
-from jaxd2l.nn.kernels.ways import Geometry, Pair, Shape, Ways, patched, plain, pointwise, routine
+from jaxd2l.nn.kernels.ways import Geometry, Pair, Shape, Ways, minimal, patched, plain, pointwise, routine
 
 __all__ = ["Geometry", "convolve", "plan"]
 
@@ -23,10 +25,12 @@ PRODUCT_WIDTH = 32  # columns of a matrix product up to which another output sha
 MOST_COLUMNS = 4  # outputs that share a patch at most: the work grows by (columns + kw - 1) / kw
 WIDE = 64  # features from which a product over patches of one output is wide enough
 FAR = 128  # entries under the window for a pixel from which reordering the kernel, once a call, costs the routine most
+TILED = 40, 20  # multiply-adds for each number of Winograd's transforms that pay for these: of an image, of a kernel
+FEWER = 0.65  # share of a convolution's products from which Winograd's are no longer worth their transforms
 
 
-def plan(shape: Shape) -> Ways:
-    """The fastest known way on CPU.
+def plan(shape: Shape, *, exact: bool = False) -> Ways:
+    """The fastest known way on CPU; where `exact`, without Winograd's transforms.
 
     | shape | way | because |
     |---|---|---|
@@ -35,6 +39,7 @@ def plan(shape: Shape) -> Ways:
     | kernel far larger than the image (3x3x512 on 3x3) | patches | the routine reorders the kernel at each call |
     | window larger than the image (5x5 on 3x3) | patches | XLA has only naive loops for it |
     | strides, both gradients | patches | the routine would multiply mostly zeros |
+    | 3x3 of many channels and features (VGG, ResNet) | Winograd's tiles | less than half the products |
     | filter gradient of few channels, or to many features | patches | wide enough for a product |
     | everything else | the routine | fastest of those tried |
     """
@@ -51,11 +56,25 @@ def plan(shape: Shape) -> Ways:
     back = strided or _exceeds(window, output) or (taps * features > FAR * math.prod(image) and channels >= WIDE)
     to_kernel = strided or channels <= THIN or features >= WIDE
     shared = forward and columns == 1  # the patches are those of the forward pass
-    return Ways(
+    ways = Ways(
         (single if forward else direct).forward,
         (single if back else direct).input_gradient,
         ((single if shared else patched(shape, columns, kept=False)) if to_kernel else direct).filter_gradient,
     )
+    if exact or strided or window != winograd.WINDOW:
+        return ways
+    tiled, rich = minimal(shape), channels * features / (channels + features)
+    to_image, of_kernel = (rich >= least for least in TILED)
+    return Ways(
+        tiled.forward if to_image and not forward and _tiles_well(output) else ways.forward,
+        tiled.input_gradient if to_image and not back and _tiles_well(image) else ways.input_gradient,
+        tiled.filter_gradient if of_kernel and not shared and _tiles_well(output) else ways.filter_gradient,
+    )
+
+
+def _tiles_well(output: Pair) -> bool:
+    """Whether little of Winograd's tiles lies beyond the outputs."""
+    return winograd.num_products(output) <= FEWER * math.prod(winograd.WINDOW) * math.prod(output)
 
 
 def _columns(features: int) -> int:
@@ -74,7 +93,7 @@ def convolve(x: jax.Array, kernel: jax.Array, at: Geometry) -> jax.Array:
     kernels take 16 bits and sum in float32 themselves, so there the cotangent gets back the 16 bits it came from.
     """
     dtype, shape = x.dtype, Shape(x.shape[1:3], kernel.shape[:2], kernel.shape[2], kernel.shape[3], at)
-    here, elsewhere = plan(shape), plain(shape)
+    here, elsewhere = plan(shape, exact=dtype == jnp.float64), plain(shape)
 
     def product(x: jax.Array, kernel: jax.Array) -> jax.Array:
         return by_platform(

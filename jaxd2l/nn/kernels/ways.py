@@ -12,14 +12,16 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxd2l.nn.kernels import direct, patches
+from jaxd2l.nn.kernels import direct, patches, winograd
 from jaxd2l.nn.kernels.product import outer
 
-__all__ = ["Geometry", "Shape", "Ways", "patched", "plain", "pointwise", "routine"]
+__all__ = ["Geometry", "Shape", "Ways", "minimal", "patched", "plain", "pointwise", "routine"]
 
 type Pair = tuple[int, ...]
 type Product = Callable[[jax.Array, jax.Array], jax.Array]
 _CHUNK_BYTES = 16_000_000  # patches of more than this leave the caches: they are made for a part of the batch at a time
+_TILE_NUMBERS = 3_000_000  # likewise of Winograd's tiles and their products
+_TOTALS = 4  # times the numbers of a kernel's gradient, at least, are its tiles: it is read and written once a part
 
 
 class Geometry(NamedTuple):
@@ -83,21 +85,45 @@ def patched(shape: Shape, columns: int, /, *, kept: bool = True) -> Ways:
 
     def filter_gradient(x: jax.Array, dy: jax.Array) -> jax.Array:
         x, dy = (x, dy) if kept else lax.optimization_barrier((x, dy))
-        parts = _in_parts(grid, c, x, dy)
-        if parts[0].shape[0] == 1:
-            return patches.filter_gradient(x, dy, grid)
+        return _sum_images(lambda x, dy: patches.filter_gradient(x, dy, grid), fitting(x), x, dy)
 
-        def add(total: jax.Array, part: tuple[jax.Array, ...]) -> tuple[jax.Array, None]:
-            x, dy = part
-            return total + patches.filter_gradient(x, dy, grid), None
-
-        return lax.scan(add, jnp.zeros((*shape.window, c, shape.features), dy.dtype), parts)[0]
+    def fitting(x: jax.Array) -> int:
+        return _CHUNK_BYTES // patches.patch_bytes(1, c, x.dtype.itemsize, grid)
 
     return Ways(
-        forward=lambda x, kernel: _map_images(lambda x: patches.convolve(x, kernel, grid), grid, c, x),
-        input_gradient=lambda kernel, dy: _map_images(lambda dy: patches.input_gradient(dy, kernel, grid), grid, c, dy),
+        forward=lambda x, kernel: _map_images(lambda x: patches.convolve(x, kernel, grid), fitting(x), x),
+        input_gradient=lambda kernel, dy: _map_images(
+            lambda dy: patches.input_gradient(dy, kernel, grid), fitting(dy), dy
+        ),
         filter_gradient=filter_gradient,
     )
+
+
+@functools.cache
+def minimal(shape: Shape) -> Ways:
+    """Winograd's minimal filtering, for 3 x 3 windows at stride 1, a part of the batch at a time."""
+    (_, borders), c, features = shape.at, shape.channels, shape.features
+    turned_borders = tuple((2 - low, 2 - high) for low, high in borders)
+
+    def fitting(output: Pair, least: int = 0) -> int:
+        """How many images of that output have so few products, or `least`, and tiles."""
+        return max(_TILE_NUMBERS, least) // (winograd.num_products(output) * (c + features))
+
+    def forward(x: jax.Array, kernel: jax.Array) -> jax.Array:
+        transformed = winograd.transform_kernel(kernel)
+        return _map_images(lambda x: winograd.convolve(x, transformed, borders), fitting(shape.output), x)
+
+    def input_gradient(kernel: jax.Array, dy: jax.Array) -> jax.Array:
+        transformed = winograd.transform_kernel(direct.turned(kernel))
+        return _map_images(lambda dy: winograd.convolve(dy, transformed, turned_borders), fitting(shape.image), dy)
+
+    def filter_gradient(x: jax.Array, dy: jax.Array) -> jax.Array:
+        x, dy = lax.optimization_barrier((x, dy))  # as of patches: tiles of x are made once dy is there
+        images = fitting(shape.output, _TOTALS * winograd.POINTS * c * features)
+        products = _sum_images(lambda x, dy: winograd.tile_products(x, dy, borders), images, x, dy)
+        return winograd.kernel_gradient(products)
+
+    return Ways(forward, input_gradient, filter_gradient)
 
 
 @functools.cache
@@ -135,25 +161,37 @@ def plain(shape: Shape) -> Ways:
     return Ways(convolve, input_gradient, filter_gradient)
 
 
-def _map_images(
-    function: Callable[[jax.Array], jax.Array], grid: patches.PatchGrid, channels: int, x: jax.Array
-) -> jax.Array:
-    """`function` of the images (n, ...), a part of the batch at a time where the patches of all would be too large."""
-    (parts,) = _in_parts(grid, channels, x)
+def _map_images(function: Callable[[jax.Array], jax.Array], fitting: int, x: jax.Array) -> jax.Array:
+    """`function` of the images (n, ...), so many at a time."""
+    (parts,) = _in_parts(fitting, x)
     if parts.shape[0] == 1:
         return function(x)
     y = lax.map(function, parts)
     return y.reshape(-1, *y.shape[2:])[: x.shape[0]]
 
 
-def _in_parts(grid: patches.PatchGrid, channels: int, *arrays: jax.Array) -> tuple[jax.Array, ...]:
-    """Arrays (n, ...) as (parts, images, ...): few enough images for their patches, black ones added to fill the last.
+def _sum_images[Total](
+    function: Callable[[jax.Array, jax.Array], Total], fitting: int, x: jax.Array, dy: jax.Array
+) -> Total:
+    """The arrays of `function`, which sums over images (n, ...), of so many at a time, added up."""
+    parts = _in_parts(fitting, x, dy)
+    if parts[0].shape[0] == 1:
+        return function(x, dy)
+
+    def add(total: Total, part: tuple[jax.Array, ...]) -> tuple[Total, None]:
+        return jax.tree.map(jnp.add, total, function(*part)), None
+
+    one = jax.eval_shape(function, *(jax.ShapeDtypeStruct(a.shape[1:], a.dtype) for a in parts))
+    return lax.scan(add, jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), one), parts)[0]
+
+
+def _in_parts(fitting: int, *arrays: jax.Array) -> tuple[jax.Array, ...]:
+    """Arrays (n, ...) as (parts, images, ...) of `fitting` images or a few less, black ones added to fill the last.
 
     A number of parts that divides the batch is preferred, up to twice as many as need be: nothing is copied then.
     """
     n = arrays[0].shape[0]
-    fitting = max(1, _CHUNK_BYTES // patches.patch_bytes(1, channels, arrays[0].dtype.itemsize, grid))
-    least = -(-n // fitting)
+    least = -(-n // max(1, fitting))
     parts = next((p for p in range(least, 2 * least) if n % p == 0), least)
     size = -(-n // parts)
     filled = (jnp.pad(a, ((0, parts * size - n), *((0, 0),) * (a.ndim - 1))) for a in arrays)
