@@ -27,7 +27,6 @@ from jaxd2l.nn import pool
 from jaxd2l.nn.kernels import plan as conv_plan
 from jaxd2l.nn.kernels import ways
 from jaxd2l.recipes import find
-from jaxd2l.train import compiler_options
 
 BOOK = ("lenet", "lenet_bn", "alexnet", "vgg11", "nin", "googlenet", "resnet18", "densenet")
 
@@ -74,7 +73,7 @@ def compiled_loop(function, arrays, least=0.05):
 
         return lax.fori_loop(0, count, body, arrays)
 
-    run = jax.jit(loop, compiler_options=compiler_options())
+    run = jax.jit(loop)
     jax.block_until_ready(run(arrays, 1))
     began = time.perf_counter()
     jax.block_until_ready(run(arrays, 1))

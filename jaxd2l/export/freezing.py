@@ -25,7 +25,6 @@ from jaxd2l.prediction import TrainedRun
 from jaxd2l.run_folder.initial import fit_to_network, read_source
 from jaxd2l.run_folder.settings import digest_of_rows
 from jaxd2l.train.check_data import check_run
-from jaxd2l.train.compiler import options_for
 from jaxd2l.train.program import OPTIONS, Program, compile_program, initial_state
 from jaxd2l.train.state import TrainState, run_keys
 
@@ -94,7 +93,7 @@ def freeze_run(
     here = platform_here()
     platforms = tuple(dict.fromkeys((here, *PLATFORMS)))
     programs = exported_programs(run.recipe, found, here)
-    options = {name: options_for(one[here].mlir_module(), here, OPTIONS.get(name)) for name, one in programs.items()}
+    options = {name: OPTIONS.get(name) for name in programs}
     entries = {
         program_entry(platform, name): bytes(one[platform].serialize())
         for name, one in programs.items()

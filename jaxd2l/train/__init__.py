@@ -6,7 +6,6 @@
 - `check_dataset`: what `fit` refuses before anything is traced
 - `evaluate`: judge parameters
 - `compile_program`, `Program`: compile once, train many seeds
-- `compiler_options`: what `compile_program` asks of XLA, for a step of your own too
 - `TrainState`, `Keys`, `run_keys`, `init_state`: what changes while training, and its randomness
 - `make_step`, `make_judge`, `make_epoch`, `make_evaluation`, `Batch`, `Tally`, `Objective`: the pure functions below
 - `sgd`, `adam`, `adamw`: optimizers with their hyperparameters in the state; schedules are in `train.optimizer`
@@ -16,7 +15,6 @@ What a run costs is in `jaxd2l.cost`; many runs as one program are in `jaxd2l.se
 
 from jaxd2l.catalogue import Published
 from jaxd2l.train.check_data import check_dataset
-from jaxd2l.train.compiler import compiler_options
 from jaxd2l.train.epoch import empty_tally, make_epoch, make_evaluation
 from jaxd2l.train.evaluation import evaluate
 from jaxd2l.train.loop import fit
@@ -46,7 +44,6 @@ __all__ = [
     "best_epoch",
     "check_dataset",
     "compile_program",
-    "compiler_options",
     "empty_tally",
     "evaluate",
     "fit",

@@ -18,7 +18,7 @@ from jaxd2l.nn.kernels import direct as conv_direct
 from jaxd2l.nn.kernels import patches as conv_patches
 from jaxd2l.nn.kernels import ways as conv_ways
 from jaxd2l.nn.kernels.plan import plan
-from jaxd2l.nn.kernels.ways import Geometry, Shape, patched, pointwise, routine
+from jaxd2l.nn.kernels.ways import Geometry, Shape, minimal, patched, pointwise, routine
 
 CONVOLUTIONS = {1: conv1d, 2: conv2d, 3: conv3d}
 
@@ -150,6 +150,8 @@ CHOICES = {
     "strided": ((8, 8), 3, 17, 20, 2, 1, (routine, BY_1, LATE_1)),
     "to many features": ((9, 9), 3, 17, 64, 1, 1, (routine, routine, LATE_1)),
     "middle": ((9, 9), 3, 17, 20, 1, 1, (routine, routine, routine)),
+    "to many features of many channels": ((9, 9), 3, 96, 80, 1, 1, (minimal, minimal, minimal)),
+    "to few features of many channels": ((8, 8), 3, 72, 32, 1, 1, (routine, routine, minimal)),
     "pointwise": ((5, 7), 1, 17, 3, 1, 0, (pointwise, pointwise, pointwise)),
     "pointwise, strided": ((5, 7), 1, 17, 3, 2, 0, (pointwise, pointwise, pointwise)),
 }

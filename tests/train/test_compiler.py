@@ -5,22 +5,16 @@ import jax
 import numpy as np
 import psutil
 import pytest
+from jax.experimental.serialize_executable import serialize
 
 from jaxd2l import kept
 from jaxd2l.data import Dataset, Examples
 from jaxd2l.machine.compiling import compile_each
 from jaxd2l.nn.models import VGG
 from jaxd2l.recipes import find
-from jaxd2l.train import compiler, fit, program
+from jaxd2l.train import fit, program
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(autouse=True)
-def _forget():
-    compiler.compiler_options.cache_clear()
-    yield
-    compiler.compiler_options.cache_clear()
 
 
 def _data():
@@ -35,25 +29,11 @@ def _recipe():
     )
 
 
-def test_options_are_those_that_this_build_takes_and_make_the_epoch_call_onednn():
-    options = compiler.compiler_options()
+def test_a_program_that_convolves_can_be_written_down_and_so_be_kept():
     compiled = program.compile_program(_recipe(), _data())
-    assert ("onednn" in compiled.epoch.as_text()) == (options is not None)
-
-
-def test_a_network_of_matrix_products_is_compiled_without_options_and_so_can_be_kept():
-    compiled = program.compile_program(dataclasses.replace(find("lenet"), batch_size=16), _data())
-    assert "onednn" not in compiled.epoch.as_text()
-
-
-def test_an_option_that_xla_does_not_know_means_no_options(monkeypatch):
-    monkeypatch.setattr(compiler, "_ONEDNN", {"xla_cpu_no_such_option": True})
-    assert compiler.compiler_options() is None
-
-
-def test_no_options_for_another_device(monkeypatch):
-    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    assert compiler.compiler_options() is None
+    assert "convolution" in compiled.epoch.as_text()
+    content, *_ = serialize(compiled.epoch)  # raises where XLA calls a library that has no words for it
+    assert content
 
 
 def _lowerings(*steps):
@@ -101,15 +81,9 @@ def test_an_error_of_tracing_or_compiling_is_the_callers():
         compile_each([("one", lowered, None), ("two", lowered, {"xla_cpu_no_such_option": True})])
 
 
-def test_training_with_options_repeats_bit_for_bit_and_agrees_with_training_without_to_float32(
-    compiled_anew, monkeypatch
-):
+def test_training_repeats_bit_for_bit_when_compiled_again(compiled_anew):
     usual = fit(_recipe(), _data(), seed=0, with_test=False)
     kept.forget()
     again = fit(_recipe(), _data(), seed=0, with_test=False)
     for ours, theirs in zip(jax.tree.leaves(usual.state.params), jax.tree.leaves(again.state.params), strict=True):
         np.testing.assert_array_equal(ours, theirs)
-    monkeypatch.setattr(compiler, "compiler_options", lambda platform: None)
-    plain = fit(_recipe(), _data(), seed=0, with_test=False)
-    for ours, theirs in zip(jax.tree.leaves(usual.state.params), jax.tree.leaves(plain.state.params), strict=True):
-        np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-5)

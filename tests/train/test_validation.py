@@ -17,7 +17,7 @@ from jaxd2l.nn import BatchNorm, Dense, relu
 from jaxd2l.nn.loss import squared_error
 from jaxd2l.nn.models import Linear
 from jaxd2l.train import EpochResult, Recipe, best_epoch, compile_program, evaluate, fit
-from jaxd2l.train.compiler import lowered_with_options
+from jaxd2l.train.compiler import lowered
 from jaxd2l.train.results import stopped_early
 
 
@@ -128,8 +128,8 @@ def test_a_training_that_never_looks_at_the_test_part_is_the_same_training(valid
     data = hold_out(clouds(), 0.2) if validated else clouds()
     compiled = []
     monkeypatch.setattr(
-        "jaxd2l.train.program.compiling.lowered_with_options",
-        lambda f, *a, **k: compiled.append(f) or lowered_with_options(f, *a, **k),
+        "jaxd2l.train.program.compiling.lowered",
+        lambda f, *a, **k: compiled.append(f) or lowered(f, *a, **k),
     )
     alone = fit(RECIPE, data, 1, with_test=False)
     assert len(compiled) == (4 if validated else 3), "what nothing is judged by is not compiled"

@@ -14,7 +14,7 @@ from jax.sharding import Mesh
 from jaxd2l.data import Dataset
 from jaxd2l.machine.compiling import compile_each
 from jaxd2l.nn.parameters import described, differences, flat
-from jaxd2l.train.compiler import lowered_with_options, tracing_on
+from jaxd2l.train.compiler import lowered, tracing_on
 from jaxd2l.train.mesh import data_mesh, placed
 from jaxd2l.train.program.binding import DONATED, Axis, Program, bind, calls_of, over
 from jaxd2l.train.recipe import Recipe
@@ -83,18 +83,13 @@ def compile_functions(
         program: not yet compiled.
         calls: what each function that is to be compiled is called with, from `calls_of`.
         options: of XLA, by the names of functions.
-        mesh: as in `compiled`.
+        mesh: as in `lowered`.
     """
     return compile_each(
         (
             name,
-            *lowered_with_options(
-                getattr(program, name),
-                calls[name],
-                donate=DONATED.get(name, ()),
-                options=options.get(name),
-                mesh=mesh,
-            ),
+            lowered(getattr(program, name), calls[name], donate=DONATED.get(name, ()), mesh=mesh),
+            options.get(name),
         )
         for name in sorted(calls, key=_LONGEST_FIRST.index)
     )

@@ -1,0 +1,108 @@
+"""Winograd's minimal filtering beside the plain convolution."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxd2l.nn import conv2d
+from jaxd2l.nn.kernels import ways, winograd
+from jaxd2l.nn.kernels.plan import plan
+from jaxd2l.nn.kernels.tracing import plain_tracing
+from jaxd2l.nn.kernels.ways import Geometry, Shape, minimal, plain
+
+IMAGES = ((1, 1), (2, 3), (4, 4), (5, 8), (7, 6))
+BORDERS = (((1, 1), (1, 1)), ((0, 0), (0, 0)), ((0, 2), (3, 1)), ((4, 1), (2, 0)))
+FITTING = [
+    (image, borders)
+    for image, borders in itertools.product(IMAGES, BORDERS)
+    if all(size + sum(border) >= 3 for size, border in zip(image, borders, strict=True))
+]
+
+
+def shape_of(image, channels, features, borders=BORDERS[0]):
+    return Shape(image, winograd.WINDOW, channels, features, Geometry((1, 1), borders))
+
+
+def arguments(shape, images, dtype=np.float32, whole=False):
+    """What the three products take: (x, kernel), (kernel, dy) and (x, dy)."""
+    rng = np.random.default_rng(0)
+
+    def draw(*size):
+        return (rng.integers(-9, 10, size) if whole else rng.normal(size=size)).astype(dtype)
+
+    x = draw(images, *shape.image, shape.channels)
+    kernel = draw(*winograd.WINDOW, shape.channels, shape.features)
+    dy = draw(images, *shape.output, shape.features)
+    return (x, kernel), (kernel, dy), (x, dy)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("image", "borders"), FITTING)
+def test_whole_numbers_come_out_exactly(image, borders):
+    shape = shape_of(image, 3, 4, borders)
+    for found, expected, given in zip(minimal(shape), plain(shape), arguments(shape, 2, whole=True), strict=True):
+        np.testing.assert_array_equal(found(*given), expected(*given))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("product", range(3), ids=("forward", "input gradient", "filter gradient"))
+def test_the_error_in_float32_is_a_rounding_error(product):
+    """Root mean square of the error over that of the result: a few units of 2^-24, as of a sum written out."""
+    shape = shape_of((12, 12), 96, 80)
+    given = arguments(shape, 4)[product]
+    with jax.enable_x64():
+        exact = np.asarray(plain(shape)[product](*(jnp.asarray(a, jnp.float64) for a in given)))
+    found = np.asarray(minimal(shape)[product](*given), np.float64)
+    assert np.sqrt(np.mean((found - exact) ** 2)) < 1e-6 * np.sqrt(np.mean(exact**2))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("images", "parts"), [(6, 2), (7, 3)])  # the last part of 7 is filled up
+def test_tiles_too_large_for_the_cache_are_made_for_a_part_of_the_batch(images, parts, monkeypatch):
+    shape = shape_of((6, 6), 4, 5)
+    whole = [np.asarray(way(*given)) for way, given in zip(minimal(shape), arguments(shape, images), strict=True)]
+    monkeypatch.setattr(ways, "_TILE_NUMBERS", 3 * 16 * 9 * (4 + 5))  # of three images with nine tiles each
+    monkeypatch.setattr(ways, "_TOTALS", 0)
+    for way, given, expected in zip(minimal(shape), arguments(shape, images), whole, strict=True):
+        text = jax.jit(lambda a, b, way=way: way(a, b)).lower(*given).as_text()
+        assert f"tensor<{parts}x3x6x6x" in text
+        np.testing.assert_allclose(way(*given), expected, rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_second_derivatives_are_those_of_the_plain_convolution():
+    shape = shape_of((4, 4), 80, 88)
+    assert plan(shape) == minimal(shape)
+    (x, kernel), *_ = arguments(shape, 2)
+    kernel /= 30
+
+    def hessian_times_itself(x, kernel):
+        def loss(x, kernel):
+            return jnp.sum(jnp.tanh(conv2d(x, kernel, padding=1)) ** 2)
+
+        return jax.jvp(jax.grad(loss, (0, 1)), (x, kernel), (x, kernel))[1]
+
+    found = jax.jit(hessian_times_itself)(x, kernel)
+    with plain_tracing():
+        expected = jax.jit(hessian_times_itself)(x, kernel)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4 * float(jnp.abs(other).max()))
+
+
+def test_float64_is_never_transformed():
+    assert plan(shape_of((9, 9), 128, 128)) == minimal(shape_of((9, 9), 128, 128))
+    for image, channels, features in itertools.product(((4, 4), (9, 9), (56, 56)), (8, 64, 256), (8, 64, 256)):
+        shape = shape_of(image, channels, features)
+        assert not set(plan(shape, exact=True)) & set(minimal(shape))
+
+
+def test_a_convolution_in_float64_keeps_its_digits():
+    shape = shape_of((6, 6), 96, 96)
+    with jax.enable_x64():
+        x, kernel = (jnp.asarray(a, jnp.float64) for a in arguments(shape, 1)[0])
+        text = jax.jit(lambda x, kernel: conv2d(x, kernel, padding=1)).lower(x, kernel).as_text()
+    assert "convolution" in text
+    assert "dot_general" not in text
