@@ -10,19 +10,23 @@ the ways that `jaxd2l.nn.kernels.plan` chose (r a convolution routine, k patches
 For a pool: milliseconds forward, and forward with gradient.
 
 `--all-ways` times every way that there is for every convolution and product instead, in turns, and says by how much the
-chosen one is faster than the best of the others: the reason for a row of the plan's table, or for its end.
+chosen one is faster than the best of the others: the reason for a row of the plan's table, or for its end. With
+`--torch-python` PyTorch's own has its turn too (t), and is not among those others.
 """
 
 import argparse
 import json
 import statistics
+import subprocess
 import time
+from pathlib import Path
 from unittest import mock
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxd2l.machine import conditions
 from jaxd2l.nn import pool
 from jaxd2l.nn.kernels import plan as conv_plan
 from jaxd2l.nn.kernels import ways
@@ -150,30 +154,52 @@ def chosen(shape):
     return [next(sign for sign, way in found if way[i] is f) for i, f in enumerate(conv_plan.plan(shape))]
 
 
-def measure_ways(shape, batch, repeats):
+class Torch:
+    """PyTorch in an interpreter of its own; between its turns it reads standard input and leaves the cores alone."""
+
+    def __init__(self, python):
+        script = Path(__file__).parent / "peers" / "torch_convolution.py"
+        self.process = subprocess.Popen([python, script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.version = self.process.stdout.readline().strip()
+
+    def milliseconds(self, shape, batch, product):
+        """Of one call."""
+        asked = {"batch": batch, "image": [*shape.image, shape.channels], "strides": shape.at.strides}
+        asked["kernel"] = [*shape.window, shape.channels, shape.features]
+        asked["padding"] = [low for low, _ in shape.at.borders]
+        self.process.stdin.write(json.dumps(asked | {"product": product}) + "\n")
+        self.process.stdin.flush()
+        answer = self.process.stdout.readline()
+        time.sleep(0.01)  # its threads spin for a while
+        return float(answer)
+
+
+def measure_ways(shape, batch, repeats, torch=None):
     """Milliseconds of each product in each way, in turns: [{sign: median}] of forward, input and filter gradient."""
     x, kernel = draw(batch, *shape.image, shape.channels), draw(*shape.window, shape.channels, shape.features)
     dy = draw(batch, *shape.output, shape.features)
     products = []
     for i, arrays in enumerate(((x, kernel), (kernel, dy), (x, dy))):
         loops = {sign: compiled_loop(way[i], arrays) for sign, way in every_way(shape).items()}
-        times = {sign: [] for sign in loops}
+        times = {sign: [] for sign in [*loops, *(["t"] if torch else [])]}
         for _ in range(repeats):
             for sign, timed in loops.items():
                 times[sign].append(1e3 * timed())
+            if torch:
+                times["t"].append(torch.milliseconds(shape, batch, i))
         products.append({sign: statistics.median(found) for sign, found in times.items()})
     return products
 
 
-def print_every_way(convolutions, batch, repeats):
+def print_every_way(convolutions, batch, repeats, torch=None):
     """A line for each product of each convolution: the chosen way, its lead, and the times of all."""
     rows = []
     for (image, kernel, at), name in convolutions.items():
         shape = ways.Shape(image[:2], kernel[:2], kernel[2], kernel[3], at)
         for product, sign, times in zip(
-            ("forward", "input", "filter"), chosen(shape), measure_ways(shape, batch, repeats), strict=True
+            ("forward", "input", "filter"), chosen(shape), measure_ways(shape, batch, repeats, torch), strict=True
         ):
-            lead = min(t for other, t in times.items() if other != sign) / times[sign]
+            lead = min(t for other, t in times.items() if other not in (sign, "t")) / times[sign]
             told = "  ".join(f"{other} {t:.3g}" for other, t in times.items())
             print(
                 f"{name:10} {'x'.join(map(str, image)):>14} {'x'.join(map(str, kernel)):>17} {at.strides[0]:>6} "
@@ -192,6 +218,7 @@ def main():
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--all-ways", action="store_true", help="every way for every convolution")
+    parser.add_argument("--torch-python", metavar="PATH", help="an interpreter with PyTorch, beside all ways")
     parser.add_argument("--json", metavar="PATH")
     arguments = parser.parse_args()
     convolutions, pools = shapes(arguments.recipes)
@@ -199,7 +226,9 @@ def main():
         print(
             f"{jax.devices()[0].device_kind}, jax {jax.__version__}, batch {arguments.batch}; chosen way and its lead"
         )
-        write(arguments, print_every_way(convolutions, arguments.batch, arguments.repeats))
+        torch = Torch(arguments.torch_python) if arguments.torch_python else None
+        rows = print_every_way(convolutions, arguments.batch, arguments.repeats, torch)
+        write(arguments, rows, **({"torch": torch.version} if torch else {}))
         return
     peak, rows = matrix_rate(), []
     print(
@@ -235,7 +264,8 @@ def write(arguments, rows, **facts):
     """The rows as JSON where that is asked for."""
     if arguments.json:
         with open(arguments.json, "w", encoding="utf-8") as file:
-            json.dump({"jax": jax.__version__, "batch": arguments.batch, **facts, "rows": rows}, file, indent=1)
+            head = {name: found for name, found in conditions.conditions().items() if isinstance(found, str)}
+            json.dump(head | {"batch": arguments.batch, **facts, "rows": rows}, file, indent=1)
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ def count(program: Operations, platform: str = "gpu") -> Flops:
     """Operations of a program; loops count as often as they run.
 
     Args:
-        program: flattened; for "gpu" convolutions are plain, where the CPU's ways may do more.
+        program: flattened; for "gpu" convolutions are plain, where the CPU's ways may do more or less.
         platform: decides the branches inside loops.
     """
     products = elementwise = 0
