@@ -60,5 +60,6 @@ def temporary(layer, times):
     ],
 )
 def test_a_layer_more_keeps_its_outputs_and_nothing_else(layer, arrays):
-    more = temporary(layer, 6) - temporary(layer, 3)
+    # with up to four layers XLA takes another of its orders, which needs less in all and more a layer
+    more = temporary(layer, 8) - temporary(layer, 5)
     assert more <= 3 * ARRAY * arrays * 1.1

@@ -154,7 +154,9 @@ def _records(path: Path, text: str) -> tuple[list[str], list[list[str]]]:
     """Split into header and rows; a short row, which pandas would pad in silence, is refused."""
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
-        header = next(record for record in reader if not _is_blank(record))
+        header = next((record for record in reader if not _is_blank(record)), None)
+        if header is None:
+            raise DataError(f"{path}: nothing but empty quotes; expected a CSV with a header")
         _check_header(f"{path}, line {reader.line_num}", header)
         records = []
         for record in reader:
