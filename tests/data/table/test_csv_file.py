@@ -48,6 +48,8 @@ NO_TABLES = {
     "short": ("a,b\n1,2\n3\n", "line 3: 1 fields, but the header has 2"),
     "long": ("a,b\n1,2,3\n", "line 2: 3 fields, but the header has 2"),
     "trailing-comma": ("a,b\n1,2,\n", "line 2: 3 fields"),
+    "empty-quotes": ('""', "nothing but empty quotes"),
+    "lines-of-empty-quotes": ('""\n\n""\n', "nothing but empty quotes"),
     "repeated": ("a,a\n1,2\n", "'a' appears twice"),
     "nameless": ("a,\n1,2\n", "column 2 has no name"),
     "blank-name": ("a, \n1,2\n", "column 2 has no name"),
