@@ -6,7 +6,7 @@
 Each product runs inside a compiled loop, as in training. For a convolution the columns are GFLOP/s (and percent of the
 rate of a 1024 x 1024 product, measured first) of the forward pass, the input gradient and the filter gradient, and
 the ways that `jaxd2l.nn.kernels.plan` chose (r a convolution routine, k patches of k outputs, w Winograd's minimal
-  filtering, 1x1 a plain product).
+filtering, 1x1 a plain product).
 For a pool: milliseconds forward, and forward with gradient.
 
 `--all-ways` times every way that there is for every convolution and product instead, in turns, and says by how much the

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 import jaxd2l
-from jaxd2l.run_folder import write_json
+from jaxd2l.run_folder import ENVIRONMENT, write_json
 
 OUT = Path(__file__).resolve().parent / "results" / "long_runs.json"
 FACTS = ("jax", "jaxlib", "flax", "python", "device", "processor", "instructions")
@@ -23,7 +23,7 @@ FACTS = ("jax", "jaxlib", "flax", "python", "device", "processor", "instructions
 def told(folder: Path) -> dict:
     """What the folder of a run says of it."""
     run = jaxd2l.load_run(folder)
-    environment = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
+    environment = json.loads((folder / ENVIRONMENT).read_text(encoding="utf-8"))
     first = {name: environment[name] for name in ("started", "commit", "device")}
     return {
         "recipe": run.config["recipe"],

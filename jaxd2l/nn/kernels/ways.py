@@ -170,19 +170,17 @@ def _map_images(function: Callable[[jax.Array], jax.Array], fitting: int, x: jax
     return y.reshape(-1, *y.shape[2:])[: x.shape[0]]
 
 
-def _sum_images[Total](
-    function: Callable[[jax.Array, jax.Array], Total], fitting: int, x: jax.Array, dy: jax.Array
-) -> Total:
-    """The arrays of `function`, which sums over images (n, ...), of so many at a time, added up."""
+def _sum_images(function: Product, fitting: int, x: jax.Array, dy: jax.Array) -> jax.Array:
+    """`function`, which sums over images (n, ...), of so many at a time, added up."""
     parts = _in_parts(fitting, x, dy)
     if parts[0].shape[0] == 1:
         return function(x, dy)
 
-    def add(total: Total, part: tuple[jax.Array, ...]) -> tuple[Total, None]:
-        return jax.tree.map(jnp.add, total, function(*part)), None
+    def add(total: jax.Array, part: tuple[jax.Array, ...]) -> tuple[jax.Array, None]:
+        return total + function(*part), None
 
-    one = jax.eval_shape(function, *(jax.ShapeDtypeStruct(a.shape[1:], a.dtype) for a in parts))
-    return lax.scan(add, jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), one), parts)[0]
+    total = jax.eval_shape(function, *(jax.ShapeDtypeStruct(a.shape[1:], a.dtype) for a in parts))
+    return lax.scan(add, jnp.zeros(total.shape, total.dtype), parts)[0]
 
 
 def _in_parts(fitting: int, *arrays: jax.Array) -> tuple[jax.Array, ...]:

@@ -19,9 +19,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-__all__ = [
-    *("POINTS", "WINDOW", "convolve", "kernel_gradient", "num_products", "tile_products", "tiles", "transform_kernel"),
-]
+__all__ = ["POINTS", "WINDOW", "convolve", "kernel_gradient", "num_products", "tile_products", "transform_kernel"]
 
 type Pair = tuple[int, ...]
 WINDOW = (3, 3)
@@ -37,7 +35,7 @@ def transform_kernel(kernel: jax.Array) -> jax.Array:
 def convolve(x: jax.Array, transformed: jax.Array, borders: tuple[Pair, ...]) -> jax.Array:
     """The convolution of `x` (n, h, w, c) with a kernel that `transform_kernel` made: (n, oh, ow, features)."""
     n, (oh, ow), features = x.shape[0], _output(x, borders), transformed.shape[2]
-    down, along = tiles(oh), tiles(ow)
+    down, along = _tiles(oh), _tiles(ow)
     products = lax.dot_general(_transform_images(x, borders), transformed, (((2,), (1,)), ((0,), (0,))))
     products = lax.optimization_barrier(products).reshape(4, 4, n, down, along, features)
     across = [_of_products(*(row[j] for j in range(4))) for row in products]
@@ -58,7 +56,7 @@ def tile_products(x: jax.Array, dy: jax.Array, borders: tuple[Pair, ...]) -> jax
         (16, c, features).
     """
     _, oh, ow, features = dy.shape
-    fill = ((0, 0), (0, 2 * tiles(oh) - oh), (0, 2 * tiles(ow) - ow), (0, 0))
+    fill = ((0, 0), (0, 2 * _tiles(oh) - oh), (0, 2 * _tiles(ow) - ow), (0, 0))
     dy = jnp.pad(dy, fill) if any(map(any, fill)) else dy
     across = _apart(_of_cotangent(*(dy[:, i::2] for i in range(2))))
     sent = _apart(_of_cotangent(*(across[..., i::2, :] for i in range(2))), 1).reshape(POINTS, -1, features)
@@ -71,19 +69,14 @@ def kernel_gradient(products: jax.Array) -> jax.Array:
     return _apart(_to_window(*(across[:, i] for i in range(4))), 1)
 
 
-def tiles(outputs: int) -> int:
-    """How many tiles give so many outputs along an axis."""
-    return -(-outputs // 2)
-
-
 def num_products(output: Pair) -> int:
     """Products an output (oh, ow) takes for each channel and feature; written out they are 9 oh ow."""
-    return POINTS * tiles(output[0]) * tiles(output[1])
+    return POINTS * _tiles(output[0]) * _tiles(output[1])
 
 
 def _transform_images(x: jax.Array, borders: tuple[Pair, ...]) -> jax.Array:
     """The tiles of `x` (n, h, w, c) at the points: (16, n * tiles, c)."""
-    needed = [2 * tiles(size) + 2 for size in _output(x, borders)]  # the last tile may reach beyond the border
+    needed = [2 * _tiles(size) + 2 for size in _output(x, borders)]  # the last tile may reach beyond the border
     fill = [(low, all_ - low - size, 0) for (low, _), all_, size in zip(borders, needed, x.shape[1:3], strict=True)]
     # behind a barrier: else each of the sums would ask again whether it reads the border
     x = lax.optimization_barrier(lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *fill, (0, 0, 0)]))
@@ -121,3 +114,8 @@ def _to_window(a: jax.Array, b: jax.Array, c: jax.Array, d: jax.Array) -> tuple[
 
 def _output(x: jax.Array, borders: tuple[Pair, ...]) -> Pair:
     return tuple(size + low + high - 2 for size, (low, high) in zip(x.shape[1:3], borders, strict=True))
+
+
+def _tiles(outputs: int) -> int:
+    """How many tiles give so many outputs along an axis."""
+    return -(-outputs // 2)
