@@ -29,7 +29,7 @@ from jax import lax
 from jaxd2l.machine import conditions
 from jaxd2l.nn import pool
 from jaxd2l.nn.kernels import plan as conv_plan
-from jaxd2l.nn.kernels import ways
+from jaxd2l.nn.kernels import ways, winograd
 from jaxd2l.recipes import find
 
 BOOK = ("lenet", "lenet_bn", "alexnet", "vgg11", "nin", "googlenet", "resnet18", "densenet")
@@ -143,7 +143,7 @@ def every_way(shape):
     found = {"r": ways.routine(shape), **{str(k): ways.patched(shape, k) for k in (1, 2, 4)}}
     if shape.window == (1, 1) and shape.at.borders == ((0, 0), (0, 0)):
         found["1x1"] = ways.pointwise(shape)
-    if (shape.window, shape.at.strides) == ((3, 3), (1, 1)):
+    if shape.window in winograd.WINDOWS and shape.at.strides == (1, 1):
         found["w"] = ways.minimal(shape)
     return found
 

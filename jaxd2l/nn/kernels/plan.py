@@ -61,20 +61,20 @@ def plan(shape: Shape, *, exact: bool = False) -> Ways:
         (single if back else direct).input_gradient,
         ((single if shared else patched(shape, columns, kept=False)) if to_kernel else direct).filter_gradient,
     )
-    if exact or strided or window != winograd.WINDOW:
+    if exact or strided or window not in winograd.WINDOWS:
         return ways
     tiled, rich = minimal(shape), channels * features / (channels + features)
     to_image, of_kernel = (rich >= least for least in TILED)
     return Ways(
-        tiled.forward if to_image and not forward and _tiles_well(output) else ways.forward,
-        tiled.input_gradient if to_image and not back and _tiles_well(image) else ways.input_gradient,
-        tiled.filter_gradient if of_kernel and not shared and _tiles_well(output) else ways.filter_gradient,
+        tiled.forward if to_image and not forward and _tiles_well(output, window) else ways.forward,
+        tiled.input_gradient if to_image and not back and _tiles_well(image, window) else ways.input_gradient,
+        tiled.filter_gradient if of_kernel and not shared and _tiles_well(output, window) else ways.filter_gradient,
     )
 
 
-def _tiles_well(output: Pair) -> bool:
+def _tiles_well(output: Pair, window: Pair) -> bool:
     """Whether little of Winograd's tiles lies beyond the outputs."""
-    return winograd.num_products(output) <= FEWER * math.prod(winograd.WINDOW) * math.prod(output)
+    return winograd.num_products(output, window) <= FEWER * math.prod(window) * math.prod(output)
 
 
 def _columns(features: int) -> int:

@@ -101,29 +101,32 @@ def patched(shape: Shape, columns: int, /, *, kept: bool = True) -> Ways:
 
 @functools.cache
 def minimal(shape: Shape) -> Ways:
-    """Winograd's minimal filtering, for 3 x 3 windows at stride 1, a part of the batch at a time."""
-    (_, borders), c, features = shape.at, shape.channels, shape.features
-    turned_borders = tuple((2 - low, 2 - high) for low, high in borders)
-
-    def fitting(output: Pair, least: int = 0) -> int:
-        """How many images of that output have so few products, or `least`, and tiles."""
-        return max(_TILE_NUMBERS, least) // (winograd.num_products(output) * (c + features))
+    """Winograd's minimal filtering, for 3 x 3 and 5 x 5 windows at stride 1, a part of the batch at a time."""
+    window, (_, borders), c, features = shape.window, shape.at, shape.channels, shape.features
+    turned_borders = tuple((k - 1 - low, k - 1 - high) for k, (low, high) in zip(window, borders, strict=True))
 
     def forward(x: jax.Array, kernel: jax.Array) -> jax.Array:
-        transformed = winograd.transform_kernel(kernel)
-        return _map_images(lambda x: winograd.convolve(x, transformed, borders), fitting(shape.output), x)
+        transformed, fitting = winograd.transform_kernel(kernel), _fitting(shape.output, window, c, features)
+        return _map_images(lambda x: winograd.convolve(x, transformed, window, borders), fitting, x)
 
     def input_gradient(kernel: jax.Array, dy: jax.Array) -> jax.Array:
         transformed = winograd.transform_kernel(direct.turned(kernel))
-        return _map_images(lambda dy: winograd.convolve(dy, transformed, turned_borders), fitting(shape.image), dy)
+        fitting = _fitting(shape.image, window, features, c)
+        return _map_images(lambda dy: winograd.convolve(dy, transformed, window, turned_borders), fitting, dy)
 
     def filter_gradient(x: jax.Array, dy: jax.Array) -> jax.Array:
         x, dy = lax.optimization_barrier((x, dy))  # as of patches: tiles of x are made once dy is there
-        images = fitting(shape.output, _TOTALS * winograd.POINTS * c * features)
-        products = _sum_images(lambda x, dy: winograd.tile_products(x, dy, borders), images, x, dy)
-        return winograd.kernel_gradient(products)
+        total = winograd.num_products((1, 1), window) * c * features
+        fitting = _fitting(shape.output, window, c, features, _TOTALS * total)
+        products = _sum_images(lambda x, dy: winograd.tile_products(x, dy, window, borders), fitting, x, dy)
+        return winograd.kernel_gradient(products, window)
 
     return Ways(forward, input_gradient, filter_gradient)
+
+
+def _fitting(output: Pair, window: Pair, channels: int, features: int, least: int = 0) -> int:
+    """How many images of that output have so few tiles and products of them, or `least` numbers."""
+    return max(_TILE_NUMBERS, least) // winograd.tile_numbers(output, window, channels, features)
 
 
 @functools.cache
@@ -170,17 +173,17 @@ def _map_images(function: Callable[[jax.Array], jax.Array], fitting: int, x: jax
     return y.reshape(-1, *y.shape[2:])[: x.shape[0]]
 
 
-def _sum_images(function: Product, fitting: int, x: jax.Array, dy: jax.Array) -> jax.Array:
+def _sum_images[Sum](function: Callable[[jax.Array, jax.Array], Sum], fitting: int, x: jax.Array, dy: jax.Array) -> Sum:
     """`function`, which sums over images (n, ...), of so many at a time, added up."""
     parts = _in_parts(fitting, x, dy)
     if parts[0].shape[0] == 1:
         return function(x, dy)
 
-    def add(total: jax.Array, part: tuple[jax.Array, ...]) -> tuple[jax.Array, None]:
-        return total + function(*part), None
+    def add(total: Sum, part: tuple[jax.Array, ...]) -> tuple[Sum, None]:
+        return jax.tree.map(jnp.add, total, function(*part)), None
 
-    total = jax.eval_shape(function, *(jax.ShapeDtypeStruct(a.shape[1:], a.dtype) for a in parts))
-    return lax.scan(add, jnp.zeros(total.shape, total.dtype), parts)[0]
+    shapes = jax.eval_shape(function, *(jax.ShapeDtypeStruct(a.shape[1:], a.dtype) for a in parts))
+    return lax.scan(add, jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes), parts)[0]
 
 
 def _in_parts(fitting: int, *arrays: jax.Array) -> tuple[jax.Array, ...]:

@@ -16,14 +16,14 @@ from jaxd2l.nn.kernels.ways import Geometry, Shape, minimal, plain
 IMAGES = ((1, 1), (2, 3), (4, 4), (5, 8), (7, 6))
 BORDERS = (((1, 1), (1, 1)), ((0, 0), (0, 0)), ((0, 2), (3, 1)), ((4, 1), (2, 0)))
 FITTING = [
-    (image, borders)
-    for image, borders in itertools.product(IMAGES, BORDERS)
-    if all(size + sum(border) >= 3 for size, border in zip(image, borders, strict=True))
+    (window, image, borders)
+    for window, image, borders in itertools.product(winograd.WINDOWS, IMAGES, BORDERS)
+    if all(size + sum(border) >= k for size, border, k in zip(image, borders, window, strict=True))
 ]
 
 
-def shape_of(image, channels, features, borders=BORDERS[0]):
-    return Shape(image, winograd.WINDOW, channels, features, Geometry((1, 1), borders))
+def shape_of(image, channels, features, borders=BORDERS[0], window=(3, 3)):
+    return Shape(image, window, channels, features, Geometry((1, 1), borders))
 
 
 def arguments(shape, images, dtype=np.float32, whole=False):
@@ -34,24 +34,25 @@ def arguments(shape, images, dtype=np.float32, whole=False):
         return (rng.integers(-9, 10, size) if whole else rng.normal(size=size)).astype(dtype)
 
     x = draw(images, *shape.image, shape.channels)
-    kernel = draw(*winograd.WINDOW, shape.channels, shape.features)
+    kernel = draw(*shape.window, shape.channels, shape.features)
     dy = draw(images, *shape.output, shape.features)
     return (x, kernel), (kernel, dy), (x, dy)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("image", "borders"), FITTING)
-def test_whole_numbers_come_out_exactly(image, borders):
-    shape = shape_of(image, 3, 4, borders)
+@pytest.mark.parametrize(("window", "image", "borders"), FITTING)
+def test_whole_numbers_come_out_exactly(window, image, borders):
+    shape = shape_of(image, 3, 4, borders, window)
     for found, expected, given in zip(minimal(shape), plain(shape), arguments(shape, 2, whole=True), strict=True):
         np.testing.assert_array_equal(found(*given), expected(*given))
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("window", winograd.WINDOWS)
 @pytest.mark.parametrize("product", range(3), ids=("forward", "input gradient", "filter gradient"))
-def test_the_error_in_float32_is_a_rounding_error(product):
+def test_the_error_in_float32_is_a_rounding_error(product, window):
     """Root mean square of the error over that of the result: a few units of 2^-24, as of a sum written out."""
-    shape = shape_of((12, 12), 96, 80)
+    shape = shape_of((12, 12), 96, 80, ((window[0] // 2,) * 2,) * 2, window)
     given = arguments(shape, 4)[product]
     with jax.enable_x64():
         exact = np.asarray(plain(shape)[product](*(jnp.asarray(a, jnp.float64) for a in given)))
