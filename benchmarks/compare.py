@@ -2,6 +2,7 @@
 
     python benchmarks/compare.py lenet mlp --torch-python ~/torch/bin/python
     python benchmarks/compare.py alexnet:16 --steps 2 --rounds 3 --torch-python ~/torch/bin/python
+    python benchmarks/compare.py lenet_bn --peers "jaxd2l bfloat16" "torch bfloat16" --torch-python ~/torch/bin/python
 
 A recipe may carry a batch size after a colon. Prints the ratio of times, peer / jaxd2l (above 1: jaxd2l is faster), as
 the median over rounds with the least and the largest, and writes benchmarks/results/<device>-<date>.json. A peer
@@ -26,11 +27,13 @@ import jax
 import psutil
 from peers.driver import Peer, same_work, write_task
 
-from jaxd2l.machine.processor import visible_cores
+from jaxd2l.machine.processor import vector_instructions, visible_cores
 from jaxd2l.recipes import find
 
 HERE = Path(__file__).resolve().parent
 PEERS = ["jax loop", "torch eager", "torch.compile", "keras"]
+NARROW = ["jaxd2l bfloat16", "torch bfloat16"]  # PyTorch's by autocast
+NARROW_TOLERANCE = 0.02  # of their losses, where bfloat16 rounds to 2^-9
 
 
 def peers(arguments, folder):
@@ -41,6 +44,8 @@ def peers(arguments, folder):
         "jax loop": [here, HERE / "peers" / "jax_loop.py", folder],
         "torch eager": torch_python and [torch_python, HERE / "peers" / "torch_peer.py", folder],
         "torch.compile": torch_python and [torch_python, HERE / "peers" / "torch_peer.py", folder, "compile"],
+        "jaxd2l bfloat16": [here, HERE / "peers" / "jaxd2l_scan.py", folder, "bfloat16"],
+        "torch bfloat16": torch_python and [torch_python, HERE / "peers" / "torch_peer.py", folder, "eager-bfloat16"],
         "keras": keras_python and [keras_python, HERE / "peers" / "keras_peer.py", folder],
     }
     return {name: command for name, command in commands.items() if name == "jaxd2l" or name in arguments.peers}
@@ -85,8 +90,9 @@ def summary(name, peer, ours, steps):
     ratios = [a / b for a, b in zip(seconds, base, strict=True)]
     ready, base_ready = ((p.ready["parameters"], p.ready["first_loss"]) for p in (peer, ours))
     losses = peer.rounds[0]["loss"], ours.rounds[0]["loss"]
+    tolerance = {"tolerance": NARROW_TOLERANCE} if peer.name in NARROW else {}
     return {
-        "same_work": same_work(name, ready, base_ready, losses),
+        "same_work": same_work(name, ready, base_ready, losses, **tolerance),
         "parameters": peer.ready["parameters"],
         "first_loss": peer.ready["first_loss"],
         "loss_of_first_round": peer.rounds[0]["loss"],
@@ -108,13 +114,13 @@ def show(result):
     """The table of one recipe."""
     what = f"batch {result['batch_size']}, {result['rounds']} rounds of {result['steps']} steps"
     print(f"\n{result['recipe']}, {what}, load {result['load'][0]:.1f}")
-    print(f"{'':14} {'ms/step':>9} {'ratio':>6} {'min':>6} {'max':>6} {'cpu':>6} {'compile s':>9} {'peak MB':>8} same")
+    print(f"{'':16} {'ms/step':>9} {'ratio':>6} {'min':>6} {'max':>6} {'cpu':>6} {'compile s':>9} {'peak MB':>8} same")
     for name, row in result["peers"].items():
         if row.get("failure"):
-            print(f"{name:14} {row['failure']}")
+            print(f"{name:16} {row['failure']}")
             continue
         print(
-            f"{name:14} {row['ms_a_step']:9.2f} {row['ratio']:6.2f} {row['ratio_min']:6.2f} {row['ratio_max']:6.2f} "
+            f"{name:16} {row['ms_a_step']:9.2f} {row['ratio']:6.2f} {row['ratio_min']:6.2f} {row['ratio_max']:6.2f} "
             f"{row['processor_ratio']:6.2f} {row['compile_seconds']:9.1f} {row['peak_mb']:8.0f}  "
             f"{'yes' if row['same_work'] else 'NO'}"
         )
@@ -149,7 +155,7 @@ def first_epoch(name):
 def save(results):
     """Everything measured, with what it was measured on; the path written.
 
-    Results of the same day and device stay in the file unless the same recipe and batch were measured again.
+    Results of the same day and kind of device stay in the file unless the same recipe and batch were measured again.
     """
     device = re.sub(r"[^a-z0-9]+", "-", jax.devices()[0].device_kind.lower()).strip("-")
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=HERE).stdout
@@ -161,13 +167,19 @@ def save(results):
         "commit": commit.strip(),
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
-    path = HERE / "results" / f"{device}-{record['date'][:10]}.json"
+    path = HERE / "results" / f"{'-'.join([device, *vectors()])}-{record['date'][:10]}.json"
     path.parent.mkdir(exist_ok=True)
     earlier = json.loads(path.read_text(encoding="utf-8"))["results"] if path.exists() else []
     new = {(r["recipe"], r["batch_size"]) for r in results}
     record["results"] = [r for r in earlier if (r["recipe"], r["batch_size"]) not in new] + results
     path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8", newline="\n")
     return path
+
+
+def vectors():
+    """The widest vectors of a processor, by the name of their instructions; [] on another device or where unknown."""
+    known = vector_instructions().split() if jax.devices()[0].platform == "cpu" else []
+    return [name for name in ("avx512f", "avx2", "asimd") if name in known][:1]
 
 
 def processor():
@@ -185,7 +197,9 @@ def main():
     parser.add_argument("recipes", nargs="+", metavar="RECIPE[:BATCH]")
     parser.add_argument("--steps", type=int, default=40, help="updates a round")
     parser.add_argument("--rounds", type=int, default=7, help="rounds after the first, which warms up")
-    parser.add_argument("--peers", nargs="*", default=PEERS, choices=PEERS, metavar="PEER", help=", ".join(PEERS))
+    parser.add_argument(
+        "--peers", nargs="*", default=PEERS, choices=PEERS + NARROW, metavar="PEER", help=", ".join(PEERS + NARROW)
+    )
     parser.add_argument("--torch-python", help="interpreter that has PyTorch and NumPy")
     parser.add_argument("--keras-python", help="interpreter that has Keras 3, JAX and NumPy")
     parser.add_argument("--first-epoch", action="store_true", help="also time the first epoch from the shell")

@@ -110,7 +110,7 @@ class Peer:
         self.process.wait(timeout=60)
 
 
-def same_work(recipe, ready, base_ready, losses):
+def same_work(recipe, ready, base_ready, losses, tolerance=TOLERANCE):
     """Whether two peers computed the same: parameters, the first loss and the mean loss of the first round.
 
     Args:
@@ -118,7 +118,8 @@ def same_work(recipe, ready, base_ready, losses):
         ready: parameters and first loss of the one.
         base_ready: of the other.
         losses: mean loss of the first round of each.
+        tolerance: of them; half as much for the first loss.
     """
     (parameters, first), (base_parameters, base_first) = ready, base_ready
-    same = parameters == base_parameters and abs(first - base_first) < 1e-3 * abs(base_first)
-    return bool(same and (recipe in STOCHASTIC or abs(losses[0] - losses[1]) < TOLERANCE * abs(losses[1])))
+    same = parameters == base_parameters and abs(first - base_first) < tolerance / 2 * abs(base_first)
+    return bool(same and (recipe in STOCHASTIC or abs(losses[0] - losses[1]) < tolerance * abs(losses[1])))
