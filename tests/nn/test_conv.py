@@ -151,6 +151,7 @@ CHOICES = {
     "to many features": ((9, 9), 3, 17, 64, 1, 1, (routine, routine, LATE_1)),
     "middle": ((9, 9), 3, 17, 20, 1, 1, (routine, routine, routine)),
     "to many features of many channels": ((9, 9), 3, 96, 80, 1, 1, (minimal, minimal, minimal)),
+    "AlexNet's second": ((9, 10), 5, 96, 72, 1, 2, (minimal, minimal, minimal)),
     "to few features of many channels": ((8, 8), 3, 72, 32, 1, 1, (routine, routine, minimal)),
     "pointwise": ((5, 7), 1, 17, 3, 1, 0, (pointwise, pointwise, pointwise)),
     "pointwise, strided": ((5, 7), 1, 17, 3, 2, 0, (pointwise, pointwise, pointwise)),

@@ -39,7 +39,7 @@ def plan(shape: Shape, *, exact: bool = False) -> Ways:
     | kernel far larger than the image (3x3x512 on 3x3) | patches | the routine reorders the kernel at each call |
     | window larger than the image (5x5 on 3x3) | patches | XLA has only naive loops for it |
     | strides, both gradients | patches | the routine would multiply mostly zeros |
-    | 3x3 of many channels and features (VGG, ResNet) | Winograd's tiles | less than half the products |
+    | 3x3, 5x5 of many channels and features (VGG, ResNet) | Winograd's tiles | less than half the products |
     | filter gradient of few channels, or to many features | patches | wide enough for a product |
     | everything else | the routine | fastest of those tried |
     """

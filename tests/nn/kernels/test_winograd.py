@@ -19,6 +19,7 @@ FITTING = [
     (window, image, borders)
     for window, image, borders in itertools.product(winograd.WINDOWS, IMAGES, BORDERS)
     if all(size + sum(border) >= k for size, border, k in zip(image, borders, window, strict=True))
+    and (window == (3, 3) or image in ((2, 3), (7, 6)))
 ]
 
 
@@ -94,10 +95,11 @@ def test_second_derivatives_are_those_of_the_plain_convolution():
 
 
 def test_float64_is_never_transformed():
-    assert plan(shape_of((9, 9), 128, 128)) == minimal(shape_of((9, 9), 128, 128))
-    for image, channels, features in itertools.product(((4, 4), (9, 9), (56, 56)), (8, 64, 256), (8, 64, 256)):
-        shape = shape_of(image, channels, features)
-        assert not set(plan(shape, exact=True)) & set(minimal(shape))
+    for window in winograd.WINDOWS:
+        assert plan(shape_of((9, 9), 128, 128, window=window)) == minimal(shape_of((9, 9), 128, 128, window=window))
+        for image, channels, features in itertools.product(((4, 4), (9, 9), (56, 56)), (8, 64, 256), (8, 64, 256)):
+            shape = shape_of(image, channels, features, window=window)
+            assert not set(plan(shape, exact=True)) & set(minimal(shape))
 
 
 def test_a_convolution_in_float64_keeps_its_digits():
