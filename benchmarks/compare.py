@@ -5,9 +5,10 @@
     python benchmarks/compare.py lenet_bn --peers "jaxd2l bfloat16" "torch bfloat16" --torch-python ~/torch/bin/python
 
 A recipe may carry a batch size after a colon. Prints the ratio of times, peer / jaxd2l (above 1: jaxd2l is faster), as
-the median over rounds with the least and the largest, and writes benchmarks/results/<device>-<date>.json. A peer
-that is not installed, or computes something else, is reported as such. The load of the machine is written down: a
-ratio taken while others compute means little, most of all for PyTorch, whose threads wait by spinning.
+the median over rounds with the least and the largest, and writes benchmarks/results/<device>-<date>.json, where a CPU
+is named with its widest vectors. A peer that is not installed, or computes something else, is reported as such. The
+load of the machine is written down: a ratio taken while others compute means little, most of all for PyTorch, whose
+threads wait by spinning.
 """
 
 import argparse
