@@ -109,7 +109,13 @@ def minimal(shape: Shape) -> Ways:
         transformed, fitting = winograd.transform_kernel(kernel), _fitting(shape.output, window, c, features)
         return _map_images(lambda x: winograd.convolve(x, transformed, window, borders), fitting, x)
 
-    def input_gradient(kernel: jax.Array, dy: jax.Array) -> jax.Array:
+    def transposed(kernel: jax.Array, dy: jax.Array) -> jax.Array:
+        transformed, fitting = winograd.transform_kernel(kernel), _fitting(shape.output, window, c, features)
+        return _map_images(
+            lambda dy: winograd.convolve_back(dy, transformed, window, borders, shape.image), fitting, dy
+        )
+
+    def turned(kernel: jax.Array, dy: jax.Array) -> jax.Array:
         transformed = winograd.transform_kernel(direct.turned(kernel))
         fitting = _fitting(shape.image, window, features, c)
         return _map_images(lambda dy: winograd.convolve(dy, transformed, window, turned_borders), fitting, dy)
@@ -121,7 +127,8 @@ def minimal(shape: Shape) -> Ways:
         products = _sum_images(lambda x, dy: winograd.tile_products(x, dy, window, borders), fitting, x, dy)
         return winograd.kernel_gradient(products, window)
 
-    return Ways(forward, input_gradient, filter_gradient)
+    there, back = (winograd.tile_numbers((2, 2), window, *sizes) for sizes in ((c, features), (features, c)))
+    return Ways(forward, transposed if there < back else turned, filter_gradient)
 
 
 def _fitting(output: Pair, window: Pair, channels: int, features: int, least: int = 0) -> int:

@@ -20,16 +20,29 @@ Computations* (1980); Lavin and Gray, *Fast Algorithms for Convolutional Neural 
 import functools
 import itertools
 import math
+import operator
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxd2l.nn.kernels.points import (
+    POINTS,
+    Points,
+    apart,
+    of_cotangent,
+    of_products,
+    of_tile,
+    of_window,
+    to_tile,
+    to_window,
+)
+
 __all__ = [
     "WINDOWS",
     "convolve",
+    "convolve_back",
     "kernel_gradient",
     "num_products",
     "tile_numbers",
@@ -38,31 +51,21 @@ __all__ = [
 ]
 
 type Pair = tuple[int, ...]
-type Groups = tuple[jax.Array, ...]  # one array for each pair of a row's and a column's `_Points`
+type Groups = tuple[jax.Array, ...]  # one array for each pair of a row's and a column's `Points`
 WINDOWS = ((3, 3), (5, 5))
-
-
-class _Points(NamedTuple):
-    """Points along an axis, of the four, at which so many threes of the window's taps are not all 0."""
-
-    which: tuple[int, ...]
-    threes: int
-
-
-_POINTS = {3: (_Points((0, 1, 2, 3), 1),), 5: (_Points((0, 1, 2), 2), _Points((3,), 1))}
 
 
 def transform_kernel(kernel: jax.Array) -> Groups:
     """The kernel (kh, kw, c, features) at the points: (points, channels, features) for each group."""
-    rows, columns = (_POINTS[taps] for taps in kernel.shape[:2])
+    rows, columns = (POINTS[taps] for taps in kernel.shape[:2])
     spare = ((0, -kernel.shape[0] % 3), (0, -kernel.shape[1] % 3), (0, 0), (0, 0))
     kernel = jnp.pad(kernel, spare) if any(map(any, spare)) else kernel
     found = []
     for row in rows:
-        shares = [_of_window(*(kernel[3 * k + i] for i in range(3))) for k in range(row.threes)]
+        shares = [of_window(*(kernel[3 * k + i] for i in range(3))) for k in range(row.threes)]
         across = _gather(shares, row, channels=-2)
         for column in columns:
-            shares = [_of_window(*(across[:, 3 * k + i] for i in range(3))) for k in range(column.threes)]
+            shares = [of_window(*(across[:, 3 * k + i] for i in range(3))) for k in range(column.threes)]
             both = _gather(shares, column, channels=-2, axis=1)
             found.append(both.reshape(-1, *both.shape[2:]))
     return tuple(found)
@@ -78,10 +81,32 @@ def convolve(x: jax.Array, transformed: Groups, window: Pair, borders: tuple[Pai
         products = lax.optimization_barrier(products).reshape(len(row.which), -1, n, down, along, kernel.shape[2])
         for i, point in enumerate(row.which):
             grid[point] += [products[i, j] for j in range(products.shape[1])]
-    across = [_of_products(*row) for row in grid]
-    outputs = [_of_products(*(row[j] for row in across)) for j in range(2)]  # by column, then by row
+    across = [of_products(*row) for row in grid]
+    outputs = [of_products(*(row[j] for row in across)) for j in range(2)]  # by column, then by row
     stacked = [jnp.stack([column[i] for column in outputs], 3) for i in range(2)]
     return jnp.stack(stacked, 2).reshape(n, 2 * down, 2 * along, -1)[:, :oh, :ow]
+
+
+def convolve_back(
+    dy: jax.Array, transformed: Groups, window: Pair, borders: tuple[Pair, ...], image: Pair
+) -> jax.Array:
+    """The transpose of `convolve` for images (h, w): dy (n, oh, ow, features) to (n, h, w, c).
+
+    With five taps fewer numbers of the features and more of the channels than the convolution that it equals.
+    """
+    rows, columns = (POINTS[taps] for taps in window)
+    shape = dy.shape[0], *(_tiles(size) for size in dy.shape[1:3])
+    sent, by_row = iter(zip(_transform_cotangents(dy, window), transformed, strict=True)), []
+    for row in rows:
+        shares = []
+        for column, (cotangents, kernel) in zip(columns, sent, strict=False):
+            products = lax.dot_general(cotangents, kernel, (((2,), (2,)), ((0,), (0,))))
+            shares.append(lax.optimization_barrier(products).reshape(len(row.which), len(column.which), *shape, -1))
+        by_row.append(_pixels(shares, columns, axis=1, tiles=4))
+    dx = _pixels(by_row, rows, axis=0, tiles=2)
+    (top, _), (left, _) = borders
+    cut = (0, 0, 0), (-top, image[0] + top - dx.shape[1], 0), (-left, image[1] + left - dx.shape[2], 0), (0, 0, 0)
+    return lax.pad(dx, jnp.zeros((), dx.dtype), cut)
 
 
 def tile_products(x: jax.Array, dy: jax.Array, window: Pair, borders: tuple[Pair, ...]) -> Groups:
@@ -96,23 +121,13 @@ def tile_products(x: jax.Array, dy: jax.Array, window: Pair, borders: tuple[Pair
     Returns:
         (points, channels, features) for each group.
     """
-    _, oh, ow, features = dy.shape
-    fill = ((0, 0), (0, 2 * _tiles(oh) - oh), (0, 2 * _tiles(ow) - ow), (0, 0))
-    dy = jnp.pad(dy, fill) if any(map(any, fill)) else dy
-    sent = []
-    for row in _POINTS[window[0]]:
-        across = _gather([_of_cotangent(*(dy[:, i::2] for i in range(2)))], row)
-        for column in _POINTS[window[1]]:
-            share = _of_cotangent(*(across[..., i::2, :] for i in range(2)))
-            both = _gather([share], column, axis=1)
-            sent.append(both.reshape(both.shape[0] * both.shape[1], -1, features))
     over_tiles = functools.partial(lax.dot_general, dimension_numbers=(((1,), (1,)), ((0,), (0,))))
-    return tuple(map(over_tiles, _transform_images(x, window, borders), sent))
+    return tuple(map(over_tiles, _transform_images(x, window, borders), _transform_cotangents(dy, window)))
 
 
 def kernel_gradient(products: Groups, window: Pair) -> jax.Array:
     """The cotangent of the kernel, (kh, kw, c, features), from the sum of `tile_products` over all images."""
-    rows, columns = (_POINTS[taps] for taps in window)
+    rows, columns = (POINTS[taps] for taps in window)
     left, by_row = iter(products), []
     for row in rows:
         shares = [(a := next(left)).reshape(len(row.which), len(column.which), *a.shape[1:]) for column in columns]
@@ -132,72 +147,86 @@ def tile_numbers(output: Pair, window: Pair, channels: int, features: int) -> in
 
 def _transform_images(x: jax.Array, window: Pair, borders: tuple[Pair, ...]) -> Groups:
     """The tiles of `x` (n, h, w, c) at the points: (points, n * tiles, channels) for each group."""
-    tiles, threes = map(_tiles, _output(x, window, borders)), [_POINTS[taps][0].threes for taps in window]
+    tiles, threes = map(_tiles, _output(x, window, borders)), [POINTS[taps][0].threes for taps in window]
     spans = [2 * count - 1 for count in tiles]
     needed = [span + 3 * count for span, count in zip(spans, threes, strict=True)]  # the last may reach over the border
     fill = [(low, all_ - low - size, 0) for (low, _), all_, size in zip(borders, needed, x.shape[1:3], strict=True)]
     # behind a barrier: else each of the sums would ask again whether it reads the border
     x = lax.optimization_barrier(lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *fill, (0, 0, 0)]))
     found = []
-    for row in _POINTS[window[0]]:
+    for row in POINTS[window[0]]:
         firsts = range(0, 3 * row.threes, 3)
-        across = _gather([_of_tile(*(x[:, k + i : k + i + spans[0] : 2] for i in range(4))) for k in firsts], row)
-        for column in _POINTS[window[1]]:
+        across = _gather([of_tile(*(x[:, k + i : k + i + spans[0] : 2] for i in range(4))) for k in firsts], row)
+        for column in POINTS[window[1]]:
             firsts = range(0, 3 * column.threes, 3)
-            shares = [_of_tile(*(across[..., k + i : k + i + spans[1] : 2, :] for i in range(4))) for k in firsts]
+            shares = [of_tile(*(across[..., k + i : k + i + spans[1] : 2, :] for i in range(4))) for k in firsts]
             both = _gather(shares, column, axis=1)
             found.append(both.reshape(both.shape[0] * both.shape[1], -1, both.shape[-1]))
     return tuple(found)
 
 
-def _gather(shares: Sequence[Sequence[jax.Array]], points: _Points, channels: int = -1, axis: int = 0) -> jax.Array:
+def _transform_cotangents(dy: jax.Array, window: Pair) -> Groups:
+    """The cotangents (n, oh, ow, features) at the points: (points, n * tiles, features) for each group."""
+    _, oh, ow, features = dy.shape
+    fill = ((0, 0), (0, 2 * _tiles(oh) - oh), (0, 2 * _tiles(ow) - ow), (0, 0))
+    dy = jnp.pad(dy, fill) if any(map(any, fill)) else dy
+    sent = []
+    for row in POINTS[window[0]]:
+        across = _gather([of_cotangent(*(dy[:, i::2] for i in range(2)))], row)
+        for column in POINTS[window[1]]:
+            share = of_cotangent(*(across[..., i::2, :] for i in range(2)))
+            both = _gather([share], column, axis=1)
+            sent.append(both.reshape(both.shape[0] * both.shape[1], -1, features))
+    return tuple(sent)
+
+
+def _gather(shares: Sequence[Sequence[jax.Array]], points: Points, channels: int = -1, axis: int = 0) -> jax.Array:
     """Each three's four values as one array of the points in question, computed by itself, with the channels of all."""
     of_point = (tuple(share[point] for share in shares) for point in points.which)
-    return _apart([jnp.concatenate(same, channels) if len(same) > 1 else same[0] for same in of_point], axis)
+    return apart([jnp.concatenate(same, channels) if len(same) > 1 else same[0] for same in of_point], axis)
 
 
-def _taps(groups: Sequence[jax.Array], points: tuple[_Points, ...], axis: int) -> jax.Array:
-    """The transpose of `_of_window` and `_gather`: an axis of points becomes one of taps, the channels one three's."""
+def _taps(groups: Sequence[jax.Array], points: tuple[Points, ...], axis: int) -> jax.Array:
+    """The transpose of `of_window` and `_gather`: an axis of points becomes one of taps, the channels one three's."""
     taps: list[jax.Array] = []
     for k in range(points[0].threes):
-        seen = [(a, group.threes) for a, group in zip(groups, points, strict=True) if k < group.threes]
-        shares = [jnp.split(a, threes, -2)[k] for a, threes in seen]
-        values = [lax.index_in_dim(a, i, axis, keepdims=False) for a in shares for i in range(a.shape[axis])]
-        taps += _to_window(*values)
-    return _apart(taps, axis)
+        taps += to_window(*_values(groups, points, axis, k, channels=-2))
+    return apart(taps, axis)
 
 
-def _apart(arrays: Sequence[jax.Array], axis: int = 0) -> jax.Array:
-    """The arrays as one, computed by themselves."""
-    return lax.optimization_barrier(jnp.stack(arrays, axis))
+def _pixels(groups: Sequence[jax.Array], points: tuple[Points, ...], axis: int, tiles: int) -> jax.Array:
+    """The transpose of `of_tile`: an axis of points is summed into that of the tiles, two pixels for each."""
+    seen: list[list[jax.Array]] = [[] for _ in range(3 * points[0].threes + 1)]
+    for k in range(points[0].threes):
+        values = _values(groups, points, axis, k, channels=-1)
+        for i, pixel in enumerate(to_tile(*values)):
+            seen[3 * k + i].append(pixel)
+    seen = [pixel for pixel in seen if pixel]
+    reach = (len(seen) - 1) // 2
+
+    def placed(pixel: int) -> jax.Array:
+        total = functools.reduce(operator.add, seen[pixel])
+        low = pixel // 2
+        fill = [(low, reach - low, 0) if i == tiles - 1 else (0, 0, 0) for i in range(total.ndim)]
+        return lax.pad(total, jnp.zeros((), total.dtype), fill)
+
+    both = [functools.reduce(operator.add, map(placed, range(i, len(seen), 2))) for i in range(2)]
+    stacked = apart(both, tiles)
+    return stacked.reshape(*stacked.shape[: tiles - 1], -1, *stacked.shape[tiles + 1 :])
 
 
-def _of_window(a: jax.Array, b: jax.Array, c: jax.Array) -> tuple[jax.Array, ...]:
-    return a, (a + b + c) / 2, (a - b + c) / 2, c
+def _values(
+    groups: Sequence[jax.Array], points: tuple[Points, ...], axis: int, k: int, channels: int
+) -> list[jax.Array]:
+    """What belongs to one three at all points where it is seen."""
+    seen = [(a, group.threes) for a, group in zip(groups, points, strict=True) if k < group.threes]
+    shares = [jnp.split(a, threes, channels)[k] for a, threes in seen]
+    return [lax.index_in_dim(a, i, axis, keepdims=False) for a in shares for i in range(a.shape[axis])]
 
 
-def _of_tile(a: jax.Array, b: jax.Array, c: jax.Array, d: jax.Array) -> tuple[jax.Array, ...]:
-    return a - c, b + c, c - b, b - d
-
-
-def _of_products(a: jax.Array, b: jax.Array, c: jax.Array, d: jax.Array) -> tuple[jax.Array, ...]:
-    return a + b + c, b - c - d
-
-
-def _of_cotangent(a: jax.Array, b: jax.Array) -> tuple[jax.Array, ...]:
-    """The transpose of `_of_products`."""
-    return a, a + b, a - b, -b
-
-
-def _to_window(a: jax.Array, b: jax.Array, c: jax.Array, d: jax.Array | None = None) -> tuple[jax.Array, ...]:
-    """The transpose of `_of_window`; of the two taps that are not seen at infinity where `d` is left out."""
-    two = a + (b + c) / 2, (b - c) / 2
-    return two if d is None else (*two, (b + c) / 2 + d)
-
-
-def _rows(window: Pair) -> list[_Points]:
+def _rows(window: Pair) -> list[Points]:
     """The points of the rows, for each group."""
-    return [row for row, _ in itertools.product(*(_POINTS[taps] for taps in window))]
+    return [row for row, _ in itertools.product(*(POINTS[taps] for taps in window))]
 
 
 def _output(x: jax.Array, window: Pair, borders: tuple[Pair, ...]) -> Pair:
@@ -207,7 +236,7 @@ def _output(x: jax.Array, window: Pair, borders: tuple[Pair, ...]) -> Pair:
 
 def _products_of(taps: int) -> int:
     """How many products give two outputs along an axis."""
-    return sum(len(group.which) * group.threes for group in _POINTS[taps])
+    return sum(len(group.which) * group.threes for group in POINTS[taps])
 
 
 def _tiles(outputs: int) -> int:
