@@ -26,9 +26,9 @@ from pathlib import Path
 
 import jax
 import psutil
-from peers.driver import Peer, same_work, write_task
+from peers.driver import TOLERANCE, Peer, same_work, write_task
 
-from jaxd2l.machine.processor import vector_instructions, visible_cores
+from jaxd2l.machine.processor import model_name, vector_instructions, visible_cores
 from jaxd2l.recipes import find
 
 HERE = Path(__file__).resolve().parent
@@ -91,9 +91,9 @@ def summary(name, peer, ours, steps):
     ratios = [a / b for a, b in zip(seconds, base, strict=True)]
     ready, base_ready = ((p.ready["parameters"], p.ready["first_loss"]) for p in (peer, ours))
     losses = peer.rounds[0]["loss"], ours.rounds[0]["loss"]
-    tolerance = {"tolerance": NARROW_TOLERANCE} if peer.name in NARROW else {}
+    tolerance = NARROW_TOLERANCE if peer.name in NARROW else TOLERANCE
     return {
-        "same_work": same_work(name, ready, base_ready, losses, **tolerance),
+        "same_work": same_work(name, ready, base_ready, losses, tolerance),
         "parameters": peer.ready["parameters"],
         "first_loss": peer.ready["first_loss"],
         "loss_of_first_round": peer.rounds[0]["loss"],
@@ -162,7 +162,7 @@ def save(results):
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, cwd=HERE).stdout
     record = {
         "device": jax.devices()[0].device_kind,
-        "processor": processor(),
+        "processor": model_name(),
         "cores": visible_cores(),
         "python": platform.python_version(),
         "commit": commit.strip(),
@@ -181,15 +181,6 @@ def vectors():
     """The widest vectors of a processor, by the name of their instructions; [] on another device or where unknown."""
     known = vector_instructions().split() if jax.devices()[0].platform == "cpu" else []
     return [name for name in ("avx512f", "avx2", "asimd") if name in known][:1]
-
-
-def processor():
-    """What the operating system calls the processor."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
 
 
 def main():

@@ -76,11 +76,11 @@ def convolve(x: jax.Array, transformed: Groups, window: Pair, borders: tuple[Pai
     n, (oh, ow) = x.shape[0], _output(x, window, borders)
     down, along = _tiles(oh), _tiles(ow)
     grid: list[list[jax.Array]] = [[], [], [], []]
-    for row, images, kernel in zip(_rows(window), _transform_images(x, window, borders), transformed, strict=True):
-        products = lax.dot_general(images, kernel, (((2,), (1,)), ((0,), (0,))))
-        products = lax.optimization_barrier(products).reshape(len(row.which), -1, n, down, along, kernel.shape[2])
+    over_channels = functools.partial(lax.dot_general, dimension_numbers=(((2,), (1,)), ((0,), (0,))))
+    products = lax.optimization_barrier(tuple(map(over_channels, _transform_images(x, window, borders), transformed)))
+    for row, shares in zip(POINTS[window[0]], _by_row(products, window), strict=True):
         for i, point in enumerate(row.which):
-            grid[point] += [products[i, j] for j in range(products.shape[1])]
+            grid[point] += [a[i, j].reshape(n, down, along, -1) for a in shares for j in range(a.shape[1])]
     across = [of_products(*row) for row in grid]
     outputs = [of_products(*(row[j] for row in across)) for j in range(2)]  # by column, then by row
     stacked = [jnp.stack([column[i] for column in outputs], 3) for i in range(2)]
@@ -92,17 +92,17 @@ def convolve_back(
 ) -> jax.Array:
     """The transpose of `convolve` for images (h, w): dy (n, oh, ow, features) to (n, h, w, c).
 
-    With five taps fewer numbers of the features and more of the channels than the convolution that it equals.
+    It equals a convolution of dy with the kernel turned around, which with five taps makes three times as many numbers
+    of the features, and fewer of the channels.
     """
     rows, columns = (POINTS[taps] for taps in window)
-    shape = dy.shape[0], *(_tiles(size) for size in dy.shape[1:3])
-    sent, by_row = iter(zip(_transform_cotangents(dy, window), transformed, strict=True)), []
-    for row in rows:
-        shares = []
-        for column, (cotangents, kernel) in zip(columns, sent, strict=False):
-            products = lax.dot_general(cotangents, kernel, (((2,), (2,)), ((0,), (0,))))
-            shares.append(lax.optimization_barrier(products).reshape(len(row.which), len(column.which), *shape, -1))
-        by_row.append(_pixels(shares, columns, axis=1, tiles=4))
+    tiles = dy.shape[0], *(_tiles(size) for size in dy.shape[1:3])
+    over_features = functools.partial(lax.dot_general, dimension_numbers=(((2,), (2,)), ((0,), (0,))))
+    products = lax.optimization_barrier(tuple(map(over_features, _transform_cotangents(dy, window), transformed)))
+    by_row = [
+        _pixels([a.reshape(*a.shape[:2], *tiles, -1) for a in shares], columns, axis=1, tiles=4)
+        for shares in _by_row(products, window)
+    ]
     dx = _pixels(by_row, rows, axis=0, tiles=2)
     (top, _), (left, _) = borders
     cut = (0, 0, 0), (-top, image[0] + top - dx.shape[1], 0), (-left, image[1] + left - dx.shape[2], 0), (0, 0, 0)
@@ -128,11 +128,7 @@ def tile_products(x: jax.Array, dy: jax.Array, window: Pair, borders: tuple[Pair
 def kernel_gradient(products: Groups, window: Pair) -> jax.Array:
     """The cotangent of the kernel, (kh, kw, c, features), from the sum of `tile_products` over all images."""
     rows, columns = (POINTS[taps] for taps in window)
-    left, by_row = iter(products), []
-    for row in rows:
-        shares = [(a := next(left)).reshape(len(row.which), len(column.which), *a.shape[1:]) for column in columns]
-        by_row.append(_taps(shares, columns, axis=1))
-    return _taps(by_row, rows, axis=0)
+    return _taps([_taps(shares, columns, axis=1) for shares in _by_row(products, window)], rows, axis=0)
 
 
 def num_products(output: Pair, window: Pair) -> int:
@@ -196,12 +192,11 @@ def _taps(groups: Sequence[jax.Array], points: tuple[Points, ...], axis: int) ->
 
 def _pixels(groups: Sequence[jax.Array], points: tuple[Points, ...], axis: int, tiles: int) -> jax.Array:
     """The transpose of `of_tile`: an axis of points is summed into that of the tiles, two pixels for each."""
-    seen: list[list[jax.Array]] = [[] for _ in range(3 * points[0].threes + 1)]
+    seen: dict[int, list[jax.Array]] = {}
     for k in range(points[0].threes):
         values = _values(groups, points, axis, k, channels=-1)
         for i, pixel in enumerate(to_tile(*values)):
-            seen[3 * k + i].append(pixel)
-    seen = [pixel for pixel in seen if pixel]
+            seen.setdefault(3 * k + i, []).append(pixel)
     reach = (len(seen) - 1) // 2
 
     def placed(pixel: int) -> jax.Array:
@@ -224,9 +219,11 @@ def _values(
     return [lax.index_in_dim(a, i, axis, keepdims=False) for a in shares for i in range(a.shape[axis])]
 
 
-def _rows(window: Pair) -> list[Points]:
-    """The points of the rows, for each group."""
-    return [row for row, _ in itertools.product(*(POINTS[taps] for taps in window))]
+def _by_row(groups: Groups, window: Pair) -> list[list[jax.Array]]:
+    """The groups (points, ...) as (row's points, column's points, ...): a list for each of the row's."""
+    rows, columns = (POINTS[taps] for taps in window)
+    left = iter(groups)
+    return [[a.reshape(len(row.which), -1, *a.shape[1:]) for a in itertools.islice(left, len(columns))] for row in rows]
 
 
 def _output(x: jax.Array, window: Pair, borders: tuple[Pair, ...]) -> Pair:
