@@ -16,7 +16,8 @@ import jax
 import jax.numpy as jnp
 from jax.extend.core import Literal
 
-from jaxd2l.cost.estimate import Cost, batch_like, cost
+from jaxd2l.cost.answer import Cost
+from jaxd2l.cost.estimate import batch_like, cost
 from jaxd2l.data import Dataset, shapes
 from jaxd2l.machine.device import default_device
 from jaxd2l.recipes import RECIPES, find

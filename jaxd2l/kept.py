@@ -31,8 +31,8 @@ def made_once(key: Any, make: Callable[[], Any], *, installed: bool = False) -> 
         installed: keep nothing where a class or function in the key is of no installed package: one of a notebook or a
             script may call what is defined anew meanwhile, and nothing in the key would tell.
     """
-    key = _plain(key)
-    if installed and not _is_installed(key):
+    key = plain(key)
+    if installed and not is_installed(key):
         return make()
     try:
         hash(key)
@@ -46,21 +46,22 @@ def forget() -> None:
     _made.cache_clear()
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """A value by what it is made of: a copy of a `functools.partial`, such as a clone holds, is not equal to it."""
     if isinstance(value, functools.partial):
-        return (functools.partial, value.func, _plain(value.args), _plain(value.keywords))
+        return (functools.partial, value.func, plain(value.args), plain(value.keywords))
     if isinstance(value, nn.Module):
         fields = {field.name: getattr(value, field.name, None) for field in dataclasses.fields(value)}
-        return (type(value), _plain({name: given for name, given in fields.items() if name != "parent"}))
+        return (type(value), plain({name: given for name, given in fields.items() if name != "parent"}))
     if isinstance(value, list | tuple):
-        return (type(value), *map(_plain, value))
+        return (type(value), *map(plain, value))
     if isinstance(value, dict):
-        return (dict, *((name, _plain(given)) for name, given in sorted(value.items())))
+        return (dict, *((name, plain(given)) for name, given in sorted(value.items())))
     return value
 
 
-def _is_installed(plain: Any) -> bool:
+def is_installed(plain: Any) -> bool:
+    """Whether all classes and functions of a plain value are of installed packages, which do not change meanwhile."""
     if isinstance(plain, tuple):
-        return all(map(_is_installed, plain))
+        return all(map(is_installed, plain))
     return not callable(plain) or str(getattr(plain, "__module__", "")).partition(".")[0] in _INSTALLED

@@ -39,11 +39,12 @@ ALLOWED = {
     "catalogue": set(),
     "notebook_table": set(),
     "kept": set(),
+    "earlier": {"kept", "machine"},
     "machine": set(),
     "data": {"machine"},
     "nn": set(),
-    "train": {"notebook_table", "kept", "catalogue", "machine", "data", "nn"},
-    "cost": {"notebook_table", "machine", "data", "nn", "train"},
+    "train": {"notebook_table", "kept", "earlier", "catalogue", "machine", "data", "nn"},
+    "cost": {"notebook_table", "earlier", "machine", "data", "nn", "train"},
     "selection": {"machine", "data", "nn", "train", "cost"},
     "recipes": {"catalogue", "data", "nn", "train"},
     "experiments": {"data", "nn", "train", "selection", "recipes"},
@@ -64,7 +65,7 @@ ALLOWED = {
     "cli": {
         "catalogue"
     },  # and the command that is to run, by its name: what can be typed is known before JAX is imported
-    "commands": {*LIBRARY, "experiments", "claims", "cli"},
+    "commands": {*LIBRARY, "earlier", "experiments", "claims", "cli"},
     "__main__": {"cli"},
     "__init__": LIBRARY,  # when a name is first used
 }

@@ -9,8 +9,9 @@ from jaxd2l.cli.exit_code import ExitCode
 from jaxd2l.commands.asked import settings
 from jaxd2l.commands.asked.data import fitted, named_data, own_data
 from jaxd2l.commands.asked.recipe import named
+from jaxd2l.cost.answer import Cost, Memory
 from jaxd2l.cost.budget import gib, largest_batch
-from jaxd2l.cost.estimate import Cost, Memory, cost
+from jaxd2l.cost.estimate import cost
 from jaxd2l.data import Dataset, shapes
 from jaxd2l.recipes import RECIPES, check_fit, fitted_to
 from jaxd2l.report.text import columns, short

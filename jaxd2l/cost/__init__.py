@@ -6,7 +6,8 @@
 - `jaxd2l.cost.traced`, `flops`, `liveness`: what the answers are counted from; `measured`: what updates take
 """
 
+from jaxd2l.cost.answer import Cost, Memory
 from jaxd2l.cost.budget import largest_batch
-from jaxd2l.cost.estimate import Cost, Memory, cost
+from jaxd2l.cost.estimate import cost
 
 __all__ = ["Cost", "Memory", "cost", "largest_batch"]

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 import jax
 
-from jaxd2l.cost.estimate import Cost, cost, trace
+from jaxd2l.cost.answer import Cost
+from jaxd2l.cost.estimate import cost, trace
 from jaxd2l.data import Dataset, num_steps
 from jaxd2l.nn.parameters import divided
 from jaxd2l.train.mesh import divided_axis, require_divisible

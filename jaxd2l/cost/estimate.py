@@ -6,109 +6,28 @@ arrays alive at each moment are followed. `benchmarks/cost_check.py` holds the n
 
 import dataclasses
 import math
+import pickle
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from jaxd2l.cost.answer import Cost, Memory
 from jaxd2l.cost.flops import count
 from jaxd2l.cost.layers import Layer, layers
 from jaxd2l.cost.liveness import peak
 from jaxd2l.cost.traced import operations_of
 from jaxd2l.data import Dataset, num_steps, shapes
+from jaxd2l.earlier import remembered
 from jaxd2l.machine.device import default_platform
 from jaxd2l.nn.parameters import divided, flat
-from jaxd2l.notebook_table import html_table
-from jaxd2l.train.program import stored
+from jaxd2l.train.program import identity, stored
 from jaxd2l.train.recipe import PRECISIONS, Recipe
-from jaxd2l.train.state import TrainState, begin, weights_of
+from jaxd2l.train.state import TrainState, begin, variables_like, weights_of
 from jaxd2l.train.step import Batch, Tally, make_judge
 
 PyTree = Any
-
-
-class Memory(NamedTuple):
-    """Bytes on the device at the worst moment, by what they hold.
-
-    Attributes:
-        parameters: of the network.
-        gradients: alive at that moment, waiting for the update.
-        optimizer_state: what the optimizer carries from step to step, and the average of the weights where one is kept.
-        batch_statistics: running means and variances of batch normalisation.
-        activations: made in the forward pass and kept for the backward pass; in prediction, whatever is alive.
-        workspace: what an operation needs while it runs, and what the backward pass makes on its way.
-        data: examples on the device, the rows of each batch and the record of the epoch.
-        set_aside: the last finite state, and the test and validation parts, which `fit` keeps beside the compiled loop.
-    """
-
-    parameters: int
-    gradients: int
-    optimizer_state: int
-    batch_statistics: int
-    activations: int
-    workspace: int
-    data: int
-    set_aside: int
-
-    @property
-    def total(self) -> int:
-        """All of it."""
-        return sum(self)
-
-
-@dataclasses.dataclass(frozen=True)
-class Cost:
-    """The answers to the four questions, and where they come from.
-
-    Attributes:
-        recipe: with the settings that were asked about.
-        layers: those with parameters, in order; their counts are for one example.
-        forward_flops: of the prediction of one example: 2 a multiply-add, and 1 an element of everything else.
-        step_flops: of one update with the whole batch, recomputation included.
-        padding_flops: how many of `step_flops` multiply the zeros of paddings; XLA does not count these.
-        predict: memory to predict one batch.
-        train: memory to train.
-        kept_activations: bytes that wait for the backward pass at the moment when the loss is known.
-        steps: updates an epoch.
-    """
-
-    recipe: Recipe
-    layers: tuple[Layer, ...]
-    forward_flops: int
-    step_flops: int
-    padding_flops: int
-    predict: Memory
-    train: Memory
-    kept_activations: int
-    steps: int
-
-    @property
-    def parameters(self) -> int:
-        """Trained numbers in the network."""
-        return sum(layer.parameters for layer in self.layers)
-
-    @property
-    def macs(self) -> int:
-        """Multiply-adds of the prediction of one example, by the layers' formulas."""
-        return sum(layer.macs for layer in self.layers)
-
-    def epoch_seconds(self, flops_per_second: float) -> float:
-        """How long the updates of one epoch take at a rate.
-
-        Raises:
-            ValueError: the rate is not positive.
-        """
-        if not flops_per_second > 0:
-            raise ValueError(f"the rate must be a positive number of FLOP a second, got {flops_per_second!r}")
-        return self.step_flops * self.steps / flops_per_second
-
-    def _repr_html_(self) -> str:
-        rows = [(layer.name, layer.parameters, layer.macs) for layer in self.layers]
-        mebibytes = [round(memory.total / 2**20, 1) for memory in (self.predict, self.train)]
-        caption = f"{self.recipe.name}: {mebibytes[0]} MiB to predict, {mebibytes[1]} MiB to train a batch"
-        header = ("layer", "parameters", "multiply-adds an example")
-        return html_table(caption, header, [*rows, ("all", self.parameters, self.macs)])
 
 
 class Traced(NamedTuple):
@@ -139,6 +58,20 @@ def cost(recipe: Recipe, data: Dataset | None = None, *, platform: str | None = 
     recipe = dataclasses.replace(recipe, **settings)
     data = shapes(recipe.dataset) if data is None else data
     platform = platform or default_platform()
+    parts = tuple(stored(recipe, part) for part in (data.train, data.test, data.validation) if part)
+
+    def write(found: Cost) -> bytes:
+        return pickle.dumps({**vars(found), "recipe": None})
+
+    def read(content: bytes) -> Cost:
+        return Cost(**pickle.loads(content))
+
+    key = identity(recipe), parts, platform
+    found = remembered("cost", key, lambda: _counted(recipe, data, platform), write=write, read=read)
+    return dataclasses.replace(found, recipe=recipe)
+
+
+def _counted(recipe: Recipe, data: Dataset, platform: str) -> Cost:
     batch = batch_like(recipe, data)
     traced = trace(recipe, data)
     dtype = PRECISIONS[recipe.precision]
@@ -187,7 +120,7 @@ def trace(recipe: Recipe, data: Dataset) -> Traced:
     prepared = jax.eval_shape(lambda x: objective.prepare(x).astype(jnp.float32), batch.x)
     key = jax.random.key(0)
     kept: dict[str, Any] = {"averaged": recipe.ema is not None, "freeze": recipe.freeze}
-    drawn = jax.eval_shape(lambda x: recipe.model.init(key, x, train=False), prepared)
+    drawn = variables_like(recipe.model, prepared)
     state = jax.eval_shape(lambda weights: begin(optimizer, *weights, **kept), weights_of(drawn))
     step = recipe.make_step(optimizer)
     judge = make_judge(recipe.model, objective)

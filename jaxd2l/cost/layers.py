@@ -13,8 +13,10 @@ from jaxd2l.cost.flops import taps
 from jaxd2l.cost.receptive_field import receptive_fields
 from jaxd2l.cost.scopes import products_by_module
 from jaxd2l.cost.traced import Operations, operations_of
+from jaxd2l.earlier import remembered
 from jaxd2l.nn import Conv, Dense
 from jaxd2l.nn.kernels.window import pads, sizes
+from jaxd2l.train.state import variables_like
 
 PyTree = Any
 
@@ -60,6 +62,12 @@ def layers(model: nn.Module, x: jax.ShapeDtypeStruct, variables: PyTree = None) 
     Raises:
         ValueError: the network refuses the shape.
     """
+    if variables is not None:
+        return _walked(model, x, variables)
+    return remembered("layers", (model, x), lambda: _walked(model, x, variables_like(model, x)))
+
+
+def _walked(model: nn.Module, x: jax.ShapeDtypeStruct, variables: PyTree) -> tuple[Layer, ...]:
     found: list[tuple[Layer, tuple[str, ...], bool]] = []
     seen: set[tuple[str, ...]] = set()
     given: list[Any] = []
@@ -96,8 +104,6 @@ def layers(model: nn.Module, x: jax.ShapeDtypeStruct, variables: PyTree = None) 
         with nn.intercept_methods(record):
             return model.apply(variables, x, train=False)
 
-    if variables is None:
-        variables = jax.eval_shape(lambda x: model.init(jax.random.key(0), x, train=False), x)
     closed = jax.make_jaxpr(apply)(variables, x)
     program = operations_of(closed, platform="gpu")
     complete = _of_others(found, program, x.shape[0])

@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxd2l.cost.estimate import Cost, batch_like
+from jaxd2l.cost.answer import Cost
+from jaxd2l.cost.estimate import batch_like
 from jaxd2l.data import Dataset, shapes
 from jaxd2l.machine.device import default_device
 from jaxd2l.train.compiler import compiled

@@ -2,7 +2,7 @@
 
 import ctypes
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
@@ -10,6 +10,12 @@ from typing import Any
 import jax
 
 type Options = dict[str, Any] | None
+type Compile = Callable[[str, jax.stages.Lowered, Options], jax.stages.Compiled]  # of a name, which decides nothing
+
+
+def compiled_here(name: str, lowered: jax.stages.Lowered, options: Options) -> jax.stages.Compiled:
+    """Compile, as JAX does."""
+    return lowered.compile(options)
 
 
 def compile_lowered(lowered: jax.stages.Lowered, options: Options = None) -> jax.stages.Compiled:
@@ -26,11 +32,15 @@ def compile_lowered(lowered: jax.stages.Lowered, options: Options = None) -> jax
         return lowered.compile(options)
 
 
-def compile_each(lowerings: Iterable[tuple[str, jax.stages.Lowered, Options]]) -> dict[str, jax.stages.Compiled]:
+def compile_each(
+    lowerings: Iterable[tuple[str, jax.stages.Lowered, Options]],
+    compiled: Compile = compiled_here,
+) -> dict[str, jax.stages.Compiled]:
     """Compile each program beside the tracing of the next: that is Python's, and compiling releases it.
 
     Args:
         lowerings: name, program and options of each, made one after the other as they are asked for.
+        compiled: compiles one.
 
     Returns:
         The compiled programs by their names.
@@ -40,7 +50,7 @@ def compile_each(lowerings: Iterable[tuple[str, jax.stages.Lowered, Options]]) -
     """
     with _silent(), ThreadPoolExecutor(max_workers=1) as compiler:
         try:
-            begun = {name: compiler.submit(lowered.compile, options) for name, lowered, options in lowerings}
+            begun = {name: compiler.submit(compiled, name, lowered, options) for name, lowered, options in lowerings}
             return {name: compiling.result() for name, compiling in begun.items()}
         finally:
             compiler.shutdown(wait=False, cancel_futures=True)

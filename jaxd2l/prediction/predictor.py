@@ -17,6 +17,7 @@ from jaxd2l.nn import softmax
 from jaxd2l.nn.parameters import differences, flat
 from jaxd2l.train.compiler import compiled
 from jaxd2l.train.recipe import PRECISIONS, Recipe
+from jaxd2l.train.state import variables_like
 
 PyTree = Any
 
@@ -155,9 +156,7 @@ class Predictor:
             ValueError: the parameters do not fit the network, or it refuses the shape.
         """
         x = jax.eval_shape(lambda stored: self.recipe.prepare()(stored).astype(jnp.float32), self._like())
-        needed = jax.eval_shape(
-            lambda x: self.recipe.model.init(jax.random.key(0), x, train=False), jax.ShapeDtypeStruct(x.shape, x.dtype)
-        )
+        needed = variables_like(self.recipe.model, x)
         for collection in ("params", "batch_stats"):
             found, expected = (
                 {name: leaf.shape for name, leaf in flat(tree).items()}

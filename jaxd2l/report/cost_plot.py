@@ -4,7 +4,7 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from jaxd2l.cost.estimate import Cost
+from jaxd2l.cost.answer import Cost
 from jaxd2l.machine.disk import write_named
 
 

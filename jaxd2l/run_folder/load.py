@@ -18,7 +18,7 @@ from jaxd2l.run_folder.settings import changed_code, digest_of_rows, recipe_of
 from jaxd2l.run_folder.weights import fit_to, unsound
 from jaxd2l.train import EpochResult, Judged, Recipe, Run, TrainState, evaluate
 from jaxd2l.train.results import epochs_table, stopped_early
-from jaxd2l.train.state import Average
+from jaxd2l.train.state import Average, variables_like
 
 PyTree = Any
 
@@ -152,7 +152,7 @@ class KeptRun:
             DataError: they do not fit the network, or numbers are not finite: how many and where.
         """
         place = str(self.folder / chosen.place)
-        expected = jax.eval_shape(self._variables)
+        expected = variables_like(self.recipe.model, jax.ShapeDtypeStruct((1, *self.input_shape), jnp.float32))
         said = f"{place}{changed_code(self.config)}"
         trees = fit_to(chosen.tensors, expected["params"], expected.get("batch_stats", {}), said)
         if problem := unsound(chosen.tensors):
@@ -189,10 +189,6 @@ class KeptRun:
 
     def _repr_html_(self) -> str:
         return epochs_table(f"{self.recipe.name}, seed {self.seed}, {self.folder}", self.epochs)
-
-    def _variables(self) -> Any:
-        x = jnp.zeros((1, *self.input_shape), jnp.float32)
-        return self.recipe.model.init(jax.random.key(0), x, train=False)
 
     @property
     def stored_example(self) -> jax.ShapeDtypeStruct:

@@ -20,6 +20,7 @@ from jaxd2l.prediction import Predictor
 from jaxd2l.sklearn.rows import Weighted
 from jaxd2l.train.program import Program, compile_program, identity, stored
 from jaxd2l.train.recipe import Recipe
+from jaxd2l.train.state import variables_like
 from jaxd2l.train.step import Tally
 
 _FEWEST = 256  # rows that a program is made for at least
@@ -115,8 +116,7 @@ def _normalises_batches(recipe: Recipe, data: Dataset) -> bool:
 
     def make() -> bool:
         x = jax.ShapeDtypeStruct(shape, np.float32)
-        variables = jax.eval_shape(lambda x: recipe.model.init(jax.random.key(0), x, train=False), x)
-        return bool(jax.tree.leaves(variables.get("batch_stats", {})))
+        return bool(jax.tree.leaves(variables_like(recipe.model, x).get("batch_stats", {})))
 
     return bool(_made_here(("statistics", recipe.model, shape), make))
 

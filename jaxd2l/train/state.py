@@ -10,6 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from jaxd2l.earlier import remembered
+from jaxd2l.kept import made_once
 from jaxd2l.nn.numbers import unsound
 from jaxd2l.nn.parameters import divided, flat
 from jaxd2l.train.drawing import GENERATOR, drawn_together
@@ -135,6 +137,25 @@ def init_state(
 def weights_of(variables: PyTree) -> tuple[PyTree, PyTree]:
     """`(params, batch_stats)` of what `model.init` gives; `{}` for the statistics of a network without any."""
     return variables["params"], variables.get("batch_stats", {})
+
+
+def variables_like(model: nn.Module, x: Any) -> PyTree:
+    """Shapes and types of what `model.init` gives, traced once for equal networks and inputs.
+
+    Args:
+        model: the network.
+        x: prepared inputs (n, ...); only the shape of one and the type count.
+
+    Raises:
+        ValueError: or whatever else the network raises at inputs that it refuses.
+    """
+    one = jax.ShapeDtypeStruct((1, *x.shape[1:]), x.dtype)
+
+    def traced() -> PyTree:
+        return jax.eval_shape(lambda x: model.init(jax.random.key(0), x, train=False), one)
+
+    key = model, one.shape, one.dtype
+    return made_once(("variables", key), lambda: remembered("variables", key, traced), installed=True)
 
 
 def begin(

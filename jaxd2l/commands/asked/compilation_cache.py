@@ -7,6 +7,7 @@ from pathlib import Path
 import jax
 
 from jaxd2l.data.download import user_cache
+from jaxd2l.earlier import keep_in
 from jaxd2l.machine import processor
 
 _LEAST_SECONDS = 0.3  # below that a program compiles about as fast as it loads
@@ -38,6 +39,7 @@ def use() -> Path | None:
     if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
         return None
     jax.config.update("jax_compilation_cache_dir", str(folder))
+    keep_in(folder)
     if "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS" not in os.environ:
         jax.config.update("jax_persistent_cache_min_compile_time_secs", _LEAST_SECONDS)
     return folder

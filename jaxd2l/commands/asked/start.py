@@ -16,6 +16,7 @@ from jaxd2l.run_folder.initial import fit_to_network, read_source, refuse_other_
 from jaxd2l.run_folder.initial.source import Source
 from jaxd2l.train import Recipe, TrainState
 from jaxd2l.train.program import Weights
+from jaxd2l.train.state import variables_like
 
 
 class Beginning(NamedTuple):
@@ -68,7 +69,7 @@ def told_start(args: argparse.Namespace, found: Mapping[str, Any] | None, recipe
     if args.init_from is None and not recipe.freeze:
         return []
     x = jax.ShapeDtypeStruct((1, *recipe.input_shape(data.train.x)), jnp.float32)
-    params = jax.eval_shape(lambda x: recipe.model.init(jax.random.key(0), x, train=False), x)["params"]
+    params = variables_like(recipe.model, x)["params"]
     _, frozen = divided(params, recipe.freeze)
     lines = []
     if args.init_from is not None and found is None:

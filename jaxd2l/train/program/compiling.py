@@ -12,11 +12,13 @@ import numpy as np
 from jax.sharding import Mesh
 
 from jaxd2l.data import Dataset
-from jaxd2l.machine.compiling import compile_each
+from jaxd2l.machine.compiling import Compile, compile_each, compiled_here
 from jaxd2l.nn.parameters import described, differences, flat
 from jaxd2l.train.compiler import lowered, tracing_on
 from jaxd2l.train.mesh import data_mesh, placed
 from jaxd2l.train.program.binding import DONATED, Axis, Program, bind, calls_of, over
+from jaxd2l.train.program.remembering import remembered_program
+from jaxd2l.train.program.windows import streams
 from jaxd2l.train.recipe import Recipe
 from jaxd2l.train.state import TrainState, begin, run_keys
 from jaxd2l.train.step import Tally
@@ -64,11 +66,18 @@ def compile_program(
     began = time.perf_counter()
     mesh = data_mesh(mesh)
     options = ({} if axes else OPTIONS) | (_SHUFFLE_OF_FEW if len(data.train.x) <= _FEW else {})
-    with tracing_on(mesh):
+
+    def make(compiled: Compile) -> Program:
         program = over(bind(recipe, data, mesh, stream), axes)
         calls = {name: call for name, call in calls_of(program).items() if name not in without}
-        executables = compile_functions(program, calls, options, mesh)
-    return dataclasses.replace(program, **executables, compile_seconds=time.perf_counter() - began)
+        return dataclasses.replace(program, **compile_functions(program, calls, options, mesh, compiled))
+
+    with tracing_on(mesh):
+        if mesh is None and not without:
+            program = remembered_program(recipe, data, axes, streams(data, stream), make)
+        else:
+            program = make(compiled_here)
+    return dataclasses.replace(program, compile_seconds=time.perf_counter() - began)
 
 
 def compile_functions(
@@ -76,6 +85,7 @@ def compile_functions(
     calls: Mapping[str, tuple[Any, ...]],
     options: Mapping[str, dict[str, Any]] = MappingProxyType({}),
     mesh: Mesh | None = None,
+    compiled: Compile = compiled_here,
 ) -> dict[str, Any]:
     """The executables of a program's functions by their names, each compiled beside the tracing of the next.
 
@@ -84,15 +94,13 @@ def compile_functions(
         calls: what each function that is to be compiled is called with, from `calls_of`.
         options: of XLA, by the names of functions.
         mesh: as in `lowered`.
+        compiled: compiles one.
     """
-    return compile_each(
-        (
-            name,
-            lowered(getattr(program, name), calls[name], donate=DONATED.get(name, ()), mesh=mesh),
-            options.get(name),
-        )
+    lowerings = (
+        (name, lowered(getattr(program, name), calls[name], donate=DONATED.get(name, ()), mesh=mesh), options.get(name))
         for name in sorted(calls, key=_LONGEST_FIRST.index)
     )
+    return compile_each(lowerings, compiled)
 
 
 def initial_state(

@@ -1,0 +1,152 @@
+"""What an earlier process found out, so that the next one need not trace or compile for it.
+
+JAX's compilation cache is asked with a program, which has to be traced first, and for a deep network that takes longer
+than all the rest of a start. What follows from installed code and plain values alone is kept by these instead: by the
+text of this package's sources, the versions of the libraries, every setting of JAX and XLA, the device, and the values.
+
+Nothing is kept before `keep_in` names a folder, as the command line does, nor of classes and functions of one's own,
+which may call what nothing here would tell. What is kept holds compiled code, as JAX's own cache does.
+"""
+
+import dataclasses
+import functools
+import hashlib
+import importlib
+import importlib.metadata
+import os
+import pickle
+import platform
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxd2l.kept import is_installed, plain
+from jaxd2l.machine.disk import write_atomically
+
+__all__ = ["keep_in", "place_of", "remembered"]
+
+_LIBRARIES = ("jax", "jaxlib", "flax", "optax", "numpy")
+_FLAGS = ("XLA_FLAGS", "LIBTPU_INIT_ARGS")
+_folder: Path | None = None
+
+
+def keep_in(folder: Path | None) -> None:
+    """Keep in this folder from here on, which is of one kind of processor; None keeps nothing."""
+    global _folder
+    _folder = folder
+
+
+def remembered[T](
+    kind: str,
+    key: Any,
+    make: Callable[[], T],
+    *,
+    any_sources: bool = False,
+    write: Callable[[T], bytes] = pickle.dumps,
+    read: Callable[[bytes], T] = pickle.loads,
+) -> T:
+    """What `make` gave in this or an earlier process for the same key.
+
+    A memory is a convenience: one that is damaged or cannot be written is as good as none.
+
+    Args:
+        kind: what is kept, a word for the name of its file.
+        key: all that `make` decides by: plain values, arrays, types, functions, networks and tuples of them. With
+            anything else in it, or what is of no installed package, nothing is kept.
+        make: called where nothing is there; what it raises is not kept.
+        any_sources: keep it for every text of this package: the key says all.
+        write: to bytes; what it raises is no error, and nothing is kept. Without it, it is pickled.
+        read: back; what it raises is no error, and it is made anew.
+    """
+    place = place_of(kind, key, any_sources=any_sources)
+    if place is None:
+        return make()
+    try:
+        return read(place.read_bytes())
+    except Exception:  # not there, or damaged in whatever way
+        made = make()
+    try:
+        write_atomically(place, write(made))
+    except Exception:
+        return made  # of a kind that cannot be written, or there is no disk to write to
+    return made
+
+
+def place_of(kind: str, key: Any, *, any_sources: bool = False) -> Path | None:
+    """The file that `remembered` keeps what belongs to a key in, whether it is there or not; None where in none."""
+    if _folder is None:
+        return None
+    parts = plain(key)
+    if not is_installed(parts):
+        return None
+    try:
+        text = "\n".join(("" if any_sources else _sources(), _surroundings(), _text(parts)))
+    except (TypeError, OSError):
+        return None
+    return _folder / f"{kind}-{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+@functools.cache
+def _sources() -> str:
+    """The text of this package.
+
+    Raises:
+        OSError: it does not lie in a folder.
+    """
+    root, text = Path(__file__).parent, hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        content = path.read_bytes()
+        text.update(f"{path.relative_to(root).as_posix()} {len(content)}\n".encode())
+        text.update(content)
+    return text.hexdigest()
+
+
+def _surroundings() -> str:
+    """Besides this package, all that decides what is traced and how it is compiled."""
+    values = jax.config.values.items()
+    settings = {name: getattr(jax.config, name, value) for name, value in values if "_cache" not in name}
+    first = jax.devices()[0]
+    device = (first.platform, first.device_kind, first.client.platform_version, jax.device_count())
+    flags = {name: os.environ.get(name) for name in _FLAGS}
+    return "\n".join((_versions(), repr(sorted(settings.items())), repr(device), repr(flags)))
+
+
+@functools.cache
+def _versions() -> str:
+    versions = (f"{name} {importlib.metadata.version(name)}" for name in _LIBRARIES)
+    return ", ".join((platform.python_version(), *versions))
+
+
+def _text(value: Any) -> str:
+    """A plain value, the same in every process.
+
+    Raises:
+        TypeError: it has no such text.
+    """
+    if isinstance(value, tuple):
+        return f"{_named(type(value))}({', '.join(map(_text, value))})"
+    if value is None or isinstance(value, bool | int | float | complex | str | bytes | np.dtype):
+        return f"{type(value).__name__} {value!r}"
+    if isinstance(value, jax.ShapeDtypeStruct):
+        return str(value)
+    if isinstance(value, np.ndarray):
+        return f"{value.dtype} {value.shape} {hashlib.sha256(value.tobytes()).hexdigest()}"
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        if not is_installed(type(value)):
+            raise TypeError(f"{value!r} is of a class of one's own")
+        fields = ((field.name, plain(getattr(value, field.name))) for field in dataclasses.fields(value))
+        return f"{_named(type(value))}({', '.join(f'{name}={_text(given)}' for name, given in fields)})"
+    return _named(value)
+
+
+def _named(value: Any) -> str:
+    """The name by which a class or function is imported."""
+    module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
+    if not (module and name) or "<" in name:
+        raise TypeError(f"{value!r} has no name")
+    if functools.reduce(getattr, name.split("."), importlib.import_module(module)) is not value:
+        raise TypeError(f"{module}.{name} is another one")
+    return f"{module}.{name}"
