@@ -22,11 +22,16 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.experimental import serialize_executable
+from jax.experimental.compilation_cache.compilation_cache import reset_cache
 
 from jaxd2l.kept import is_installed, plain
+from jaxd2l.machine.device import default_device
 from jaxd2l.machine.disk import write_atomically
 
-__all__ = ["keep_in", "place_of", "remembered"]
+__all__ = ["EXECUTABLE", "keep_in", "place_of", "read_executable", "remembered", "remembered_executable"]
+
+EXECUTABLE = "executable"
 
 _LIBRARIES = ("jax", "jaxlib", "flax", "optax", "numpy")
 _FLAGS = ("XLA_FLAGS", "LIBTPU_INIT_ARGS")
@@ -73,6 +78,42 @@ def remembered[T](
     except Exception:
         return made  # of a kind that cannot be written, or there is no disk to write to
     return made
+
+
+def remembered_executable(
+    key: Any, compiled: Callable[[], jax.stages.Compiled], *, any_sources: bool = False
+) -> jax.stages.Compiled:
+    """An executable for the default device, as `compiled` gives it, see `remembered`.
+
+    It is in one cache only: what JAX takes from its own lacks the code that it would be written with.
+    """
+    if place_of(EXECUTABLE, key, any_sources=any_sources) is None:
+        return compiled()
+
+    def without_jaxs_cache() -> jax.stages.Compiled:
+        before = jax.config.jax_enable_compilation_cache
+        jax.config.update("jax_enable_compilation_cache", False)
+        reset_cache()  # JAX looks once whether it is on
+        try:
+            return compiled()
+        finally:
+            jax.config.update("jax_enable_compilation_cache", before)
+            reset_cache()
+
+    return remembered(
+        EXECUTABLE,
+        key,
+        without_jaxs_cache,
+        any_sources=any_sources,
+        write=lambda executable: pickle.dumps(serialize_executable.serialize(executable)),
+        read=read_executable,
+    )
+
+
+def read_executable(content: bytes) -> jax.stages.Compiled:
+    """The executable in a file that keeps one."""
+    device, (payload, in_tree, out_tree) = default_device(), pickle.loads(content)
+    return serialize_executable.deserialize_and_load(payload, in_tree, out_tree, device.client, [device])
 
 
 def place_of(kind: str, key: Any, *, any_sources: bool = False) -> Path | None:

@@ -15,10 +15,11 @@ from jaxd2l.cost import cost
 from jaxd2l.data import Dataset, Examples
 from jaxd2l.nn import Dense, relu
 from jaxd2l.nn.models import LeNet, SoftmaxRegression
+from jaxd2l.prediction import Predictor
 from jaxd2l.recipes import RECIPES, find
-from jaxd2l.train import Recipe, compile_program, fit
+from jaxd2l.train import Recipe, compile_program, evaluate, fit
 from jaxd2l.train.optimizer import adam, sgd
-from jaxd2l.train.program import Axis, identity
+from jaxd2l.train.program import Axis, identity, initial_state
 from jaxd2l.train.state import variables_like
 
 
@@ -63,7 +64,7 @@ def _another_process():
 def _pictures(n=24, seed=0):
     random = np.random.default_rng(seed)
     part = Examples(random.integers(0, 256, (n, 28, 28, 1), np.uint8), random.integers(0, 10, n).astype(np.int32))
-    return Dataset("pictures", part, part)
+    return Dataset("pictures", part, part, classes=tuple("abcdefghij"))
 
 
 RECIPE = dataclasses.replace(find("lenet_bn"), batch_size=8, epochs=2)
@@ -124,6 +125,24 @@ def test_shapes_and_costs_are_those_that_were_found(folder, traced):
     assert jax.tree.map(str, variables_like(RECIPE.model, x)) == jax.tree.map(str, variables)
     assert again == counted
     assert again.recipe == RECIPE
+    assert not traced()
+
+
+@pytest.mark.slow
+def test_a_network_answers_and_is_judged_with_the_same_bits(folder, traced):
+    data = _pictures()
+    weights = initial_state(compile_program(SMALL, data), 1, 0.1, 0.0)[1:3]
+
+    def answers():
+        network = Predictor(SMALL, *weights, data.classes, (28, 28, 1))
+        return network.predict_proba(data.test.x), evaluate(SMALL, *weights, data.test)
+
+    probabilities, judged = answers()
+    _another_process()
+    assert traced()
+    again, judged_again = answers()
+    np.testing.assert_array_equal(again, probabilities)
+    assert judged_again == judged
     assert not traced()
 
 

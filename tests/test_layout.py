@@ -49,7 +49,7 @@ ALLOWED = {
     "recipes": {"catalogue", "data", "nn", "train"},
     "experiments": {"data", "nn", "train", "selection", "recipes"},
     "interop": {"kept", "machine", "data", "nn", "train", "recipes"},
-    "prediction": {"machine", "data", "nn", "train", "recipes", "run_folder"},
+    "prediction": {"earlier", "machine", "data", "nn", "train", "recipes", "run_folder"},
     "report": {
         *("machine", "data", "nn", "train", "cost", "selection", "recipes", "experiments", "run_folder", "prediction"),
     },

@@ -13,9 +13,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxd2l.earlier import remembered
 from jaxd2l.nn import softmax
 from jaxd2l.nn.parameters import differences, flat
 from jaxd2l.train.compiler import compiled
+from jaxd2l.train.program import identity
 from jaxd2l.train.recipe import PRECISIONS, Recipe
 from jaxd2l.train.state import variables_like
 
@@ -166,12 +168,16 @@ class Predictor:
                 raise ValueError(
                     f"{collection} do not fit the network of recipe {self.recipe.name}: {'; '.join(wrong)}"
                 )
-        outputs: jax.ShapeDtypeStruct = jax.eval_shape(self.apply, self.variables, self._like())
-        return outputs
+        like = self._like()
+        return remembered(
+            "outputs",
+            (identity(self.recipe), like.shape, like.dtype),
+            lambda: jax.eval_shape(self.apply, self.variables, like),
+        )
 
     @functools.cached_property
     def _executable(self) -> Any:
-        return compiled(self.apply, (self.variables, self._like()))
+        return compiled(self.apply, (self.variables, self._like()), key=("prediction", identity(self.recipe)))
 
 
 def stored_examples(images: Any, shape: tuple[int, ...], dtype: Any = np.uint8) -> np.ndarray:

@@ -7,17 +7,23 @@ from typing import Any
 import jax
 from jax.sharding import Mesh
 
+from jaxd2l.earlier import remembered_executable
 from jaxd2l.machine.compiling import compile_lowered
 from jaxd2l.machine.device import default_platform
 from jaxd2l.nn.kernels.shards import batch_over
-from jaxd2l.nn.kernels.tracing import tracing_for
+from jaxd2l.nn.kernels.tracing import is_plain, tracing_for
 from jaxd2l.train.mesh.placement import shardings
 
 __all__ = ["compiled", "lowered", "tracing_on"]
 
 
 def compiled(
-    function: Callable[..., Any], arguments: Sequence[Any], *, donate: tuple[int, ...] = (), mesh: Mesh | None = None
+    function: Callable[..., Any],
+    arguments: Sequence[Any],
+    *,
+    donate: tuple[int, ...] = (),
+    mesh: Mesh | None = None,
+    key: Any = None,
 ) -> jax.stages.Compiled:
     """Compile a function for the shapes of its arguments.
 
@@ -27,8 +33,17 @@ def compiled(
         donate: which arguments' buffers the results may take.
         mesh: the devices that it is for, over which the rows of batches are divided, and by whose `shardings` the
             results lie; the default device alone where None.
+        key: all that the function is made of, see `jaxd2l.earlier.remembered`: an earlier process may have compiled it.
     """
-    return compile_lowered(lowered(function, arguments, donate=donate, mesh=mesh))
+
+    def made() -> jax.stages.Compiled:
+        return compile_lowered(lowered(function, arguments, donate=donate, mesh=mesh))
+
+    if key is None or mesh is not None:
+        return made()
+    leaves, structure = jax.tree.flatten(tuple(arguments))
+    shapes = tuple((leaf.shape, leaf.dtype) for leaf in leaves)
+    return remembered_executable((key, shapes, str(structure), donate, is_plain()), made)
 
 
 def lowered(

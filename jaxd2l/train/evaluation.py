@@ -15,7 +15,7 @@ from jaxd2l.train.compiler import compiled
 from jaxd2l.train.epoch import empty_tally
 from jaxd2l.train.feed import Feed, feed_of_evaluation
 from jaxd2l.train.mesh import agreed, placed, sharded_shapes
-from jaxd2l.train.program import evaluation_of, mean, stored, streams, window_of
+from jaxd2l.train.program import evaluation_of, identity, mean, stored, streams, window_of
 from jaxd2l.train.program.windows import held
 from jaxd2l.train.recipe import Recipe
 
@@ -100,7 +100,7 @@ def compile_evaluation(
     on_it = held(stored(recipe, examples), size, window)
     call: Any = (params, batch_stats, empty_tally(steps), *on_it, placed(rows, mesh), np.int32(0), np.int32(steps))
     call = call if mesh is None else sharded_shapes(call, mesh)
-    executable = compiled(evaluation_of(recipe), call, donate=(2,), mesh=mesh)
+    executable = compiled(evaluation_of(recipe), call, donate=(2,), mesh=mesh, key=("evaluation", identity(recipe)))
     return Evaluation(executable, rows, feed, classified=recipe.hits is not None, seconds=seconds, mesh=mesh)
 
 

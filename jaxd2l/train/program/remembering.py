@@ -6,25 +6,21 @@ text of this package, which names its four executables. So a change of the packa
 
 import dataclasses
 import pickle
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
-from jax.experimental import serialize_executable
-from jax.experimental.compilation_cache.compilation_cache import reset_cache
 
-from jaxd2l import earlier
 from jaxd2l.data import Dataset
+from jaxd2l.earlier import EXECUTABLE, place_of, read_executable, remembered, remembered_executable
 from jaxd2l.machine.compiling import Compile, Options, compiled_here
-from jaxd2l.machine.device import default_device
 from jaxd2l.nn.kernels.tracing import is_plain
 from jaxd2l.train.program.binding import Axis, Program, identity, stored
 from jaxd2l.train.recipe import Recipe
 
 _NAMES = ("init", "shuffle", "epoch", "evaluation")
-_PROGRAM, _EXECUTABLE = "program", "executable"
+_PROGRAM = "program"
 
 
 def remembered_program(
@@ -41,20 +37,14 @@ def remembered_program(
     """
     shapes = tuple(stored(recipe, part) for part in (data.train, data.judged))
     key = identity(recipe), shapes, tuple(axes), streamed, is_plain()
-    if earlier.place_of(_PROGRAM, key) is None:
+    if place_of(_PROGRAM, key) is None:
         return make(compiled_here)
     files: dict[str, Path | None] = {}
 
     def compile_one(name: str, lowered: jax.stages.Lowered, options: Options) -> jax.stages.Compiled:
         text = lowered.as_text(), str(lowered.args_info), str(lowered.out_tree), options or {}
-        files[name] = earlier.place_of(_EXECUTABLE, text, any_sources=True)
-        return earlier.remembered(
-            _EXECUTABLE, text, lambda: lowered.compile(options), any_sources=True, write=_write, read=_read
-        )
-
-    def made() -> Program:
-        with _without_jaxs_cache():
-            return make(compile_one)
+        files[name] = place_of(EXECUTABLE, text, any_sources=True)
+        return remembered_executable(text, lambda: lowered.compile(options), any_sources=True)
 
     def write(program: Program) -> bytes:
         fields = {field.name: getattr(program, field.name) for field in dataclasses.fields(program)}
@@ -63,28 +53,7 @@ def remembered_program(
 
     def read(content: bytes) -> Program:
         fields: dict[str, Any] = pickle.loads(content)
-        return Program(recipe=recipe, **fields | {name: _read(fields[name].read_bytes()) for name in _NAMES})
+        executables = {name: read_executable(fields[name].read_bytes()) for name in _NAMES}
+        return Program(recipe=recipe, **fields | executables)
 
-    return earlier.remembered(_PROGRAM, key, made, write=write, read=read)
-
-
-def _write(compiled: jax.stages.Compiled) -> bytes:
-    return pickle.dumps(serialize_executable.serialize(compiled))
-
-
-def _read(content: bytes) -> jax.stages.Compiled:
-    device, (payload, in_tree, out_tree) = default_device(), pickle.loads(content)
-    return serialize_executable.deserialize_and_load(payload, in_tree, out_tree, device.client, [device])
-
-
-@contextmanager
-def _without_jaxs_cache() -> Iterator[None]:
-    """What JAX takes from its own cache lacks the code that it would be written with."""
-    before = jax.config.jax_enable_compilation_cache
-    jax.config.update("jax_enable_compilation_cache", False)
-    reset_cache()  # JAX looks once whether it is on
-    try:
-        yield
-    finally:
-        jax.config.update("jax_enable_compilation_cache", before)
-        reset_cache()
+    return remembered(_PROGRAM, key, lambda: make(compile_one), write=write, read=read)
