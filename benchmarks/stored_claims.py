@@ -13,6 +13,7 @@ HERE = Path(__file__).resolve().parent
 OUT = HERE.parent / "jaxd2l" / "claims" / "trainings.json"
 STUDY = "lenet-study-cpu-2026-11-22.json"
 REPRODUCED = "reproduce-cpu-2026-11-22.json"
+LONG = "long_runs.json"
 POINTS = {
     "lenet": ("lenet", 0.9),
     "lenet_relu": ("lenet_relu", 0.1),
@@ -23,8 +24,8 @@ POINTS = {
 
 def collect() -> dict:
     """The file's contents."""
-    study, reproduced = (
-        json.loads((HERE / "results" / name).read_text(encoding="utf-8")) for name in (STUDY, REPRODUCED)
+    study, reproduced, long = (
+        json.loads((HERE / "results" / name).read_text(encoding="utf-8")) for name in (STUDY, REPRODUCED, LONG)
     )
     environment = reproduced["mlp"][0]["environment"]
     made = {
@@ -64,6 +65,19 @@ def collect() -> dict:
             [[round(epoch[field], 6) for field in fields] for epoch in run["epochs"]] for run in reproduced["mlp"]
         ],
     }
+    for run in long:
+        if len(run["epochs"]) < run["epochs_asked_for"]:
+            continue
+        recipe = run["recipe"]
+        made[f"long {recipe}"] = {
+            "command": f"jaxd2l train {recipe}",
+            "device": f"{run['device']}, {run['processor']}",
+            "jax": run["jax"],
+            "date": run["starts"][0]["started"][:10],
+            "file": f"benchmarks/results/{LONG}",
+        }
+        curve = [[round(epoch[field], 6) for field in fields] for epoch in run["epochs"]]
+        trainings.setdefault(recipe, {"made": f"long {recipe}", "curves": []})["curves"].append(curve)
     return {"made": made, "trainings": trainings}
 
 

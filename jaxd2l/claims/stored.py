@@ -18,6 +18,11 @@ def _kept() -> dict[str, Any]:
     return kept
 
 
+def is_there(name: str) -> bool:
+    """Whether a training of this name is kept."""
+    return name in _kept()["trainings"]
+
+
 def curves(name: str) -> Seeds:
     """Training loss, training accuracy and test accuracy after every epoch of every seed: (seeds, epochs, 3)."""
     return seeds(_kept()["trainings"][name]["curves"])
