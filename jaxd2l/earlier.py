@@ -13,6 +13,7 @@ import functools
 import hashlib
 import importlib
 import importlib.metadata
+import importlib.util
 import os
 import pickle
 import platform
@@ -125,7 +126,7 @@ def place_of(kind: str, key: Any, *, any_sources: bool = False) -> Path | None:
         return None
     try:
         text = "\n".join(("" if any_sources else _sources(), _surroundings(), _text(parts)))
-    except (TypeError, OSError):
+    except (TypeError, OSError, ImportError):  # of the last, a library that says no version
         return None
     return _folder / f"{kind}-{hashlib.sha256(text.encode()).hexdigest()}"
 
@@ -157,8 +158,8 @@ def _surroundings() -> str:
 
 @functools.cache
 def _versions() -> str:
-    versions = (f"{name} {importlib.metadata.version(name)}" for name in _LIBRARIES)
-    return ", ".join((platform.python_version(), *versions))
+    found = {name: importlib.metadata.version(name) for name in _LIBRARIES if importlib.util.find_spec(name)}
+    return f"{platform.python_version()} {found}"
 
 
 def _text(value: Any) -> str:

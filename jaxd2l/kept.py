@@ -2,10 +2,9 @@
 
 import dataclasses
 import functools
+import sys
 from collections.abc import Callable
 from typing import Any
-
-import flax.linen as nn
 
 _LATEST = 64
 _INSTALLED = {"jaxd2l", "jax", "flax", "optax", "numpy", "functools", "builtins"}
@@ -50,7 +49,7 @@ def plain(value: Any) -> Any:
     """A value by what it is made of: a copy of a `functools.partial`, such as a clone holds, is not equal to it."""
     if isinstance(value, functools.partial):
         return (functools.partial, value.func, plain(value.args), plain(value.keywords))
-    if isinstance(value, nn.Module):
+    if _is_network(value):
         fields = {field.name: getattr(value, field.name, None) for field in dataclasses.fields(value)}
         return (type(value), plain({name: given for name, given in fields.items() if name != "parent"}))
     if isinstance(value, list | tuple):
@@ -58,6 +57,11 @@ def plain(value: Any) -> Any:
     if isinstance(value, dict):
         return (dict, *((name, plain(given)) for name, given in sorted(value.items())))
     return value
+
+
+def _is_network(value: Any) -> bool:
+    linen = sys.modules.get("flax.linen")  # what runs without Flax has no network
+    return linen is not None and isinstance(value, linen.Module)
 
 
 def is_installed(plain: Any) -> bool:
