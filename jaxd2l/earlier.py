@@ -8,6 +8,7 @@ Nothing is kept before `keep_in` names a folder, as the command line does, nor o
 which may call what nothing here would tell. What is kept holds compiled code, as JAX's own cache does.
 """
 
+import contextlib
 import dataclasses
 import functools
 import hashlib
@@ -70,14 +71,11 @@ def remembered[T](
     place = place_of(kind, key, any_sources=any_sources)
     if place is None:
         return make()
-    try:
+    with contextlib.suppress(Exception):  # not there, or damaged in whatever way
         return read(place.read_bytes())
-    except Exception:  # not there, or damaged in whatever way
-        made = make()
-    try:
+    made = make()
+    with contextlib.suppress(Exception):  # of a kind that cannot be written, or there is no disk to write to
         write_atomically(place, write(made))
-    except Exception:
-        return made  # of a kind that cannot be written, or there is no disk to write to
     return made
 
 
