@@ -59,12 +59,11 @@ def collect() -> dict:
         }
         for name, point in POINTS.items()
     }
-    trainings["mlp"] = {
-        "made": "reproduced",
-        "curves": [
-            [[round(epoch[field], 6) for field in fields] for epoch in run["epochs"]] for run in reproduced["mlp"]
-        ],
-    }
+
+    def curve(run: dict) -> list:
+        return [[round(epoch[field], 6) for field in fields] for epoch in run["epochs"]]
+
+    trainings["mlp"] = {"made": "reproduced", "curves": [curve(run) for run in reproduced["mlp"]]}
     for run in long:
         if len(run["epochs"]) < run["epochs_asked_for"]:
             continue
@@ -76,8 +75,7 @@ def collect() -> dict:
             "date": run["starts"][0]["started"][:10],
             "file": f"benchmarks/results/{LONG}",
         }
-        curve = [[round(epoch[field], 6) for field in fields] for epoch in run["epochs"]]
-        trainings.setdefault(recipe, {"made": f"long {recipe}", "curves": []})["curves"].append(curve)
+        trainings.setdefault(recipe, {"made": f"long {recipe}", "curves": []})["curves"].append(curve(run))
     return {"made": made, "trainings": trainings}
 
 

@@ -46,29 +46,47 @@ def keep_in(folder: Path | None) -> None:
     _folder = folder
 
 
+def place_of(kind: str, key: Any, *, any_sources: bool = False) -> Path | None:
+    """The file for `remembered` to keep in what follows from a key, whether it is there or not.
+
+    Args:
+        kind: what is kept, a word for the name of its file.
+        key: all that it follows from: plain values, arrays, types, functions, networks and tuples of them.
+        any_sources: whether it is the same for every text of this package: the key says all.
+
+    Returns:
+        The file; None where nothing is kept: no folder is named, or the key holds anything else, or what is of no
+        installed package.
+    """
+    if _folder is None:
+        return None
+    parts = plain(key)
+    if not is_installed(parts):
+        return None
+    try:
+        text = "\n".join(("" if any_sources else _sources(), _surroundings(), _text(parts)))
+    except (TypeError, OSError, ImportError):  # of the last, a library that says no version
+        return None
+    return _folder / f"{kind}-{hashlib.sha256(text.encode()).hexdigest()}"
+
+
 def remembered[T](
-    kind: str,
-    key: Any,
+    place: Path | None,
     make: Callable[[], T],
     *,
-    any_sources: bool = False,
     write: Callable[[T], bytes] = pickle.dumps,
     read: Callable[[bytes], T] = pickle.loads,
 ) -> T:
-    """What `make` gave in this or an earlier process for the same key.
+    """What `make` gave in this or an earlier process that asked for the same place.
 
     A memory is a convenience: one that is damaged or cannot be written is as good as none.
 
     Args:
-        kind: what is kept, a word for the name of its file.
-        key: all that `make` decides by: plain values, arrays, types, functions, networks and tuples of them. With
-            anything else in it, or what is of no installed package, nothing is kept.
+        place: from `place_of`, with all that `make` decides by; None makes it.
         make: called where nothing is there; what it raises is not kept.
-        any_sources: keep it for every text of this package: the key says all.
         write: to bytes; what it raises is no error, and nothing is kept. Without it, it is pickled.
         read: back; what it raises is no error, and it is made anew.
     """
-    place = place_of(kind, key, any_sources=any_sources)
     if place is None:
         return make()
     with contextlib.suppress(Exception):  # not there, or damaged in whatever way
@@ -79,14 +97,12 @@ def remembered[T](
     return made
 
 
-def remembered_executable(
-    key: Any, compiled: Callable[[], jax.stages.Compiled], *, any_sources: bool = False
-) -> jax.stages.Compiled:
+def remembered_executable(place: Path | None, compiled: Callable[[], jax.stages.Compiled]) -> jax.stages.Compiled:
     """An executable for the default device, as `compiled` gives it, see `remembered`.
 
     It is in one cache only: what JAX takes from its own lacks the code that it would be written with.
     """
-    if place_of(EXECUTABLE, key, any_sources=any_sources) is None:
+    if place is None:
         return compiled()
 
     def without_jaxs_cache() -> jax.stages.Compiled:
@@ -100,10 +116,8 @@ def remembered_executable(
             reset_cache()
 
     return remembered(
-        EXECUTABLE,
-        key,
+        place,
         without_jaxs_cache,
-        any_sources=any_sources,
         write=lambda executable: pickle.dumps(serialize_executable.serialize(executable)),
         read=read_executable,
     )
@@ -113,20 +127,6 @@ def read_executable(content: bytes) -> jax.stages.Compiled:
     """The executable in a file that keeps one."""
     device, (payload, in_tree, out_tree) = default_device(), pickle.loads(content)
     return serialize_executable.deserialize_and_load(payload, in_tree, out_tree, device.client, [device])
-
-
-def place_of(kind: str, key: Any, *, any_sources: bool = False) -> Path | None:
-    """The file that `remembered` keeps what belongs to a key in, whether it is there or not; None where in none."""
-    if _folder is None:
-        return None
-    parts = plain(key)
-    if not is_installed(parts):
-        return None
-    try:
-        text = "\n".join(("" if any_sources else _sources(), _surroundings(), _text(parts)))
-    except (TypeError, OSError, ImportError):  # of the last, a library that says no version
-        return None
-    return _folder / f"{kind}-{hashlib.sha256(text.encode()).hexdigest()}"
 
 
 @functools.cache

@@ -230,7 +230,7 @@ def test_nothing_of_ones_own_is_kept(folder, value):
     assert earlier.place_of("program", value) is None
     made = []
     for _ in range(2):
-        earlier.remembered("value", value, lambda: made.append(1))
+        earlier.remembered(earlier.place_of("value", value), lambda: made.append(1))
     assert len(made) == 2
     assert not list(folder.iterdir())
 
@@ -249,25 +249,25 @@ def test_a_function_that_took_anothers_name_is_not_taken_for_it(folder, monkeypa
 
 @pytest.mark.parametrize("content", [b"", b"damaged", None], ids=["empty", "damaged", "cut"])
 def test_what_is_damaged_is_made_again(folder, content):
-    assert earlier.remembered("value", 1, lambda: "a" * 100) == "a" * 100
+    assert earlier.remembered(earlier.place_of("value", 1), lambda: "a" * 100) == "a" * 100
     (file,) = folder.iterdir()
     sound = file.read_bytes()
     file.write_bytes(sound[:50] if content is None else content)
-    assert earlier.remembered("value", 1, lambda: "b" * 100) == "b" * 100
-    assert earlier.remembered("value", 1, lambda: "c" * 100) == "b" * 100
+    assert earlier.remembered(earlier.place_of("value", 1), lambda: "b" * 100) == "b" * 100
+    assert earlier.remembered(earlier.place_of("value", 1), lambda: "c" * 100) == "b" * 100
 
 
 def test_what_cannot_be_written_is_made(folder):
-    assert callable(earlier.remembered("value", 1, lambda: lambda: None))
+    assert callable(earlier.remembered(earlier.place_of("value", 1), lambda: lambda: None))
     earlier.keep_in(folder / "missing")
-    assert earlier.remembered("value", 1, lambda: 2) == 2
+    assert earlier.remembered(earlier.place_of("value", 1), lambda: 2) == 2
     assert not list(folder.iterdir())
 
 
 def test_what_is_raised_is_not_kept(folder):
     with pytest.raises(ValueError, match="refused"):
-        earlier.remembered("value", 1, lambda: (_ for _ in ()).throw(ValueError("refused")))
-    assert earlier.remembered("value", 1, lambda: 2) == 2
+        earlier.remembered(earlier.place_of("value", 1), lambda: (_ for _ in ()).throw(ValueError("refused")))
+    assert earlier.remembered(earlier.place_of("value", 1), lambda: 2) == 2
 
 
 @pytest.mark.slow
@@ -277,6 +277,6 @@ def test_jaxs_own_cache_is_as_it_was(folder):
     assert jax.config.jax_enable_compilation_cache == before
 
 
-def test_nothing_is_kept_where_no_folder_is_named(tmp_path):
+def test_nothing_is_kept_where_no_folder_is_named():
     assert earlier.place_of("program", 1) is None
-    assert earlier.remembered("value", 1, lambda: 2) == 2
+    assert earlier.remembered(earlier.place_of("value", 1), lambda: 2) == 2

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from jaxd2l.recipes import RECIPES, find, load_data
 from jaxd2l.run_folder import fit, folder_named, is_finished
 from jaxd2l.run_folder.training import Stop
 from jaxd2l.train import EpochResult, Program, Progress, Recipe, Run, compile_program
+from jaxd2l.train.state import variables_like
 
 SEEDS = 5
 
@@ -137,11 +138,7 @@ def shapes(name: str) -> dict[str, tuple[int, ...]]:
     """The shape of every parameter of a recipe's network by its path; nothing is computed."""
     recipe = RECIPES[name]
     size = recipe.image_size or 28
-    made = jax.eval_shape(
-        partial(recipe.model.init, train=False),
-        jax.random.key(0),
-        jax.ShapeDtypeStruct((1, size, size, 1), jnp.float32),
-    )
+    made = variables_like(recipe.model, jax.ShapeDtypeStruct((1, size, size, 1), jnp.float32))
     return {path: leaf.shape for path, leaf in flat(made["params"]).items()}
 
 

@@ -19,7 +19,7 @@ from jaxd2l.cost.layers import Layer, layers
 from jaxd2l.cost.liveness import peak
 from jaxd2l.cost.traced import operations_of
 from jaxd2l.data import Dataset, num_steps, shapes
-from jaxd2l.earlier import remembered
+from jaxd2l.earlier import place_of, remembered
 from jaxd2l.machine.device import default_platform
 from jaxd2l.nn.parameters import divided, flat
 from jaxd2l.train.program import identity, stored
@@ -66,8 +66,8 @@ def cost(recipe: Recipe, data: Dataset | None = None, *, platform: str | None = 
     def read(content: bytes) -> Cost:
         return Cost(**pickle.loads(content))
 
-    key = identity(recipe), parts, platform
-    found = remembered("cost", key, lambda: _counted(recipe, data, platform), write=write, read=read)
+    place = place_of("cost", (identity(recipe), parts, platform))
+    found = remembered(place, lambda: _counted(recipe, data, platform), write=write, read=read)
     return dataclasses.replace(found, recipe=recipe)
 
 

@@ -13,7 +13,7 @@ from jaxd2l.cost.flops import taps
 from jaxd2l.cost.receptive_field import receptive_fields
 from jaxd2l.cost.scopes import products_by_module
 from jaxd2l.cost.traced import Operations, operations_of
-from jaxd2l.earlier import remembered
+from jaxd2l.earlier import place_of, remembered
 from jaxd2l.nn import Conv, Dense
 from jaxd2l.nn.kernels.window import pads, sizes
 from jaxd2l.train.state import variables_like
@@ -64,7 +64,7 @@ def layers(model: nn.Module, x: jax.ShapeDtypeStruct, variables: PyTree = None) 
     """
     if variables is not None:
         return _walked(model, x, variables)
-    return remembered("layers", (model, x), lambda: _walked(model, x, variables_like(model, x)))
+    return remembered(place_of("layers", (model, x)), lambda: _walked(model, x, variables_like(model, x)))
 
 
 def _walked(model: nn.Module, x: jax.ShapeDtypeStruct, variables: PyTree) -> tuple[Layer, ...]:

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxd2l.earlier import remembered
+from jaxd2l.earlier import place_of, remembered
 from jaxd2l.nn import softmax
 from jaxd2l.nn.parameters import differences, flat
 from jaxd2l.train.compiler import compiled
@@ -170,8 +170,7 @@ class Predictor:
                 )
         like = self._like()
         return remembered(
-            "outputs",
-            (identity(self.recipe), like.shape, like.dtype),
+            place_of("outputs", (identity(self.recipe), like.shape, like.dtype)),
             lambda: jax.eval_shape(self.apply, self.variables, like),
         )
 

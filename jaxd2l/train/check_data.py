@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxd2l.data import DataError, Dataset, Examples, ImageSize, as_stored, check_examples, image_preparer, num_steps
-from jaxd2l.earlier import remembered
+from jaxd2l.earlier import place_of, remembered
 from jaxd2l.nn.loss import cross_entropy
 from jaxd2l.nn.metric import hits
 from jaxd2l.train.program import stored
@@ -187,8 +187,7 @@ def _traced_output(model: nn.Module, image_size: ImageSize | None, shape: tuple[
         return model.init_with_output(jax.random.key(0), x, train=False)[0]
 
     return remembered(
-        "output",
-        (model, image_size, shape, dtype),
+        place_of("output", (model, image_size, shape, dtype)),
         lambda: jax.eval_shape(output, jax.ShapeDtypeStruct(shape, dtype)),
     )
 

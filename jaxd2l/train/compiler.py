@@ -7,7 +7,7 @@ from typing import Any
 import jax
 from jax.sharding import Mesh
 
-from jaxd2l.earlier import remembered_executable
+from jaxd2l.earlier import EXECUTABLE, place_of, remembered_executable
 from jaxd2l.machine.compiling import compile_lowered
 from jaxd2l.machine.device import default_platform
 from jaxd2l.nn.kernels.shards import batch_over
@@ -43,7 +43,7 @@ def compiled(
         return made()
     leaves, structure = jax.tree.flatten(tuple(arguments))
     shapes = tuple((leaf.shape, leaf.dtype) for leaf in leaves)
-    return remembered_executable((key, shapes, str(structure), donate, is_plain()), made)
+    return remembered_executable(place_of(EXECUTABLE, (key, shapes, str(structure), donate, is_plain())), made)
 
 
 def lowered(

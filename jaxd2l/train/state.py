@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxd2l.earlier import remembered
+from jaxd2l.earlier import place_of, remembered
 from jaxd2l.kept import made_once
 from jaxd2l.nn.numbers import unsound
 from jaxd2l.nn.parameters import divided, flat
@@ -155,7 +155,7 @@ def variables_like(model: nn.Module, x: Any) -> PyTree:
         return jax.eval_shape(lambda x: model.init(jax.random.key(0), x, train=False), one)
 
     key = model, one.shape, one.dtype
-    return made_once(("variables", key), lambda: remembered("variables", key, traced), installed=True)
+    return made_once(("variables", key), lambda: remembered(place_of("variables", key), traced), installed=True)
 
 
 def begin(

@@ -14,7 +14,7 @@ _LEAST_SECONDS = 0.3  # below that a program compiles about as fast as it loads
 
 
 def use() -> Path | None:
-    """Let JAX keep what it compiles in the user's cache folder.
+    """Let JAX and `jaxd2l.earlier` keep what they compile in the user's cache folder.
 
     Code compiled for one CPU may not run, or may round otherwise, on another: the folder is named by the
     processor and the visible cores, besides what JAX's own key holds (versions, flags, the program). A cached

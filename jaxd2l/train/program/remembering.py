@@ -19,9 +19,6 @@ from jaxd2l.nn.kernels.tracing import is_plain
 from jaxd2l.train.program.binding import Axis, Program, identity, stored
 from jaxd2l.train.recipe import Recipe
 
-_NAMES = ("init", "shuffle", "epoch", "evaluation")
-_PROGRAM = "program"
-
 
 def remembered_program(
     recipe: Recipe, data: Dataset, axes: Sequence[Axis], streamed: bool, make: Callable[[Compile], Program]
@@ -37,23 +34,23 @@ def remembered_program(
     """
     shapes = tuple(stored(recipe, part) for part in (data.train, data.judged))
     key = identity(recipe), shapes, tuple(axes), streamed, is_plain()
-    if place_of(_PROGRAM, key) is None:
+    place = place_of("program", key)
+    if place is None:
         return make(compiled_here)
     files: dict[str, Path | None] = {}
 
     def compile_one(name: str, lowered: jax.stages.Lowered, options: Options) -> jax.stages.Compiled:
         text = lowered.as_text(), str(lowered.args_info), str(lowered.out_tree), options or {}
         files[name] = place_of(EXECUTABLE, text, any_sources=True)
-        return remembered_executable(text, lambda: lowered.compile(options), any_sources=True)
+        return remembered_executable(files[name], lambda: lowered.compile(options))
 
     def write(program: Program) -> bytes:
-        fields = {field.name: getattr(program, field.name) for field in dataclasses.fields(program)}
-        del fields["recipe"]
-        return pickle.dumps(fields | files)
+        others = {field.name for field in dataclasses.fields(program)} - {"recipe"} - set(files)
+        return pickle.dumps(({name: getattr(program, name) for name in others}, files))
 
     def read(content: bytes) -> Program:
-        fields: dict[str, Any] = pickle.loads(content)
-        executables = {name: read_executable(fields[name].read_bytes()) for name in _NAMES}
-        return Program(recipe=recipe, **fields | executables)
+        others, files = pickle.loads(content)
+        executables: dict[str, Any] = {name: read_executable(file.read_bytes()) for name, file in files.items()}
+        return Program(recipe=recipe, **others, **executables)
 
-    return remembered(_PROGRAM, key, lambda: make(compile_one), write=write, read=read)
+    return remembered(place, lambda: make(compile_one), write=write, read=read)
