@@ -5,7 +5,8 @@ than all the rest of a start. What follows from installed code and plain values 
 text of this package's sources, the versions of the libraries, every setting of JAX and XLA, the device, and the values.
 
 Nothing is kept before `keep_in` names a folder, as the command line does, nor of classes and functions of one's own,
-which may call what nothing here would tell. What is kept holds compiled code, as JAX's own cache does.
+which may call what nothing here would tell. What is kept holds compiled code, as JAX's own cache does. Of what the
+folder holds, JAX's entries among it, the longest unused is deleted where it outgrows a gigabyte.
 """
 
 import contextlib
@@ -37,6 +38,7 @@ EXECUTABLE = "executable"
 
 _LIBRARIES = ("jax", "jaxlib", "flax", "optax", "numpy")
 _FLAGS = ("XLA_FLAGS", "LIBTPU_INIT_ARGS")
+_MOST_BYTES = 2**30  # dozens of times what all recipes leave behind
 _folder: Path | None = None
 
 
@@ -90,10 +92,13 @@ def remembered[T](
     if place is None:
         return make()
     with contextlib.suppress(Exception):  # not there, or damaged in whatever way
-        return read(place.read_bytes())
+        found = read(place.read_bytes())
+        _mark_used(place)
+        return found
     made = make()
     with contextlib.suppress(Exception):  # of a kind that cannot be written, or there is no disk to write to
         write_atomically(place, write(made))
+        _make_room(place.parent)
     return made
 
 
@@ -127,6 +132,25 @@ def read_executable(content: bytes) -> jax.stages.Compiled:
     """The executable in a file that keeps one."""
     device, (payload, in_tree, out_tree) = default_device(), pickle.loads(content)
     return serialize_executable.deserialize_and_load(payload, in_tree, out_tree, device.client, [device])
+
+
+def _mark_used(place: Path) -> None:
+    """Let a file be the last that `_make_room` deletes, also where reading leaves no trace."""
+    with contextlib.suppress(OSError):
+        os.utime(place)
+
+
+def _make_room(folder: Path) -> None:
+    """Delete the longest unused until a folder holds no more than `_MOST_BYTES`."""
+    with os.scandir(folder) as entries:
+        files = [(entry.path, entry.stat()) for entry in entries if entry.is_file()]
+    size = sum(status.st_size for _, status in files)
+    for path, status in sorted(files, key=lambda file: max(file[1].st_atime, file[1].st_mtime)):
+        if size <= _MOST_BYTES:
+            break
+        with contextlib.suppress(OSError):  # open elsewhere, or another process was first
+            os.unlink(path)
+            size -= status.st_size
 
 
 @functools.cache

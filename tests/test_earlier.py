@@ -2,6 +2,8 @@
 
 import dataclasses
 import functools
+import os
+import time
 
 import chex
 import flax.linen as nn
@@ -262,6 +264,20 @@ def test_what_cannot_be_written_is_made(folder):
     earlier.keep_in(folder / "missing")
     assert earlier.remembered(earlier.place_of("value", 1), lambda: 2) == 2
     assert not list(folder.iterdir())
+
+
+def test_the_folder_is_bounded_and_the_longest_unused_goes_first(folder, monkeypatch):
+    places = [earlier.place_of("value", number) for number in range(4)]
+    of_jax = folder / "jit_step-0123-cache"
+    of_jax.write_bytes(b"a" * 1000)
+    for age, place in zip((4, 3, 2), places[:3], strict=True):
+        earlier.remembered(place, lambda: b"a" * 1000)
+        os.utime(place, (age_of := time.time() - age * 3600, age_of))
+    os.utime(of_jax, (age_of := time.time() - 5 * 3600, age_of))
+    earlier.remembered(places[0], lambda: pytest.fail("it was there"))
+    monkeypatch.setattr(earlier, "_MOST_BYTES", 3500)
+    earlier.remembered(places[3], lambda: b"a" * 1000)
+    assert set(folder.iterdir()) == {places[0], places[2], places[3]}
 
 
 def test_what_is_raised_is_not_kept(folder):
