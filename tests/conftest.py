@@ -78,6 +78,25 @@ def unpacked_once():
         yield
 
 
+@pytest.fixture(autouse=True)
+def settings_as_they_were():
+    """What a command sets for its process, which ends with it, is unset for the next test: it would compile anew."""
+    variables, settings = _settings()
+    yield
+    after, now = _settings()
+    for name in after.keys() - variables.keys():
+        del os.environ[name]
+    os.environ.update(variables)
+    for name, value in settings.items():
+        if now[name] != value:
+            jax.config.update(name, value)
+
+
+def _settings():
+    """Environment variables of JAX and XLA, and JAX's settings."""
+    return {name: value for name, value in os.environ.items() if name.startswith(("JAX", "XLA"))}, {**jax.config.values}
+
+
 @pytest.fixture
 def ticking(monkeypatch):
     """Call it with a module: whenever that looks at the clock, a second has passed."""

@@ -8,7 +8,7 @@ from jaxd2l import run_folder
 from jaxd2l.cli import main
 from jaxd2l.commands import train
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("unoptimised")]
 
 SMALL = ("--epochs", "2", "--limit-train", "40", "--limit-test", "11", "--json")
 

@@ -14,6 +14,8 @@ from jaxd2l.cost.budget import advice, foreseen_shortage, gib, ran_out
 from jaxd2l.data import shapes
 from jaxd2l.recipes import RECIPES
 
+pytestmark = pytest.mark.usefixtures("unoptimised")
+
 PROMISED = {
     *("recipe", "parameters", "macs", "forward_flops", "step_flops", "predict_bytes", "train_bytes", "layers"),
 }

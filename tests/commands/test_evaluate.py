@@ -12,6 +12,8 @@ from jaxd2l import run_folder
 from jaxd2l.cli import main
 from jaxd2l.run_folder import load_run
 
+pytestmark = pytest.mark.usefixtures("unoptimised")
+
 TRAIN = ["train", "linear", "--quiet", "--no-report"]
 
 

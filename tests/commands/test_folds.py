@@ -14,6 +14,8 @@ from jaxd2l.data import balanced_class_weights, channel_statistics, deal_out, fo
 from jaxd2l.data.division.folds import fold_rows_out
 from jaxd2l.train import fit
 
+pytestmark = pytest.mark.usefixtures("unoptimised")
+
 SWEEP = ("--folds", "2", "--seeds", "1", "--epochs", "2", "--batch-size", "5", "--method", "loop")
 
 

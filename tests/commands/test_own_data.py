@@ -11,7 +11,7 @@ from jaxd2l.cli import main
 from jaxd2l.data import channel_statistics, open_data
 from jaxd2l.data.own import OwnData
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("unoptimised")]
 TRAIN = ("train", "softmax", "--no-report", "--epochs", "2", "--batch-size", "8", "--quiet")
 
 

@@ -8,7 +8,7 @@ from picture_files import digit_folder
 import jaxd2l
 from jaxd2l.cli import main
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("unoptimised")]
 NETWORK = """
 import flax.linen as nn
 import jax.numpy as jnp

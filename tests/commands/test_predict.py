@@ -10,7 +10,7 @@ from jaxd2l import run_folder
 from jaxd2l.cli import main
 from jaxd2l.data import load
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("unoptimised")]
 
 
 @pytest.fixture(scope="module")

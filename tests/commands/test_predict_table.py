@@ -11,7 +11,7 @@ from jaxd2l.data import DataWarning
 from jaxd2l.data.own import kept_data
 from jaxd2l.data.table import apply_table, read_table
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("unoptimised")]
 
 KINDS = ("cat", "cow", "dog")
 

@@ -9,6 +9,8 @@ from jaxd2l.report.spread import interval
 from jaxd2l.report.table import markdown, summarise
 from jaxd2l.train import EpochResult
 
+pytestmark = pytest.mark.usefixtures("unoptimised")
+
 FAST = ["--limit-train", "512", "--limit-test", "300", "--epochs", "2", "--seeds", "2", "--no-report"]
 
 

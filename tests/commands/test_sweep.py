@@ -4,6 +4,8 @@ import pytest
 
 from jaxd2l.cli import main
 
+pytestmark = pytest.mark.usefixtures("unoptimised")
+
 
 @pytest.fixture
 def line(tmp_path, monkeypatch):

@@ -6,7 +6,7 @@ from safetensors.numpy import load_file, save_file
 
 from jaxd2l.cli import main
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("unoptimised")]
 
 FAST = ["--limit-train", "256", "--limit-test", "100", "--epochs", "1", "--quiet", "--no-report"]
 

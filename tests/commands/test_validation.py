@@ -7,6 +7,8 @@ import pytest
 from jaxd2l import load_run
 from jaxd2l.cli import main
 
+pytestmark = pytest.mark.usefixtures("unoptimised")
+
 TRAIN = ["train", "linear", "--no-report", "--epochs", "9", "--learning-rate", "0.5", "--validation-fraction", "0.2"]
 CLASSIFY = ["train", "softmax", "--no-report", "--limit-train", "600", "--limit-test", "200", "--epochs", "2"]
 

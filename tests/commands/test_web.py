@@ -4,6 +4,8 @@ import pytest
 
 from jaxd2l.cli import main
 
+pytestmark = pytest.mark.usefixtures("unoptimised")
+
 LIMITS = ("--limit-train", "40", "--limit-test", "24", "--batch-size", "8", "--epochs", "1", "--quiet")
 
 

@@ -24,6 +24,8 @@ from jaxd2l.recipes import RECIPES
 from jaxd2l.train import Batch, compile_program, empty_tally, run_keys
 from jaxd2l.train.program import initial_state
 
+pytestmark = pytest.mark.usefixtures("unoptimised")
+
 # one of each family; the deeper siblings are the same code with longer tables
 FAMILIES = ("linear", "softmax", "dropout_mlp", "lenet", "lenet_bn", "conv3d", "alexnet", "vgg11", "nin", "densenet")
 COMPILED = (("mlp", 64), ("lenet", 32), ("lenet_bn", 32), ("alexnet", 16))

@@ -14,6 +14,8 @@ from jaxd2l.data import Dataset, Examples
 from jaxd2l.nn.models import MLP
 from jaxd2l.train import Recipe
 
+pytestmark = pytest.mark.usefixtures("unoptimised")
+
 PART = Examples(np.zeros((11, 4), np.float32), np.arange(11, dtype=np.int32) % 3)
 DATA = Dataset("own", PART, PART)
 RECIPE = Recipe(

@@ -17,6 +17,8 @@ from jaxd2l.nn.models import MLP, LeNet
 from jaxd2l.sklearn import JaxClassifier, JaxRegressor, programs
 from jaxd2l.sklearn.rows import different_rows
 
+pytestmark = pytest.mark.usefixtures("unoptimised")
+
 SMALL = {"network": MLP(hidden=(5,)), "epochs": 2, "random_state": 7}
 
 

@@ -18,6 +18,8 @@ from jaxd2l.nn.models import MLP, LeNet
 from jaxd2l.sklearn import JaxClassifier, JaxRegressor
 from jaxd2l.sklearn.workers import share_cores
 
+pytestmark = pytest.mark.usefixtures("unoptimised")
+
 NET = MLP(hidden=(5,))
 
 

@@ -10,6 +10,8 @@ from jaxd2l.experiments.houses import LINEAR, cross_validate, log_rmse, prepare
 from jaxd2l.selection.folds import assign_folds
 from jaxd2l.selection.grid import grid
 
+pytestmark = pytest.mark.usefixtures("unoptimised")
+
 COLUMNS = ["GrLivArea", "OverallQual", "Neighborhood", "LotFrontage"]
 
 

@@ -18,6 +18,8 @@ from jaxd2l.run_folder.writer import RunWriter
 from jaxd2l.train import EpochResult, TrainState, best_epoch
 from jaxd2l.train.state import Average
 
+pytestmark = pytest.mark.usefixtures("unoptimised")
+
 ACCURACIES = st.lists(st.sampled_from((0.1, 0.2, 0.3)), min_size=1, max_size=6)
 
 

@@ -24,6 +24,8 @@ from jaxd2l.selection.sweep import Method, sweep
 from jaxd2l.train import Recipe, compile_program, evaluate, evaluation, fit
 from jaxd2l.train.program import COMPILED, identity, require_same_program
 
+pytestmark = pytest.mark.usefixtures("unoptimised")
+
 N = 11
 REGRESSION = Recipe(
     name="regression",

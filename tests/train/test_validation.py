@@ -20,6 +20,8 @@ from jaxd2l.train import EpochResult, Recipe, best_epoch, compile_program, evalu
 from jaxd2l.train.compiler import lowered
 from jaxd2l.train.results import stopped_early
 
+pytestmark = pytest.mark.usefixtures("unoptimised")
+
 
 class Net(nn.Module):
     """Parameters and running statistics."""

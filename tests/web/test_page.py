@@ -16,6 +16,8 @@ from jaxd2l.web import document
 from jaxd2l.web.document import network_plan, page
 from jaxd2l.web.shown import layers_of
 
+pytestmark = pytest.mark.usefixtures("unoptimised")
+
 TOLERANCE = 1e-5  # of a layer's largest value: float32 rounding, summed in another order
 
 
