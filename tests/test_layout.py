@@ -38,6 +38,7 @@ LIBRARY = {
 ALLOWED = {
     "catalogue": set(),
     "notebook_table": set(),
+    "wording": set(),
     "kept": set(),
     "earlier": {"kept", "machine"},
     "machine": set(),
@@ -102,7 +103,7 @@ def test_imports_flow_one_way():
         if part not in ALLOWED:
             offences.append(f"{path}: {part} is a new part: say here what it may import")
             continue
-        wrong = _imports(path) - {part, "__version__"} - ALLOWED[part]
+        wrong = _imports(path) - {part, "__version__", "wording"} - ALLOWED[part]  # all may count in words
         offences += [f"{path}: {part} must not import {other}" for other in sorted(wrong)]
     assert not offences, "\n".join(offences)
 

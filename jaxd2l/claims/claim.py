@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from jaxd2l.claims.comparison import Comparison, equal
+from jaxd2l.wording import counted
 
 if TYPE_CHECKING:
     from jaxd2l.claims.trained import Trainings
@@ -141,7 +142,7 @@ def show(value: Any) -> str:
         return f"{value:.6g}"
     if isinstance(value, list):
         count = np.size(value) if not any(isinstance(one, str) for one in value) else len(value)
-        return f"[{', '.join(map(show, value))}]" if count <= _SHOWN else f"{count} figures"
+        return f"[{', '.join(map(show, value))}]" if count <= _SHOWN else counted(count, "figure")
     return str(value)
 
 
@@ -154,8 +155,8 @@ class Seeds(np.ndarray):
         mean, deviation = values.mean(axis=0).ravel(), values.std(axis=0, ddof=1).ravel() if len(values) > 1 else None
         shown = [f"{m:.3f}" + ("" if deviation is None else f" ± {deviation[i]:.3f}") for i, m in enumerate(mean)]
         if len(shown) > 4:
-            return f"{len(shown)} figures of {len(values)} seeds"
-        return ", ".join(shown) + f" ({len(values)} seeds)"
+            return f"{counted(len(shown), 'figure')} of {counted(len(values), 'seed')}"
+        return ", ".join(shown) + f" ({counted(len(values), 'seed')})"
 
 
 def seeds(values: Any) -> Seeds:

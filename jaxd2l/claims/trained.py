@@ -19,6 +19,7 @@ from jaxd2l.run_folder import fit, folder_named, is_finished
 from jaxd2l.run_folder.training import Stop
 from jaxd2l.train import EpochResult, Program, Progress, Recipe, Run, compile_program
 from jaxd2l.train.state import variables_like
+from jaxd2l.wording import counted
 
 SEEDS = 5
 
@@ -86,7 +87,7 @@ class Trainings:
         done = []
         with self.watched(recipe, len(missing)) as watcher:
             if missing:
-                there = f"{number - len(missing)} of {number} seeds are there; " if kept is not None else ""
+                there = f"{number - len(missing)} of {counted(number, 'seed')} are there; " if kept is not None else ""
                 watcher.say(f"{called}: {there}training {len(missing)}")
                 program = compile_program(recipe, data)
                 require_memory(program, data)

@@ -12,6 +12,7 @@ from jaxd2l.run_folder.checkpoint import Checkpoint, Checkpoints
 from jaxd2l.run_folder.settings import fingerprint, refuse_other_settings
 from jaxd2l.run_folder.writer import reproduced
 from jaxd2l.train.mesh import local_devices
+from jaxd2l.wording import counted
 
 
 class Finding(NamedTuple):
@@ -67,11 +68,15 @@ def _state(folder: Path, config: dict[str, Any]) -> str:
     done, epochs = run_folder.finished_epochs(folder)
     again = f"jaxd2l train {config.get('recipe')} --resume --out {folder}"
     if done != epochs:
-        return f"unfinished ({done} of {epochs} epochs), go on with: {again}"
+        return f"unfinished ({done} of {_epochs(epochs)}), go on with: {again}"
     if _validated(config) and not run_folder.read_tested(folder, done):
         return f"trained, but the test part is not judged yet, which does: {again}"
     asked = config.get("epochs")
-    return "finished" if done == asked else f"finished early, after {done} of {asked} epochs"
+    return "finished" if done == asked else f"finished early, after {done} of {_epochs(asked)}"
+
+
+def _epochs(number: int | None) -> str:
+    return "an unknown number of epochs" if number is None else counted(number, "epoch")
 
 
 def _validated(config: dict[str, Any]) -> bool:
@@ -109,8 +114,8 @@ def _metrics(folder: Path, rows: list[dict[str, Any]]) -> Finding:
     if len(lines) - 1 > len(rows):
         return Finding(run_folder.METRICS, f"line {len(rows) + 1} is not that of epoch {len(rows) + 1}", wrong=True)
     if lines[-1]:
-        return Finding(run_folder.METRICS, f"{len(rows)} epochs and a torn line, which --resume takes away")
-    return Finding(run_folder.METRICS, f"{len(rows)} epochs")
+        return Finding(run_folder.METRICS, f"{counted(len(rows), 'epoch')} and a torn line, which --resume takes away")
+    return Finding(run_folder.METRICS, counted(len(rows), "epoch"))
 
 
 def _weights(folder: Path, name: str, epochs: int) -> Finding:
@@ -121,12 +126,12 @@ def _weights(folder: Path, name: str, epochs: int) -> Finding:
         tensors, epoch = run_folder.parse_weights(file.read_bytes(), name)
     except DataError as error:
         return Finding(name, str(error), wrong=True)
-    text = f"{len(tensors)} tensors" + ("" if epoch is None else f" after epoch {epoch}")
+    text = counted(len(tensors), "tensor") + ("" if epoch is None else f" after epoch {epoch}")
     if problem := run_folder.unsound_weights(tensors):
         return Finding(name, f"{text}, {problem}", wrong=True)
     # a kill between the two files leaves the weights one epoch ahead
     if epoch is not None and epoch not in (epochs, epochs + 1):
-        return Finding(name, f"{text}, but {run_folder.METRICS} has {epochs} epochs", wrong=True)
+        return Finding(name, f"{text}, but {run_folder.METRICS} has {counted(epochs, 'epoch')}", wrong=True)
     return Finding(name, text)
 
 
@@ -152,7 +157,7 @@ def _best(folder: Path, rows: list[dict[str, Any]]) -> list[Finding]:
         tensors, epoch = run_folder.parse_weights(file.read_bytes(), run_folder.BEST)
     except DataError as error:
         return [Finding(run_folder.BEST, str(error), wrong=True)]
-    text = f"{len(tensors)} tensors" + ("" if epoch is None else f" after epoch {epoch}")
+    text = counted(len(tensors), "tensor") + ("" if epoch is None else f" after epoch {epoch}")
     if problem := run_folder.unsound_weights(tensors):
         return [Finding(run_folder.BEST, f"{text}, {problem}", wrong=True)]
     if epoch == best:
@@ -193,4 +198,4 @@ def _agree(folder: Path, found: Checkpoint, config: dict[str, Any], rows: list[d
     for kept, row in zip(facts["results"], rows, strict=False):
         if reproduced(kept) != reproduced(row):
             raise ValueError(f"its epoch {row['epoch']} is not that of {run_folder.METRICS}: one of them was altered")
-    return f"epoch {facts['epoch']}, step {facts['step']}, {len(found.arrays)} arrays"
+    return f"epoch {facts['epoch']}, step {facts['step']}, {counted(len(found.arrays), 'array')}"

@@ -18,6 +18,7 @@ from jaxd2l.report.text import columns, short
 from jaxd2l.train import Recipe
 from jaxd2l.train.mesh import require_divisible
 from jaxd2l.train.recipe import overridden
+from jaxd2l.wording import counted
 
 
 def run(args: argparse.Namespace) -> int:
@@ -48,7 +49,7 @@ def _one(args: argparse.Namespace) -> int:
         require_divisible(args.devices, len(data.train.x), first.recipe.batch_size, first.recipe.accumulate)
     print(_layer_table(first))
     print(
-        f"\n{own.name}: {first.parameters:,} parameters, {first.macs:,} multiply-adds and "
+        f"\n{own.name}: {counted(first.parameters, 'parameter')}, {first.macs:,} multiply-adds and "
         f"{first.forward_flops:,} FLOPs to predict one example"
     )
     rows = [(_label(one.recipe, own), one) for one in found]
@@ -83,11 +84,11 @@ def _each_device(recipe: Recipe, data: Dataset, devices: int, shard_parameters: 
 
     found = each_device(recipe, data, devices, shard_parameters=shard_parameters)
     print(
-        f"\non each of {devices} devices, of the {recipe.batch_size} rows of a batch; a step sums "
+        f"\non each of {devices} devices, of the {counted(recipe.batch_size, 'row')} of a batch; a step sums "
         f"{gib(found.reduced_bytes)} of gradient over them"
         + (f" and collects {gib(found.gathered_bytes)} of kernels" if found.gathered_bytes else "")
     )
-    print(_total_table([(f"{found.rows} rows", found.cost)]))
+    print(_total_table([(counted(found.rows, "row"), found.cost)]))
     bytes_said = {"reduced_bytes": found.reduced_bytes, "gathered_bytes": found.gathered_bytes}
     return {"devices": devices, "rows": found.rows, **bytes_said, **summary(found.cost)}
 

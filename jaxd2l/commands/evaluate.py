@@ -15,6 +15,7 @@ from jaxd2l.data import Dataset
 from jaxd2l.recipes import load_data
 from jaxd2l.train import Recipe, evaluate
 from jaxd2l.train.recipe import overridden
+from jaxd2l.wording import counted
 
 
 def which_weights(chosen: run_folder.Chosen, folder: Path) -> str:
@@ -57,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     params, batch_stats = kept.fitted(chosen)
     loss, accuracy = evaluate(recipe, params, batch_stats, data.test)
     shown = "" if accuracy is None else f", accuracy {accuracy:.4f}"
-    print(f"{recipe.name} on {data.name}, {len(data.test.x):,} test examples: loss {loss:.4f}{shown}")
+    print(f"{recipe.name} on {data.name}, {counted(len(data.test.x), 'test example')}: loss {loss:.4f}{shown}")
     print(f"weights: {which_weights(chosen, args.run_dir)}")
     if not math.isfinite(loss):
         print("warning: the loss is not finite though the weights are: outputs leave float32's range", file=sys.stderr)

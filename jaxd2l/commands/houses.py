@@ -29,6 +29,7 @@ from jaxd2l.run_folder import REPORT, device_name
 from jaxd2l.selection.folds import assign_folds
 from jaxd2l.train import run_keys
 from jaxd2l.train.mesh import data_mesh
+from jaxd2l.wording import counted
 
 
 def run(args: argparse.Namespace) -> int:
@@ -56,7 +57,10 @@ def run(args: argparse.Namespace) -> int:
     fold = assign_folds(len(train.ids), args.folds, args.seed)
     source = AMES_CITATION if args.train is None else str(args.train)
     mesh = data_mesh(first_devices(args.devices or "all"))
-    say(f"{source}: {len(train.ids):,} training and {len(test.ids):,} test rows, {args.folds} folds, {device_name()}")
+    say(
+        f"{source}: {len(train.ids):,} training and {counted(len(test.ids), 'test row')}, {args.folds} folds, "
+        f"{device_name()}"
+    )
     remarks = _remarks(train, test, (args.train, args.test))
     for line in [*told_members(mesh), *remarks]:
         say(line)
@@ -74,8 +78,8 @@ def run(args: argparse.Namespace) -> int:
                 continue
             outcomes.append(outcome)
             console.say(
-                f"{family.name}: {outcome.scores.size} trainings, compiled in {outcome.compile_seconds:.1f} s, "
-                f"run in {outcome.seconds:.1f} s"
+                f"{family.name}: {counted(outcome.scores.size, 'training')}, compiled in "
+                f"{outcome.compile_seconds:.1f} s, run in {outcome.seconds:.1f} s"
             )
     seconds = time.perf_counter() - began
     if not outcomes:

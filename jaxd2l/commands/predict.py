@@ -16,7 +16,6 @@ from jaxd2l.commands.asked.data import note
 from jaxd2l.commands.asked.recipe import tell_changed_code
 from jaxd2l.commands.asked.written import check_writable
 from jaxd2l.data import DataError
-from jaxd2l.data.own.listing.pictures import some
 from jaxd2l.data.table import csv_lines
 from jaxd2l.data.table.csv_file import read_records, text_frame
 from jaxd2l.machine.disk import write_named
@@ -25,6 +24,7 @@ from jaxd2l.prediction.load import require_pictures
 from jaxd2l.prediction.picture import SUFFIXES
 from jaxd2l.prediction.rows_of_table import keeps_table, kept_table
 from jaxd2l.report.text import columns
+from jaxd2l.wording import counted, some
 
 
 def run(args: argparse.Namespace) -> int:
@@ -63,7 +63,7 @@ def _predict_pictures(args: argparse.Namespace) -> int:
             failed.append({"path": str(path), "reason": str(error)})
             print(f"jaxd2l predict: left out: {error}", file=sys.stderr)
     if not images:
-        raise DataError(f"none of {len(paths)} pictures can be read")
+        raise DataError(f"0 of {counted(len(paths), 'picture')} can be read")
     probabilities = predictor.predict_proba(np.stack(images))
     top = min(args.top, len(predictor.classes))
     print(_table(records, probabilities, predictor.classes, top))
@@ -83,7 +83,9 @@ def _predict_rows(args: argparse.Namespace) -> int:
     if args.invert != "auto":
         raise ValueError(f"--invert is about pictures, and {args.run_dir} was trained on a table; leave it out")
     if len(args.paths) > 1:
-        raise ValueError(f"{args.run_dir} was trained on a table: give one CSV of rows, got {len(args.paths)} paths")
+        raise ValueError(
+            f"{args.run_dir} was trained on a table: give one CSV of rows, got {counted(len(args.paths), 'path')}"
+        )
     (path,) = args.paths
     header, records = read_records(path)
     if args.id is not None and args.id not in header:
@@ -113,7 +115,7 @@ def _predict_rows(args: argparse.Namespace) -> int:
         print(csv_lines(lines), end="")
     else:
         _write(args.out, lines)
-        print(f"{path}: {len(records):,} rows predicted by {predictor.recipe.name}, written to {args.out}")
+        print(f"{path}: {counted(len(records), 'row')} predicted by {predictor.recipe.name}, written to {args.out}")
     if args.json:
         named = [
             {"row": row, **({} if args.id is None else {"id": name}), **answer}

@@ -31,6 +31,7 @@ from jaxd2l.report.write import RESULTS, write_results_report
 from jaxd2l.train import Recipe, compile_program, fit, run_keys
 from jaxd2l.train.check_data import require_validation
 from jaxd2l.train.program import initial_state
+from jaxd2l.wording import counted
 
 _FOREIGN = "no result of this command ({error}); remove it to run that seed again"
 SMALL_MACS = 1e6  # what a laptop's CPU trains in minutes
@@ -98,7 +99,9 @@ def _runs_of(
         folder.mkdir(parents=True, exist_ok=True)
         shown = {"rate": recipe.follows_a_schedule, "classified": recipe.hits is not None}
         with Console(quiet=args.quiet, epochs=recipe.epochs, runs=len(missing), **shown) as console:
-            console.say(f"{recipe.name}: {len(runs)} of {args.seeds} seeds are there; training {len(missing)}")
+            console.say(
+                f"{recipe.name}: {len(runs)} of {counted(args.seeds, 'seed')} are there; training {len(missing)}"
+            )
             for line in told_start(args, None, recipe, data):
                 console.say(line)
             program = compile_program(recipe, data)

@@ -35,6 +35,7 @@ from jaxd2l.selection.points import varied
 from jaxd2l.selection.sweep import Choice, Method, Sweep, points_of, sweep
 from jaxd2l.train import Recipe
 from jaxd2l.train.mesh import data_mesh
+from jaxd2l.wording import counted
 
 _FOREIGN = "no member of a sweep ({error}); remove it to train it again"
 _CURVES = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
@@ -133,12 +134,14 @@ def _sweep(
     finished = kept.read_kept(paths, lambda member: _at(asked, member[0]), _curves, _FOREIGN)
     settings.warn_of_other_conditions(paths[member] for member in finished)
     made_under = run_folder.conditions()
-    console.say(f"{title}: {len(paths)} members, {len(finished)} of them are there, {run_folder.device_name()}")
+    console.say(
+        f"{title}: {counted(len(paths), 'member')}, {len(finished)} of them are there, {run_folder.device_name()}"
+    )
     began_with = [] if args.init_from is None else told_start(args, None, recipe, data)
     for line in [*told_members(mesh), *began_with]:
         console.say(line)
     missing = len(paths) - len(finished)
-    console.phase(f"{title}: {missing} members", 0, missing)
+    console.phase(f"{title}: {counted(missing, 'member')}", 0, missing)
     trained = itertools.count(1)
     folder.mkdir(parents=True, exist_ok=True)
 
@@ -155,7 +158,7 @@ def _sweep(
             },
         )
         end = f"diverged in epoch {curves.diverged}" if curves.diverged else f"{curves.judged_on} {_last(curves):.4f}"
-        console.phase(f"{title}: {missing} members", next(trained), missing)
+        console.phase(f"{title}: {counted(missing, 'member')}", next(trained), missing)
         console.say(f"{title} rate {point.learning_rate:g} decay {point.weight_decay:g} seed {seed}: {end}")
 
     return sweep(

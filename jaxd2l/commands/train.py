@@ -35,6 +35,7 @@ from jaxd2l.report.write import write_run_report
 from jaxd2l.train import EpochResult, Progress, Recipe, Run, TrainState, compile_program, run_keys
 from jaxd2l.train.check_data import require_validation
 from jaxd2l.train.recipe import OVERRIDABLE
+from jaxd2l.wording import counted
 
 _RUN_SETTINGS = ("seed", "limit_train", "limit_test", "deterministic")
 _SPLIT = ("validation_fraction", "split_seed")
@@ -53,10 +54,8 @@ def run(args: argparse.Namespace) -> int:
     if args.resume and args.overwrite:
         raise ValueError("--resume keeps the run that --overwrite would replace; give one of them")
     if args.checkpoint_every < 0 or args.keep < 1:
-        raise ValueError(
-            f"--checkpoint-every takes 0 or more seconds and --keep 1 or more checkpoints, got "
-            f"{args.checkpoint_every:g} and {args.keep}"
-        )
+        got = f"{args.checkpoint_every:g} and {args.keep}"
+        raise ValueError(f"--checkpoint-every takes 0 or more seconds and --keep 1 or more checkpoints, got {got}")
     with StopSignals() as signals, joined(args) as peers, ExitStack() as stack:
         first = peers is None or peers.first
         if not first:
@@ -111,10 +110,8 @@ def _run(args: argparse.Namespace, signals: StopSignals, stack: ExitStack, first
     shown = {"rate": recipe.follows_a_schedule, "classified": recipe.hits is not None}
     console = stack.enter_context(Console(quiet=args.quiet, epochs=recipe.epochs, **shown))
     validation = "" if data.validation is None else f", {len(data.validation.x):,} validation"
-    console.say(
-        f"{recipe.name} on {data.name}, {len(data.train.x):,} training{validation} and {len(data.test.x):,} test "
-        f"examples, seed {seed}, {run_folder.device_name()}"
-    )
+    parts = f"{len(data.train.x):,} training{validation} and {counted(len(data.test.x), 'test example')}"
+    console.say(f"{recipe.name} on {data.name}, {parts}, seed {seed}, {run_folder.device_name()}")
     for line in start:
         console.say(line)
     if free is not None and (shortage := foreseen_shortage(recipe, on_it, free, devices)):
@@ -124,7 +121,9 @@ def _run(args: argparse.Namespace, signals: StopSignals, stack: ExitStack, first
     console.phase("beginning")
     require_memory(program, data, free_on_each(mesh))
     if program.dropped:
-        console.say(f"{program.dropped} examples of each epoch fill no batch of {recipe.batch_size} and are left out")
+        fills, are = ("fills", "is") if program.dropped == 1 else ("fill", "are")
+        dropped = f"{counted(program.dropped, 'example')} of each epoch {fills} no batch of {recipe.batch_size}"
+        console.say(f"{dropped} and {are} left out")
 
     board = None if events is None else Board(events, config, warn)
 
@@ -208,7 +207,7 @@ def _configured(
         run_folder.refuse_other_run(args.out, found, config, recipe)
         done, _ = run_folder.finished_epochs(args.out)
         if recipe.epochs < done:
-            raise ValueError(f"{args.out} has finished {done} epochs already; --epochs must be at least that")
+            raise ValueError(f"{args.out} has finished {counted(done, 'epoch')}; --epochs must be at least that")
     return config
 
 
@@ -219,7 +218,7 @@ def _report_finished(args: argparse.Namespace, recipe: Recipe, data: Dataset, se
     done = Run(recipe, seed, state, results, 0.0, run_folder.read_tested(folder, len(rows)))
     if not args.quiet:
         early = f", stopped early (patience {recipe.early_stop})" if done.stopped_early else ""
-        print(f"{folder} is finished: {len(rows)} of {recipe.epochs} epochs{early}", flush=True)
+        print(f"{folder} is finished: {len(rows)} of {counted(recipe.epochs, 'epoch')}{early}", flush=True)
     run_folder.put_best_in_order(folder, rows, _warn)
     if not args.quiet:
         print(kept_weights(folder, results), flush=True)

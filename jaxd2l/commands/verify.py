@@ -13,6 +13,7 @@ from jaxd2l.cli.exit_code import ExitCode
 from jaxd2l.cli.signals import StopSignals, Terminated
 from jaxd2l.commands.asked import settings
 from jaxd2l.report.text import wrapped
+from jaxd2l.wording import counted
 
 if TYPE_CHECKING:
     from jaxd2l.claims import Claim, Outcome
@@ -57,7 +58,9 @@ def run(args: argparse.Namespace) -> int:
     counts = Counter(outcome.verdict for outcome in outcomes)
     summary = ", ".join(f"{counts[verdict]} {_WORDS[verdict]}" for verdict in Verdict)
     print(
-        f"\n{len(outcomes)} claims in {seconds:.0f} s: {summary}" if outcomes else f"day {args.day} has no claim to run"
+        f"\n{counted(len(outcomes), 'claim')} in {seconds:.0f} s: {summary}"
+        if outcomes
+        else f"day {args.day} has no claim to run"
     )
     if args.json:
         found = {
@@ -107,7 +110,7 @@ def _trainings(out: Path, signals: StopSignals) -> "Trainings":
 def _told(called: str, figures: "Seeds") -> str:
     """Such as `lenet: 5 seeds, 10 epochs`."""
     number, epochs, _ = figures.shape
-    return f"{called}: {number} seed{'s' if number > 1 else ''}, {epochs} epochs"
+    return f"{called}: {counted(number, 'seed')}, {counted(epochs, 'epoch')}"
 
 
 _HEADINGS = {"slip": "Slips of the notes:", "FAILS": "FAILS:", "not run": "Not run:"}

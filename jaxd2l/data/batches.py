@@ -11,6 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxd2l.wording import counted
+
 
 class Rows(NamedTuple):
     """The rows of each batch.
@@ -41,7 +43,7 @@ def num_steps(n: int, batch_size: int, *, keep_last: bool = True) -> int:
         ValueError: `batch_size` is not between 1 and n.
     """
     if not 1 <= batch_size <= n:
-        raise ValueError(f"batch size must be between 1 and the {n} training examples, got {batch_size}")
+        raise ValueError(f"batch size must be between 1 and the {counted(n, 'training example')}, got {batch_size}")
     return -(-n // batch_size) if keep_last else n // batch_size
 
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from jaxd2l.data.error import DataError
 from jaxd2l.data.plain import first_row, plain, require_numbers
+from jaxd2l.wording import counted
 
 LARGEST_SEED = 2**32 - 1
 
@@ -70,7 +71,9 @@ def check_examples(examples: Examples, num_classes: int | None = None, what: str
     """
     x, y = (require_numbers(a, f"{what}: {part}") for part, a in zip(("inputs", "targets"), examples, strict=True))
     if len(x) != len(y):
-        raise DataError(f"{what}: {len(x)} inputs but {len(y)} targets; they must be equal in number")
+        raise DataError(
+            f"{what}: {counted(len(x), 'input')} but {counted(len(y), 'target')}; they must be equal in number"
+        )
     if len(x) == 0:
         raise DataError(f"{what}: no example; at least one is needed")
     if num_classes is not None:
@@ -91,7 +94,7 @@ def _check_labels(y: np.ndarray, num_classes: int, what: str) -> None:
     outside = np.flatnonzero((y < 0) | (y >= num_classes))
     if outside.size:
         raise DataError(
-            f"{what}: label {y[outside[0]]} at row {outside[0]} ({outside.size} such rows), "
+            f"{what}: label {y[outside[0]]} at row {outside[0]} ({counted(outside.size, 'such row')}), "
             f"expected 0 to {num_classes - 1}"
         )
 
@@ -112,7 +115,7 @@ def split(examples: Examples, held_out: int, seed: int) -> tuple[Examples, Examp
     """
     n = len(examples.x)
     if not 0 < held_out < n:
-        raise ValueError(f"held_out must be between 1 and {n - 1} of {n} rows, got {held_out}")
+        raise ValueError(f"held_out must be between 1 and {n - 1} of {counted(n, 'row')}, got {held_out}")
     chosen = np.zeros(n, bool)
     chosen[np.random.default_rng(seed).permutation(n)[:held_out]] = True
     return Examples(*(a[~chosen] for a in examples)), Examples(*(a[chosen] for a in examples))

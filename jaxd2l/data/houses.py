@@ -17,6 +17,7 @@ from jaxd2l.data.error import DataError
 from jaxd2l.data.table.column import number_in
 from jaxd2l.data.table.csv_file import csv_lines, read_table
 from jaxd2l.machine.disk import write_named
+from jaxd2l.wording import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -119,7 +120,8 @@ def _prices(path: Path, column: "pd.Series") -> np.ndarray:
         row = _first(wrong)
         found = "missing" if column.iloc[row - 1] is None else column.iloc[row - 1]
         raise DataError(
-            f"{path}: {TARGET} is {found} at row {row} ({int(wrong.sum())} such rows); expected a number above 0, such "
+            f"{path}: {TARGET} is {found} at row {row} ({counted(int(wrong.sum()), 'such row')}); expected a number "
+            "above 0, such "
             "as 110000 or 1.1e5, for its logarithm is what is learned"
         )
     return price

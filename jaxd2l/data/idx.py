@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxd2l.data.error import DataError
+from jaxd2l.wording import counted
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _UNSIGNED_BYTE = 0x08
@@ -57,7 +58,7 @@ def parse(data: bytes, name: str, ndim: int) -> np.ndarray:
         raise DataError(f"{name}: not an IDX file (starts with {data[:4].hex(' ') or 'nothing'}, expected 00 00 08)")
     kind, rank = data[2], data[3]
     if kind != _UNSIGNED_BYTE or rank != ndim:
-        raise DataError(f"{name}: IDX type 0x{kind:02x} with {rank} dimensions, expected 0x08 with {ndim}")
+        raise DataError(f"{name}: IDX type 0x{kind:02x} with {counted(rank, 'dimension')}, expected 0x08 with {ndim}")
     header = 4 + 4 * ndim
     if len(data) < header:
         raise DataError(f"{name}: ends inside the header, at byte {len(data)} of {header}")

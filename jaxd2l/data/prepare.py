@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxd2l.data.channels import ChannelStatistics
+from jaxd2l.wording import counted
 
 Prepare = Callable[[jax.Array], jax.Array]
 ImageSize = int | tuple[int, int]  # pixels a side of a square, or height and width
@@ -56,7 +57,9 @@ def standardise(images: jax.Array, statistics: ChannelStatistics) -> jax.Array:
     """
     channels = len(statistics.mean)
     if images.shape[-1] != channels:
-        raise ValueError(f"the images have {images.shape[-1]} channels, but mean and deviation are of {channels}")
+        raise ValueError(
+            f"the images have {counted(images.shape[-1], 'channel')}, but mean and deviation are of {channels}"
+        )
     mean, deviation = (jnp.asarray(numbers, images.dtype).reshape(1, 1, 1, channels) for numbers in statistics)
     return (images - mean) / jnp.where(deviation > 0, deviation, 1.0)
 

@@ -25,6 +25,7 @@ from jaxd2l.diagnosis.words import (
     in_english,
     split_named,
 )
+from jaxd2l.wording import counted
 
 
 class CurveError(ValueError):
@@ -169,7 +170,7 @@ def _number(cell: str) -> re.Match[str] | None:
 def _row(names: Sequence[str | None], cells: Sequence[str], line: int, text: str) -> Record:
     cells = cells[1:] if len(cells) == len(names) + 1 else cells  # the number of the row, without a name
     if len(cells) != len(names):
-        raise CurveError(f"line {line} has {len(cells)} cells, the header {len(names)}: {text[:60]!r}")
+        raise CurveError(f"line {line} has {counted(len(cells), 'cell')}, the header {len(names)}: {text[:60]!r}")
     record: Record = {}
     for name, cell in zip(names, cells, strict=True):
         if name and cell.lower() not in ("", "-", "\u2013", "none", "null"):
@@ -199,7 +200,9 @@ def _bare(lines: Sequence[str], columns: Sequence[str] | None) -> list[Record]:
     names = _names_of(rows, columns)
     for row in rows:
         if len(row) != len(names):
-            raise CurveError(f"line {row[0].line} has {len(row)} numbers, expected {len(names)}: {', '.join(names)}")
+            raise CurveError(
+                f"line {row[0].line} has {counted(len(row), 'number')}, expected {len(names)}: {', '.join(names)}"
+            )
     return [{name: value for name, value in zip(names, row, strict=True) if name} for row in rows]
 
 
@@ -216,6 +219,7 @@ def _names_of(rows: Sequence[Sequence[Value]], columns: Sequence[str] | None) ->
     if len(rows[0]) - counts == len(FIGURES):
         return [*([EPOCH] if counts else []), *FIGURES]
     raise CurveError(
-        f"line {rows[0][0].line} has {len(rows[0])} numbers, expected 3: loss, training accuracy, test accuracy; "
+        f"line {rows[0][0].line} has {counted(len(rows[0]), 'number')}, expected 3: loss, training accuracy, test "
+        "accuracy; "
         "say what they are, such as --columns loss,test"
     )

@@ -8,6 +8,7 @@ from jaxd2l.diagnosis.causes import CAUSES, RIGHT
 from jaxd2l.diagnosis.comparison import Likely
 from jaxd2l.notebook_table import html_table
 from jaxd2l.report.text import columns as aligned
+from jaxd2l.wording import counted
 
 NORMAL, MISTAKE, SEVERAL, UNLIKE = "normal", "mistake", "several causes", "cannot tell"
 _SHOWN = 0.01  # likelihood from which a cause is shown
@@ -98,7 +99,7 @@ class Diagnosis:
         counts = {name: count for name, count in self.epochs.items() if count}
         if len({*counts.values()}) == 1:
             count = next(iter(counts.values()))
-            return f"{count} epoch{'s' if count > 1 else ''} of {', '.join(counts)}"
+            return f"{counted(count, 'epoch')} of {', '.join(counts)}"
         return ", ".join(f"{count} of {name}" for name, count in counts.items()) or "no finite figure"
 
     def _headline(self) -> str:

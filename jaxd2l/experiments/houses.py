@@ -24,6 +24,7 @@ from jaxd2l.nn.models import MLP, Linear
 from jaxd2l.selection.folds import Folds
 from jaxd2l.selection.grid import Point, Schedule, choose, constant, cosine, grid
 from jaxd2l.selection.kfold import CrossValidation, kfold
+from jaxd2l.wording import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -238,7 +239,9 @@ def _fold_table(features: "pd.DataFrame", fold: int, limit: float) -> Table:
     try:
         return fit_table(features, limit=limit)
     except DataError as error:
-        raise DataError(f"fold {fold}, {len(features)} training rows: {error}; use fewer folds or more rows") from error
+        raise DataError(
+            f"fold {fold}, {counted(len(features), 'training row')}: {error}; use fewer folds or more rows"
+        ) from error
 
 
 def ensemble(prices: list[np.ndarray]) -> np.ndarray:

@@ -16,6 +16,7 @@ from jaxd2l.experiments.descent import descend
 from jaxd2l.nn.loss import squared_error
 from jaxd2l.recipes import RECIPES
 from jaxd2l.train import fit, run_keys
+from jaxd2l.wording import counted
 
 
 class Line(NamedTuple):
@@ -63,7 +64,8 @@ def closed_form(examples: Examples) -> Line:
     solution, _, rank, _ = np.linalg.lstsq(design, np.asarray(examples.y, np.float64), rcond=None)
     if rank < design.shape[1]:
         raise ValueError(
-            f"{len(x)} rows determine {rank} of {design.shape[1]} unknowns; give more rows or drop columns"
+            f"{rank} of {counted(design.shape[1], 'unknown')} follow from {counted(len(x), 'row')}; give more rows or "
+            "drop columns"
         )
     return Line(jnp.asarray(solution[:-1], jnp.float32), jnp.asarray(solution[-1], jnp.float32))
 

@@ -27,6 +27,7 @@ from jaxd2l.run_folder.settings import digest_of_rows
 from jaxd2l.train.check_data import check_run
 from jaxd2l.train.program import OPTIONS, Program, compile_program, initial_state
 from jaxd2l.train.state import TrainState, run_keys
+from jaxd2l.wording import counted
 
 _README = Path(__file__).with_name("frozen.txt")
 _NAMES = {
@@ -138,7 +139,8 @@ def require_freezable(run: TrainedRun, opens: bool = True) -> dict[str, Any]:
     """
     if not run.finished:
         raise ValueError(
-            f"{run.folder} is not finished ({len(run.epochs)} of {run.recipe.epochs} epochs); go on with it first: "
+            f"{run.folder} is not finished ({len(run.epochs)} of {counted(run.recipe.epochs, 'epoch')}); go on with "
+            "it first: "
             "jaxd2l train --resume"
         )
     if opens and run.given_from_python:
@@ -152,7 +154,7 @@ def require_freezable(run: TrainedRun, opens: bool = True) -> dict[str, Any]:
     except (OSError, ValueError, AttributeError) as error:
         raise DataError(f"{run.folder / run_folder.ENVIRONMENT}: does not say where the run ran ({error})") from error
     if used > 1:
-        raise ValueError(f"{run.folder} ran on {used} devices, and only a run of one device can be frozen")
+        raise ValueError(f"{run.folder} ran on {counted(used, 'device')}, and only a run of one device can be frozen")
     if run.config.get("init_from", {}).get("path", "") is None:
         raise ValueError(
             f"{run.folder} began with weights given from Python, which are kept nowhere; it cannot begin again"

@@ -17,6 +17,7 @@ from jaxd2l.frozen.replay import AVERAGE, Arrays, Standing, Thawed, best_epoch, 
 from jaxd2l.interop.digested import pack, parse_with_facts
 from jaxd2l.machine.conditions import environment
 from jaxd2l.machine.disk import patiently, write_atomically, write_json
+from jaxd2l.wording import counted
 
 STANDING = "thaw.safetensors"
 _EVERY_SECONDS = 5.0  # between two keepings of the state: shorter work is done again faster than kept
@@ -111,9 +112,10 @@ class Folder:
         write_atomically(self.path / STANDING, pack(arrays, now.epoch, facts))
         self._kept_at = time.monotonic()
         if ending is not None:
+            epochs = counted(self._frozen.facts["epochs"], "epoch")
             raise ending(
-                f"stopped at epoch {now.epoch}, step {now.step}; {len(now.rows)} of {self._frozen.facts['epochs']} "
-                f"epochs are kept in {self.path}; run the same command with --resume to go on"
+                f"stopped at epoch {now.epoch}, step {now.step}; {len(now.rows)} of {epochs} are kept in {self.path}; "
+                "run the same command with --resume to go on"
             )
 
     def close(self, done: Thawed) -> None:

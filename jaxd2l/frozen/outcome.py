@@ -8,6 +8,7 @@ import numpy as np
 from jaxd2l.frozen.container import Frozen
 from jaxd2l.frozen.replay import Thawed
 from jaxd2l.machine.conditions import conditions, differences
+from jaxd2l.wording import counted
 
 _PACKAGES = ("flax", "optax", "numpy")  # which the programs no longer need
 _ENDS = ("_loss", "_accuracy")
@@ -35,7 +36,8 @@ class Outcome(NamedTuple):
 
     def __str__(self) -> str:
         if self.same:
-            return f"the same to the last bit: the figures of {self.epochs} epochs, {self.numbers:,} numbers of weights"
+            figures, numbers = counted(self.epochs, "epoch"), counted(self.numbers, "number")
+            return f"the same to the last bit: the figures of {figures}, {numbers} of weights"
         apart = {**{f"weights {name}": by for name, by in self.weights.items()}, **self.figures}
         told = ", ".join(f"{name.replace('_', ' ')} {by:.2g}" for name, by in apart.items())
         return f"not the recorded bits; largest differences: {told}"

@@ -18,6 +18,7 @@ import jax
 
 from jaxd2l.machine import processor
 from jaxd2l.machine.device import default_device
+from jaxd2l.wording import counted
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy")
 _COMPARED = (*_PACKAGES, "device", "devices", "devices_used", "processor", "instructions")
@@ -40,7 +41,7 @@ _VARIABLES = re.compile(
 def device_name() -> str:
     """The default device in words, such as `cpu (2 cores)` or `gpu (NVIDIA H100 80GB HBM3)`; its number if not 0."""
     device = default_device()
-    kind = f"{processor.visible_cores()} cores" if device.platform == "cpu" else str(device.device_kind)
+    kind = counted(processor.visible_cores(), "core") if device.platform == "cpu" else str(device.device_kind)
     number = f", device {device.id}" if device.id != jax.local_devices(backend=device.platform)[0].id else ""
     return f"{device.platform} ({kind}{number})"
 

@@ -20,6 +20,7 @@ from jaxd2l.nn.kernels.shards import on_own_rows
 from jaxd2l.nn.kernels.tracing import barrier, by_platform, is_plain
 from jaxd2l.nn.kernels.window import Padding, Sizes, output_size, pads, sizes
 from jaxd2l.nn.parameters import kernel_and_bias
+from jaxd2l.wording import counted
 
 __all__ = ["Conv", "conv1d", "conv2d", "conv3d"]
 
@@ -97,11 +98,14 @@ def _convolve(
         )
     channels, features = x.shape[-1], kernel.shape[-1]
     if groups < 1 or channels % groups or features % groups:
-        raise ValueError(f"groups must divide the {channels} channels and the {features} features, got {groups}")
+        raise ValueError(
+            f"groups must divide the {counted(channels, 'channel')} and the {counted(features, 'feature')}, got "
+            f"{groups}"
+        )
     if channels != kernel.shape[-2] * groups:
         raise ValueError(
-            f"x has {channels} channels (its last axis) but the kernel takes {kernel.shape[-2]} in each of "
-            f"{groups} groups: shapes {x.shape} and {kernel.shape}; is x channels-first?"
+            f"x has {counted(channels, 'channel')} (its last axis) but the kernel takes {kernel.shape[-2]} in each of "
+            f"{counted(groups, 'group')}: shapes {x.shape} and {kernel.shape}; is x channels-first?"
         )
     strides, dilations, borders = sizes("stride", stride, rank), sizes("dilation", dilation, rank), pads(padding, rank)
     output_size(x.shape[1:-1], kernel.shape[:rank], strides, borders, dilations)
@@ -199,7 +203,7 @@ class Conv(nn.Module):
             axes = f"{rank + 2} axes (N{_SPACE[rank]}C)" if rank in _SPACE else "3, 4 or 5 axes (NWC, NHWC, NDHWC)"
             raise ValueError(f"a {kind} takes x of {axes}, got shape {x.shape} and kernel_size {self.kernel_size}")
         if self.groups < 1 or x.shape[-1] % self.groups:
-            raise ValueError(f"groups must divide the {x.shape[-1]} channels, got {self.groups}")
+            raise ValueError(f"groups must divide the {counted(x.shape[-1], 'channel')}, got {self.groups}")
         window, channels = sizes("kernel_size", self.kernel_size, rank), x.shape[-1] // self.groups
         kernel, bias = kernel_and_bias(self, (*window, channels, self.features), x)
         y = _convolve(rank, x, kernel, self.stride, self.padding, self.dilation, self.groups)

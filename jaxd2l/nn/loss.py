@@ -12,6 +12,7 @@ import numpy as np
 
 from jaxd2l.nn.activation import log_softmax
 from jaxd2l.nn.numbers import class_labels, numbers
+from jaxd2l.wording import counted
 
 
 def squared_error(prediction: jax.Array, target: jax.Array) -> jax.Array:
@@ -103,7 +104,9 @@ def cross_entropy(
     if class_weights is not None:
         weights = at_least_float32(jnp.asarray(class_weights), "cross_entropy: class weights")
         if weights.shape != (num_classes,):
-            raise ValueError(f"cross_entropy: expected {num_classes} class weights, got shape {weights.shape}")
+            raise ValueError(
+                f"cross_entropy: expected {counted(num_classes, 'class weight')}, got shape {weights.shape}"
+            )
         log_p = _weighted(log_p, weights)
     picked = jnp.sum(jnp.where(chosen, log_p, jnp.zeros_like(log_p)), axis=-1)
     if label_smoothing:

@@ -12,6 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxd2l.wording import counted
+
 _OUTSIDE = np.iinfo(np.int32).max  # stands for a label above it, which is no class either
 _IN_SHORT = {"NaN": "not finite", "infinite": "not finite", "negative": "negative variances"}
 _LISTED = 8  # arrays; where more are wrong the first ones tell enough
@@ -147,13 +149,13 @@ def _told(arrays: Mapping[str, np.ndarray], found: Iterable[tuple[str, dict[str,
         if not here.any():
             continue
         bad += int(np.count_nonzero(here))
-        counted = {what: np.count_nonzero(mask) for what, mask in masks.items() if mask.any()}
-        kinds |= dict.fromkeys(_IN_SHORT.get(what, "too large") for what in counted)
-        counts = " and ".join(f"{count:,} {what}" for what, count in counted.items())
+        bad_ones = {what: np.count_nonzero(mask) for what, mask in masks.items() if mask.any()}
+        kinds |= dict.fromkeys(_IN_SHORT.get(what, "too large") for what in bad_ones)
+        counts = " and ".join(f"{count:,} {what}" for what, count in bad_ones.items())
         first = tuple(int(i) for i in np.argwhere(here)[0])
         wrong.append(f"{name} has {counts} of {arrays[name].size:,}, the first at {first}")
     if not wrong:
         return None
-    more = f"; and {len(wrong) - _LISTED} more arrays" if len(wrong) > _LISTED else ""
+    more = f"; and {counted(len(wrong) - _LISTED, 'more array')}" if len(wrong) > _LISTED else ""
     total = sum(a.size for a in arrays.values())
     return f"{bad:,} of {total:,} numbers are {' or '.join(kinds)}: {'; '.join(wrong[:_LISTED])}{more}"

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxd2l.nn.init import Initializer, bias_initializer
+from jaxd2l.wording import counted
 
 _LISTED = 12  # paths in a message of one line
 
@@ -121,7 +122,8 @@ def divided(params: Any, patterns: Sequence[str] | None) -> tuple[Any, Any]:
     matched = [any(fnmatch.fnmatchcase(path, pattern) for pattern in patterns or ()) for path in paths]
     if patterns and all(matched):
         raise ValueError(
-            f"{', '.join(map(repr, patterns))} matches all {len(paths)} parameters, so that nothing is left to train; "
+            f"{', '.join(map(repr, patterns))} matches all {counted(len(paths), 'parameter')}, so that nothing is "
+            "left to train; "
             f"the paths are {_listed(paths)}"
         )
     leaves, structure = jax.tree.flatten(params)

@@ -20,6 +20,7 @@ from jaxd2l.train.compiler import compiled
 from jaxd2l.train.program import identity
 from jaxd2l.train.recipe import PRECISIONS, Recipe
 from jaxd2l.train.state import variables_like
+from jaxd2l.wording import counted
 
 PyTree = Any
 
@@ -229,6 +230,6 @@ def _advice(found: tuple[int, ...], shape: tuple[int, ...]) -> str:
         if (found[2], found[3], found[1]) == shape:
             return "; channels come last: images.transpose(0, 2, 3, 1)"
         if found[1:-1] == shape[:-1]:
-            return f"; this network takes {shape[-1]} channels, not {found[-1]}"
+            return f"; this network takes {counted(shape[-1], 'channel')}, not {found[-1]}"
         return "; convert_picture resizes picture files"
     return ""

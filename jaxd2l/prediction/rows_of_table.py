@@ -7,10 +7,10 @@ import numpy as np
 
 from jaxd2l.data import DataError
 from jaxd2l.data.own import OwnData, kept_data
-from jaxd2l.data.own.listing.pictures import some
 from jaxd2l.data.table import Table, apply_table
 from jaxd2l.data.table.transform import by_name
 from jaxd2l.run_folder import KeptRun
+from jaxd2l.wording import counted, some
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,6 +89,6 @@ def table_rows(run: KeptRun, frame: "pd.DataFrame", name: str = "table") -> Tabl
     if extra:
         notes.append(f"{name}: passed over, since the training table has no such column: {some(extra)}")
     if unseen:
-        counts = some(f"{column} ({n:,} rows)" for column, n in unseen.items())
+        counts = some(f"{column} ({counted(n, 'row')})" for column, n in unseen.items())
         notes.append(f"{name}: categories that no training row has, taken as none of the known, in {counts}")
     return TableRows(x, unseen, tuple(columns), tuple(notes))

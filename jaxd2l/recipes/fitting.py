@@ -16,6 +16,7 @@ from jaxd2l.recipes.catalogue_recipes import RECIPES
 from jaxd2l.train.check_data import require_fitting_outputs
 from jaxd2l.train.program import stored
 from jaxd2l.train.recipe import Recipe
+from jaxd2l.wording import counted
 
 OUTPUTS = ("num_classes", "num_outputs")  # what a network calls the field
 _LONGEST = 200  # characters of a network's own error
@@ -136,8 +137,8 @@ def check_fit(recipe: Recipe, data: Dataset) -> None:
         raise ValueError(f"{where}: the network fails with {type(error).__name__}: {_first_line(error)}") from error
     if classes and recipe.loss is cross_entropy and output.shape[1] != classes:
         raise ValueError(
-            f"{where}: the network puts out {output.shape[1]} values, but there are {classes} classes; give it that "
-            f"many, or a field num_classes that says how many"
+            f"{where}: the network puts out {counted(output.shape[1], 'value')}, but the data have "
+            f"{counted(classes, 'class')}; give it that many, or a field num_classes that says how many"
         )
 
 

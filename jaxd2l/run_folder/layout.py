@@ -30,6 +30,7 @@ from jaxd2l.run_folder.lock import LOCK, FolderInUseError, holder
 from jaxd2l.run_folder.metrics import whole_rows
 from jaxd2l.run_folder.portable_names import folder_named, require_writable_name
 from jaxd2l.train.mesh import meet, of_each, spans_processes
+from jaxd2l.wording import counted
 
 _APPEARS_SECONDS = 10.0  # what one machine writes may take seconds to be seen by another
 _ENTRIES = (*FILES, *REPORT_FILES, CHECKPOINTS, DAMAGED, LOCK)
@@ -78,7 +79,7 @@ def check_free(path: Path, overwrite: bool) -> None:
     done, epochs = finished_epochs(path)
     if epochs is not None and done < epochs:
         raise ValueError(
-            f"{path} already holds an unfinished run ({done} of {epochs} epochs); go on with --resume, "
+            f"{path} already holds an unfinished run ({done} of {counted(epochs, 'epoch')}); go on with --resume, "
             "or give --overwrite to start again"
         )
     raise ValueError(f"{path} already holds a run; name another folder or give --overwrite")

@@ -22,6 +22,7 @@ from jaxd2l.run_folder.layout import read_config
 from jaxd2l.train import Recipe
 from jaxd2l.train.optimizer import OPTIMIZERS
 from jaxd2l.train.recipe import complete, overridden
+from jaxd2l.wording import counted
 
 _FUNCTIONS = ("optimizer", "loss", "hits")
 _ADDED = ("data.", "rows", "pictures_together", *_FUNCTIONS)
@@ -171,8 +172,9 @@ def refuse_other_run(folder: Path, found: Mapping[str, Any], asked: Mapping[str,
     then = found.get("epochs")
     if then != recipe.epochs and recipe.course.spans_the_run:
         raise ValueError(
-            f"{folder} holds a run of {then} epochs whose {recipe.schedule} schedule goes over all of them; it cannot "
-            f"become one of {recipe.epochs}; train that anew in another folder, or under a schedule that can go on: "
+            f"{folder} holds a run of {counted(then or 0, 'epoch')} whose {recipe.schedule} schedule goes over all of "
+            f"them; it cannot become one of {recipe.epochs}; train that anew in another folder, or under a schedule "
+            "that can go on: "
             "constant, or step with a number of step_epochs"
         )
 

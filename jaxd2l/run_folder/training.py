@@ -31,6 +31,7 @@ from jaxd2l.train.evaluation import CHUNK_SECONDS
 from jaxd2l.train.loop import beginning
 from jaxd2l.train.mesh import agreed, agreed_text, data_mesh, meet, require_same, writes_files
 from jaxd2l.train.program import initial_state
+from jaxd2l.wording import counted
 
 Stop = Callable[[], type[BaseException] | None]
 
@@ -145,7 +146,9 @@ def fit(
             config |= {INIT_FROM: found[INIT_FROM]} if INIT_FROM in found else {}
             done, _ = finished_epochs(folder)
             if recipe.epochs < done:
-                raise ValueError(f"{folder} has finished {done} epochs already; epochs must be at least that")
+                raise ValueError(
+                    f"{folder} has finished {counted(done, 'epoch')} already; epochs must be at least that"
+                )
             if agreed(is_finished(folder, recipe, data), together):
                 return load_run(folder, recipe).as_run()
         elif writes:

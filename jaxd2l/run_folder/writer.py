@@ -23,6 +23,7 @@ from jaxd2l.run_folder.weights import serialize, weights_epoch, write_weights
 from jaxd2l.train import DivergenceError, EpochResult, Progress, TrainState
 from jaxd2l.train.mesh import agreed, meet, readable, spans_processes, writes_files
 from jaxd2l.train.results import stopped_early
+from jaxd2l.wording import counted
 
 SHORTEST_SECONDS = 5.0  # between the checkpoints of two epochs: shorter work is done again faster than saved
 
@@ -142,7 +143,8 @@ class RunWriter:
             self._checkpoints.wait()
             where = "before the test part was judged" if over else f"at epoch {progress.epoch}, step {progress.step}"
             raise ending(
-                f"stopped {where}; {self.finished} of {self._epochs} epochs are kept in {self._folder}; run the same "
+                f"stopped {where}; {self.finished} of {counted(self._epochs, 'epoch')} are kept in {self._folder}; "
+                "run the same "
                 "command with --resume to go on"
             )
         since = time.monotonic() - self._saved_at

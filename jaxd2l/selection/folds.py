@@ -13,6 +13,7 @@ import numpy as np
 
 from jaxd2l.data import DataError, Examples, Rows
 from jaxd2l.data.plain import plain, require_numbers
+from jaxd2l.wording import counted
 
 
 class Folds(NamedTuple):
@@ -50,7 +51,7 @@ def assign_folds(n: int, k: int, seed: int) -> np.ndarray:
         ValueError: not 2 <= k <= n.
     """
     if not 2 <= k <= n:
-        raise ValueError(f"the number of folds must be between 2 and the {n} rows, got {k}")
+        raise ValueError(f"the number of folds must be between 2 and the {counted(n, 'row')}, got {k}")
     fold = np.empty(n, np.int32)
     fold[np.random.default_rng(seed).permutation(n)] = np.arange(n) % k
     return fold

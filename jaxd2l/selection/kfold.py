@@ -31,6 +31,7 @@ from jaxd2l.train.optimizer import Course, Factory, HyperparametersInState, adam
 from jaxd2l.train.optimizer.rules import rule_called
 from jaxd2l.train.state import Keys, TrainState, init_state, keys_of
 from jaxd2l.train.step import Batch, Objective, PerExample, Step, Tally, make_judge, make_step
+from jaxd2l.wording import counted
 
 PyTree = Any
 Network = Callable[[float | jax.Array], nn.Module]
@@ -135,7 +136,9 @@ def kfold(
         raise ValueError(f"expected points, seeds and epochs, got {len(points)}, {len(seeds)} and {epochs}")
     data = fold_rows(folds)
     if not 1 <= batch_size <= data.train.indices.shape[1]:
-        raise ValueError(f"batch size must be between 1 and {data.train.indices.shape[1]} rows, got {batch_size}")
+        raise ValueError(
+            f"batch size must be between 1 and {counted(data.train.indices.shape[1], 'row')}, got {batch_size}"
+        )
     transform = bound(rule_called(optimizer) if isinstance(optimizer, str) else optimizer, 1.0, 0.0)
     if not isinstance(transform, HyperparametersInState):
         raise ValueError(

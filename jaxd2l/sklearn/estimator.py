@@ -24,6 +24,7 @@ from jaxd2l.train.program import Weights, initial_state
 from jaxd2l.train.recipe import Recipe
 from jaxd2l.train.results import EpochResult
 from jaxd2l.train.state import TrainState, run_keys
+from jaxd2l.wording import counted
 
 PyTree = Any
 
@@ -81,7 +82,8 @@ class JaxEstimator(BaseEstimator):
             chosen = held_out_rows(rows.y, _share(self.validation_fraction), seed)
             if not chosen.any():
                 raise ValueError(
-                    f"early_stop takes a validation part, and no class has two of the {len(chosen)} different rows; "
+                    "early_stop takes a validation part, and no class has two of the "
+                    f"{counted(len(chosen), 'different row')}; "
                     "give more, or early_stop=None"
                 )
             rows, held = rows.part(~chosen), rows.part(chosen)

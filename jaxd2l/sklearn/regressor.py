@@ -9,6 +9,7 @@ from sklearn.utils import Tags
 
 from jaxd2l.sklearn.estimator import JaxEstimator
 from jaxd2l.sklearn.inputs import as_stored, as_values, checked
+from jaxd2l.wording import counted
 
 
 class JaxRegressor(RegressorMixin, JaxEstimator):
@@ -122,7 +123,9 @@ class JaxRegressor(RegressorMixin, JaxEstimator):
         x, y = checked(self, X, y, reset=reset, multi_output=True, y_numeric=True)
         values = as_values(y)
         if not reset and values.shape[1] != self._outputs_trained:
-            raise ValueError(f"y has {values.shape[1]} numbers a row, expected {self._outputs_trained} as before")
+            raise ValueError(
+                f"y has {counted(values.shape[1], 'number')} a row, expected {self._outputs_trained} as before"
+            )
         self._one_number, self._outputs_trained = y.ndim == 1, values.shape[1]
         return as_stored(x, self.image_shape), values, self._weights(sample_weight, x)
 

@@ -19,6 +19,7 @@ from jaxd2l.nn.metric import hits
 from jaxd2l.train.program import stored
 from jaxd2l.train.recipe import Recipe
 from jaxd2l.train.step import PerExample
+from jaxd2l.wording import counted
 
 
 def check_run(recipe: Recipe, data: Dataset) -> Dataset:
@@ -115,7 +116,8 @@ def _check_outputs(recipe: Recipe, data: Dataset) -> None:
     output = require_fitting_outputs(recipe.model, recipe.loss, *like, data.name, recipe.hits, recipe.image_size)
     if recipe.class_weights is not None and len(recipe.class_weights) != output.shape[1]:
         raise ValueError(
-            f"{data.name}: {len(recipe.class_weights)} class weights for a network of {output.shape[1]} outputs; "
+            f"{data.name}: {counted(len(recipe.class_weights), 'class weight')} for a network of "
+            f"{counted(output.shape[1], 'output')}; "
             "give each class one"
         )
     if recipe.loss is cross_entropy or recipe.hits is hits:
@@ -198,8 +200,8 @@ def require_labels(labels: np.ndarray, outputs: int, what: str) -> None:
         return
     outside = np.flatnonzero(labels >= outputs)
     raise DataError(
-        f"{what}: label {labels[outside[0]]} at row {outside[0]} ({outside.size} such rows), expected 0 to "
-        f"{outputs - 1}, as the network has {outputs} outputs"
+        f"{what}: label {labels[outside[0]]} at row {outside[0]} ({counted(outside.size, 'such row')}), expected 0 to "
+        f"{outputs - 1}, as the network has {counted(outputs, 'output')}"
     )
 
 

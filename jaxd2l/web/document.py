@@ -18,6 +18,7 @@ from jaxd2l.report.page.style import variables
 from jaxd2l.web.plan import Plan
 from jaxd2l.web.shown import layers_of
 from jaxd2l.web.trace import plan_of
+from jaxd2l.wording import counted
 
 LARGEST_BYTES = 100_000_000  # of a page: more is slow to open and to send
 SCRIPTS = ("kernels.js", "interpreter.js", "convert.js", "drawing.js", "inside.js", "page.js")
@@ -112,7 +113,8 @@ def _lead(predictor: Predictor, plan: Plan) -> str:
         else ""
     )
     return (
-        f"A network of {parameters:,} parameters, trained on {recipe.dataset} to tell {len(predictor.classes)} classes "
+        f"A network of {counted(parameters, 'parameter')}, trained on {recipe.dataset} to tell "
+        f"{counted(len(predictor.classes), 'class')} "
         f"apart, {plan.multiplications:,} multiplications a picture. It runs in this page.{narrow}"
     )
 

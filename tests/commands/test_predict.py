@@ -95,7 +95,7 @@ def test_a_picture_that_cannot_be_read_is_named_and_the_others_are_answered(run,
     assert len(found["pictures"]) == 6
     assert [one["path"] for one in found["failed"]] == [str(pictures / "bad.png")]
     assert main(["predict", str(run), str(pictures / "bad.png")]) == 65
-    assert "none of 1 pictures" in capsys.readouterr().err
+    assert "0 of 1 picture can be read" in capsys.readouterr().err
 
 
 def test_a_folder_of_pictures_is_evaluated_as_each_of_them_is_predicted(run, tmp_path, capsys):

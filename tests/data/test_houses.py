@@ -52,7 +52,7 @@ def test_a_file_to_predict_needs_no_price(tmp_path):
         ("Id,a,SalePrice\n1,2,inf\n", "SalePrice is inf"),
         ("Id,a,SalePrice\n1,2,1e400\n", "SalePrice is 1e400"),
         ("Id,a,SalePrice\n1,2,3\n2,2,?\n", "SalePrice is missing at row 2"),
-        ('Id,a,SalePrice\n1,2,"110,000"\n', "SalePrice is 110,000 at row 1 .1 such rows.; expected .* such as 110000"),
+        ('Id,a,SalePrice\n1,2,"110,000"\n', "SalePrice is 110,000 at row 1 .1 such row.; expected .* such as 110000"),
         ("Id,a,SalePrice\n1,2,$5\n", r"SalePrice is \$5"),
         ("Id,a,SalePrice\n1,2,1_000\n", "SalePrice is 1_000"),
         ("Id,a,SalePrice\n1,2,0x10\n", "SalePrice is 0x10"),

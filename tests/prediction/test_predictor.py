@@ -74,7 +74,7 @@ def test_accuracy_is_that_of_evaluate(predictor, softmax):
         (np.zeros((28, 28, 1), np.uint8), "images[None]"),
         (np.zeros((3, 28, 28), np.uint8), "images[..., None]"),
         (np.zeros((3, 1, 28, 28), np.uint8), "transpose(0, 2, 3, 1)"),
-        (np.zeros((3, 28, 28, 3), np.uint8), "1 channels, not 3"),
+        (np.zeros((3, 28, 28, 3), np.uint8), "takes 1 channel, not 3"),
         (np.zeros((3, 32, 32, 1), np.uint8), "resizes"),
         (np.zeros((3, 28, 28, 1), np.float32), "np.round(255 * x)"),
         (np.full((3, 28, 28, 1), 255, np.int64), "int64 from 255 to 255"),

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from jaxd2l.data import DataError, Dataset, balanced_class_weights
-from jaxd2l.data.own.listing.pictures import some
 from jaxd2l.train import Recipe
+from jaxd2l.wording import counted, some
 
 
 def weighted(recipe: Recipe, asked: str | None, data: Dataset, classes: Sequence[str] = ()) -> Recipe:
@@ -42,7 +42,8 @@ def _weighted_alike(recipe: Recipe, data: Dataset, classes: Sequence[str]) -> Re
     if weights is None or not data.classes or (tuple(classes) or data.classes) == data.classes:
         if weights is not None and data.classes and len(weights) != len(data.classes):
             raise ValueError(
-                f"recipe {recipe.name} has {len(weights)} class weights, but {data.name} {len(data.classes)} classes; "
+                f"recipe {recipe.name} has {counted(len(weights), 'class weight')}, but {data.name} "
+                f"{counted(len(data.classes), 'class')}; "
                 "give each one: --class-weights"
             )
         return recipe

@@ -20,6 +20,7 @@ from jaxd2l.recipes.fitting import is_images
 from jaxd2l.recipes.kept import require_same
 from jaxd2l.run_folder import KeptRun
 from jaxd2l.train.recipe import Recipe, overridden
+from jaxd2l.wording import counted
 
 _SMALL_BATCH = 32  # where the recipe's own is larger than the data
 _OPTIONS = tuple(field.name for field in dataclasses.fields(OwnData))
@@ -197,7 +198,7 @@ def fitted(
         recipe = dataclasses.replace(recipe, image_size=own.image_size)
     if values.get("batch_size") is None and recipe.batch_size > (n := len(data.train.x)) and recipe.accumulate == 1:
         smaller = min(_SMALL_BATCH, n)
-        say(f"{data.name}: {n} training examples are fewer than a batch of {recipe.batch_size}; {smaller} are taken")
+        say(f"{data.name}: {counted(n, 'training example')} for batches of {recipe.batch_size}; {smaller} are taken")
         recipe = dataclasses.replace(recipe, batch_size=smaller)
     recipe = overridden(recipe, without_data(values))
     check_fit(recipe, data)

@@ -25,6 +25,7 @@ from jaxd2l.train.mesh import (
     spans_processes,
     text_of_each,
 )
+from jaxd2l.wording import counted
 
 
 def first_devices(asked: int | str) -> list[Any]:
@@ -89,10 +90,11 @@ def told_devices(mesh: Mesh | None, recipe: Recipe) -> list[str]:
     if there == 1:
         return []
     sharded = ", parameters in parts" if mesh is not None and mesh.axis_names == (SHARDED,) else ""
+    each = f"{counted(batch // used, 'row')} on each{sharded}"
     if used == there:
-        rows = f"batch {batch} on {there} devices, {batch // used} rows on each{sharded}"
+        rows = f"batch {batch} on {counted(there, 'device')}, {each}"
         return [rows, *_each_process(mesh)]
-    rows = f"batch {batch} on {used} of the {there} devices here, {batch // used} rows on each{sharded}"
+    rows = f"batch {batch} on {used} of the {counted(there, 'device')} here, {each}"
     near = nearest_batches(there, batch, recipe.accumulate)
     return [rows if batch in near else f"{rows}; one of {' or '.join(map(str, near))} can be divided over all"]
 
@@ -108,7 +110,7 @@ def _each_process(mesh: Mesh | None) -> list[str]:
 
 def told_members(mesh: Mesh | None) -> list[str]:
     """What to say of the devices that independent trainings are spread over: nothing where there is only one."""
-    return [] if mesh is None else [f"on up to {mesh.size} devices, each with some of the trainings"]
+    return [] if mesh is None else [f"on up to {counted(mesh.size, 'device')}, each with some of the trainings"]
 
 
 def free_on_each(mesh: Mesh | None) -> int | None:

@@ -6,6 +6,7 @@ import numpy as np
 
 from jaxd2l.prediction import Conversion, convert_like, framing_of
 from jaxd2l.run_folder import KeptRun
+from jaxd2l.wording import counted
 
 
 class LikePredict:
@@ -34,6 +35,6 @@ class LikePredict:
             "with a border both light and dark": count("--invert decides"),
         }
         words = [f"{n:,} {what}" for what, n in found.items() if n]
-        return [f"{len(self._done):,} pictures are read as `jaxd2l predict` reads them: {'; '.join(words)}"] * bool(
-            words
-        )
+        are = "is" if len(self._done) == 1 else "are"
+        told = f"{counted(len(self._done), 'picture')} {are} read as `jaxd2l predict` reads them: {'; '.join(words)}"
+        return [told] * bool(words)

@@ -10,6 +10,7 @@ from jaxd2l import run_folder
 from jaxd2l.commands.asked.chosen_device import choose_device as choose_device
 from jaxd2l.data import Dataset, Examples, check_examples, deal_out, fold_of, hold_out
 from jaxd2l.train.recipe import Recipe
+from jaxd2l.wording import counted
 
 
 def warn_of_other_conditions(paths: Iterable[Path]) -> None:
@@ -78,7 +79,9 @@ def limited(data: Dataset, limit_train: int | None, limit_test: int | None) -> D
         if limit is None:
             return part
         if not 1 <= limit <= len(part.x):
-            raise ValueError(f"{option} must be between 1 and the {len(part.x)} examples there are, got {limit}")
+            raise ValueError(
+                f"{option} must be between 1 and the {counted(len(part.x), 'example')} there are, got {limit}"
+            )
         return Examples(part.x[:limit], part.y[:limit])
 
     return data._replace(

@@ -9,7 +9,6 @@ import jax
 import jax.numpy as jnp
 
 from jaxd2l.data import Dataset
-from jaxd2l.data.own.listing.pictures import some
 from jaxd2l.nn.parameters import count, divided, flat
 from jaxd2l.run_folder import read_config
 from jaxd2l.run_folder.initial import fit_to_network, read_source, refuse_other_source
@@ -17,6 +16,7 @@ from jaxd2l.run_folder.initial.source import Source
 from jaxd2l.train import Recipe, TrainState
 from jaxd2l.train.program import Weights
 from jaxd2l.train.state import variables_like
+from jaxd2l.wording import counted, some
 
 
 class Beginning(NamedTuple):
@@ -83,7 +83,7 @@ def told_start(args: argparse.Namespace, found: Mapping[str, Any] | None, recipe
             names = ", ".join(name.removeprefix("params.").replace(".", "/") for name in still)
             lines.append(f"warning: drawn anew and frozen, so never trained: {names}")
     if recipe.freeze:
-        lines.append(f"frozen: {count(frozen):,} of {count(params):,} parameters")
+        lines.append(f"frozen: {count(frozen):,} of {counted(count(params), 'parameter')}")
     return lines
 
 

@@ -16,6 +16,7 @@ from jaxd2l.export.onnx import OPSET
 from jaxd2l.export.program import PLATFORMS
 from jaxd2l.export.write import export_run, require_possible, state_file, steps_of
 from jaxd2l.prediction import TrainedRun, load_run
+from jaxd2l.wording import counted
 
 
 def run(args: argparse.Namespace) -> int:
@@ -93,7 +94,9 @@ def _data_of(kept: TrainedRun) -> tuple[Dataset | None, str]:
 
 def _told(found: Comparison, without: str, what: str) -> str:
     examples = (
-        f"{found.examples} random inputs, because {without}" if found.random else f"{found.examples} test examples"
+        f"{counted(found.examples, 'random input')}, because {without}"
+        if found.random
+        else counted(found.examples, "test example")
     )
     parts = ", ".join(f"{name} {found.differences[name]:.2g} of {found.allowed[name]:.2g}" for name in found.allowed)
     return f"read back, largest difference to the run {what} {examples}: {found.largest:.2g} ({parts} allowed)"

@@ -18,6 +18,7 @@ from jaxd2l.recipes import code_of, find, fitted_to, load_data
 from jaxd2l.recipes.torchvision import TORCHVISION
 from jaxd2l.train import Recipe
 from jaxd2l.train.recipe import overridden
+from jaxd2l.wording import counted
 
 _MODULE = "jaxd2l.recipes.torchvision:"
 _ENDS = (("conv1.weight", "fc.weight"), ("features.0.weight", "classifier.6.weight"))  # first and last array of each
@@ -39,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
     facts: dict[str, Any] = {}
     if theirs or (name in TORCHVISION and not args.by_order and _is_torchvisions(recipe, state)):
         recipe, data, facts = _of_torchvision(name, state, vars(args))
-        print(f"{name}: torchvision's network, {len(data.classes)} classes, 3 channels")
+        print(f"{name}: torchvision's network, {counted(len(data.classes), 'class')}, 3 channels")
     data = load_data(recipe) if data is None else data
     shape = recipe.input_shape(data.train.x)
     params, batch_stats = load_torch(args.file, recipe.model, shape, on_remark=print, by_order=args.by_order)

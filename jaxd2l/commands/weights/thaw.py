@@ -18,6 +18,7 @@ from jaxd2l.frozen.programs import compile_programs, require_flatbuffers
 from jaxd2l.frozen.replay import Standing, Thawed, thaw
 from jaxd2l.frozen.rows import find_rows
 from jaxd2l.machine.conditions import device_name
+from jaxd2l.wording import counted
 
 
 def run(args: argparse.Namespace) -> int:
@@ -49,7 +50,7 @@ def _run(args: argparse.Namespace, frozen: Frozen, folder: Folder | None, signal
     choose_device(args.device)
     jax, device = (facts["environment"].get(name, "unknown") for name in ("jax", "device"))
     run_of = f"{facts['recipe']} on {facts['data']['name']}, seed {facts['config'].get('seed', 0)}"
-    say(f"{run_of}, {facts['epochs']} epochs, recorded with jax {jax} on {device}; here {device_name()}")
+    say(f"{run_of}, {counted(facts['epochs'], 'epoch')}, recorded with jax {jax} on {device}; here {device_name()}")
     elsewhere = not_promised(frozen)
     if elsewhere:
         _note(f"the recorded bits are not promised here: {'; '.join(elsewhere)}")

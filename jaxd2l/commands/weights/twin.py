@@ -9,6 +9,7 @@ from jaxd2l.export.twin import data_file, write_twin
 from jaxd2l.recipes import find, load_data
 from jaxd2l.train.recipe import overridden
 from jaxd2l.train.state import run_keys
+from jaxd2l.wording import counted
 
 
 def run(args: argparse.Namespace) -> int:
@@ -31,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     settings.choose_device(args.device)
     twin = write_twin(recipe, load_data(recipe), args.out, steps=args.steps, seed=args.seed)
     first, last = (twin.numbers.losses["float32"][i] for i in (0, -1))
-    print(f"{recipe.name}: {args.steps} updates, loss {first:.4f} to {last:.4f}")
+    print(f"{recipe.name}: {counted(args.steps, 'update')}, loss {first:.4f} to {last:.4f}")
     for path in (args.out, numbers):
         print(f"{path} ({path.stat().st_size:,} bytes)")
     print(f"where PyTorch is: python {args.out}, or python {args.out} float32")

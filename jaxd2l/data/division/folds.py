@@ -7,6 +7,7 @@ import numpy as np
 from jaxd2l.data.division.held_out import check_split_seed, classes_of, groups_of, same_rows, tell_equal, undivided
 from jaxd2l.data.error import DataError
 from jaxd2l.data.examples import Dataset, Examples
+from jaxd2l.wording import counted
 
 
 def deal_out(data: Dataset, k: int, seed: int = 0, *, on_note: Callable[[str], None] | None = None) -> np.ndarray:
@@ -39,7 +40,7 @@ def fold_rows_out(
     """`deal_out` for targets (n, ...)."""
     check_split_seed(seed)
     if isinstance(k, bool) or not isinstance(k, int | np.integer) or not 2 <= k <= len(y):
-        raise ValueError(f"the number of folds must be between 2 and the {len(y)} training rows, got {k!r}")
+        raise ValueError(f"the number of folds must be between 2 and the {counted(len(y), 'training row')}, got {k!r}")
     labels, draw = classes_of(y), np.random.default_rng(seed)
     groups = [np.array([row]) for row in range(len(y))] if same is None else groups_of(same)
     group_of = np.arange(len(y)) if same is None else same

@@ -11,8 +11,9 @@ from jaxd2l.data.error import DataError
 from jaxd2l.data.examples import Dataset, Examples
 from jaxd2l.data.own.array_images import image_bytes
 from jaxd2l.data.own.assemble import assemble
-from jaxd2l.data.own.listing.pictures import check_class_name, some
+from jaxd2l.data.own.listing.pictures import check_class_name
 from jaxd2l.data.own.settings import Options, Settings
+from jaxd2l.wording import counted, some
 
 
 def from_arrays(
@@ -85,7 +86,9 @@ def _labels(y: np.ndarray, n: int, what: str) -> np.ndarray:
         hint = "; y.argmax(1) turns one-hot rows into labels" if y.ndim == 2 and len(y) == n else ""
         raise DataError(f"{what} has shape {y.shape}, expected ({n},){hint}")
     if len(y) != n:
-        raise DataError(f"{what} has {len(y):,} labels for {n:,} pictures; they must be equal in number")
+        raise DataError(
+            f"{what} has {counted(len(y), 'label')} for {counted(n, 'picture')}; they must be equal in number"
+        )
     if y.dtype.kind == "O" and all(isinstance(label, str) for label in y):
         return y.astype(str)
     if y.dtype.kind not in "biuU":

@@ -9,8 +9,9 @@ from jaxd2l.data.division.equal import row_digests, same_picture
 from jaxd2l.data.examples import Dataset, Examples, check_examples
 from jaxd2l.data.own.divide import draw_test_rows
 from jaxd2l.data.own.equal import equal_pictures
-from jaxd2l.data.own.listing.pictures import check_classes, some
+from jaxd2l.data.own.listing.pictures import check_classes
 from jaxd2l.data.own.settings import Settings
+from jaxd2l.wording import some
 
 
 def assemble(

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from jaxd2l.data.error import DataError
-from jaxd2l.data.own.listing.pictures import rank, some
+from jaxd2l.data.own.listing.pictures import rank
+from jaxd2l.wording import some
 
 
 def draw_test_rows(

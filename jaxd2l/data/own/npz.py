@@ -8,8 +8,9 @@ import numpy as np
 from jaxd2l.data.error import DataError
 from jaxd2l.data.examples import Dataset
 from jaxd2l.data.own.arrays import dataset_of
-from jaxd2l.data.own.listing.pictures import shown, some
+from jaxd2l.data.own.listing.pictures import shown
 from jaxd2l.data.own.settings import Settings
+from jaxd2l.wording import some
 
 _LAYOUTS = (
     ("x_train", "y_train", "x_test", "y_test"),

@@ -11,10 +11,11 @@ from jaxd2l.data.examples import Dataset, Examples
 from jaxd2l.data.own.assemble import assemble
 from jaxd2l.data.own.cache import Decoded
 from jaxd2l.data.own.listing import list_csv, list_folder, list_tfds
-from jaxd2l.data.own.listing.pictures import Pictures, check_classes, shown, some
+from jaxd2l.data.own.listing.pictures import Pictures, check_classes, shown
 from jaxd2l.data.own.npz import from_npz
 from jaxd2l.data.own.settings import Convert, Options, Settings, warn
 from jaxd2l.data.own.unreadable import describe
+from jaxd2l.wording import counted, some
 
 PREFIX = "tfds:"
 
@@ -113,7 +114,7 @@ def read(pictures: Pictures, settings: Settings) -> Dataset:
     labels = pictures.labels[decoded.rows]
     if decoded.unreadable:
         n = len(decoded.unreadable)
-        notes.append(f"{n:,} of {len(pictures.names):,} pictures are skipped: {describe(decoded.unreadable)}")
+        notes.append(f"{n:,} of {counted(len(pictures.names), 'picture')} are skipped: {describe(decoded.unreadable)}")
         if gone := sorted(set(pictures.labels.tolist()) - set(labels.tolist())):
             names = some(pictures.classes[label] for label in gone)
             raise DataError(f"{pictures.name}: no picture of class {names} can be read: {describe(decoded.unreadable)}")

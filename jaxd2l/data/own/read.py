@@ -22,6 +22,7 @@ from jaxd2l.data.own.settings import Settings
 from jaxd2l.data.own.unreadable import UnreadableError, describe
 from jaxd2l.machine.memory import free_host_bytes
 from jaxd2l.machine.processor import visible_cores
+from jaxd2l.wording import counted
 
 LARGEST_CHOSEN = 224  # pixels a side where the sizes differ: the largest input of the book's networks
 _BYTES_A_PIXEL = 24  # at most, while a picture is decoded: colour in 4 bytes, turned, laid on white, converted
@@ -91,7 +92,8 @@ def require_room(shape: tuple[int, int, int, int], where: str) -> None:
     if free is not None and needed > free // 2:
         side = int((free // 2 / (count * channels)) ** 0.5)
         raise NoRoomError(
-            f"{where}: {count:,} pictures of {height} x {width} x {channels} bytes take {needed / 1e9:,.1f} GB, more "
+            f"{where}: {counted(count, 'picture')} of {height} x {width} x {channels} bytes take "
+            f"{needed / 1e9:,.1f} GB, more "
             f"than half of the memory that is left ({free / 1e9:,.1f} GB); choose "
             f"image_size={max(1, min(side, LARGEST_CHOSEN))} or less"
         )
@@ -209,7 +211,7 @@ def refuse_unreadable(pictures: Pictures, decoded: Decoded, settings: Settings) 
     found, n = decoded.unreadable, len(pictures.names)
     if not found:
         return
-    count = f"{pictures.name}: {len(found):,} of {n:,} pictures cannot be read"
+    count = f"{pictures.name}: {len(found):,} of {counted(n, 'picture')} cannot be read"
     if len(found) == n:
         raise UnreadableError(f"{count}: {describe(found)}", found)
     if not settings.skip_unreadable:

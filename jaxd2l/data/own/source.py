@@ -10,11 +10,11 @@ import numpy as np
 
 from jaxd2l.data.error import DataError
 from jaxd2l.data.examples import Dataset, Examples, check_examples
-from jaxd2l.data.own.listing.pictures import some
 from jaxd2l.data.own.open import PREFIX, open_data
 from jaxd2l.data.own.settings import Convert, warn
 from jaxd2l.data.own.table_target import Task, from_table
 from jaxd2l.data.table import Categorical, Numeric, Table
+from jaxd2l.wording import some
 
 _LIKEWISE = ("image_size", "channels", "test_fraction", "split_seed", "target", "task", "ignore")
 

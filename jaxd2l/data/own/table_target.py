@@ -12,11 +12,12 @@ from jaxd2l.data.error import DataError
 from jaxd2l.data.examples import Dataset, Examples, check_examples
 from jaxd2l.data.own.assemble import digests_of
 from jaxd2l.data.own.divide import draw_test_rows
-from jaxd2l.data.own.listing.pictures import check_class_name, check_classes, counted, rank, shown, some
+from jaxd2l.data.own.listing.pictures import check_class_name, check_classes, rank, shown
 from jaxd2l.data.own.settings import Settings, warn
 from jaxd2l.data.table import Table, apply_table, fit_table, read_table
 from jaxd2l.data.table.column import TRUTH, Cells, as_kind, kind_of, number_in, read_cells
 from jaxd2l.data.table.transform import by_name
+from jaxd2l.wording import counted, some
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -115,7 +116,7 @@ def from_table(
         rows = apply_table(fit, frame)
         parts.append(check_examples(Examples(rows.x, y), len(names) or None, f"{name} {what} part"))
         if rows.unseen:
-            counts = some(f"{column} ({n:,} rows)" for column, n in rows.unseen.items())
+            counts = some(f"{column} ({counted(n, 'row')})" for column, n in rows.unseen.items())
             having = f"the {what} part has" if what == "test" or learned.all() else "rows that are not trained on have"
             on_note(f"{name}: {having} categories that no training row has, in {counts}")
     for note in fit.notes if fitted is None else ():
@@ -195,7 +196,9 @@ def _value_of(texts: Iterable[str]) -> Callable[[str], Hashable]:
 
 def _require_classes(names: dict[Hashable, str], n: int, what: str) -> None:
     if len(names) > max(2, n // 2):
-        raise DataError(f"{what} has {len(names):,} different values in {n:,} rows; those are no classes")
+        raise DataError(
+            f"{what} has {counted(len(names), 'different value')} in {counted(n, 'row')}; those are no classes"
+        )
     if len(names) < 2:
         raise DataError(f"{what} is {min(names.values())} in every row; at least two classes are needed to tell apart")
     for text in names.values():

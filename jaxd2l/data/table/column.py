@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 
 from jaxd2l.data.error import DataError
+from jaxd2l.wording import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -160,7 +161,10 @@ def kind_of(cells: Cells, name: str) -> tuple[Kind, str | None]:
         return "category", f"column {name} is taken as categories: {words[0]!r} at row {row} is no number"
     different = len(set(words))
     if different > max(FEW, len(words) / 2):
-        return "category", f"column {name} is taken as categories: {different:,} different ones in {len(words):,} rows"
+        return (
+            "category",
+            f"column {name} is taken as categories: {different:,} different ones in {counted(len(words), 'row')}",
+        )
     return "category", None
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from jaxd2l.data.error import DataError
 from jaxd2l.data.table.column import is_missing
 from jaxd2l.machine.disk import read_at_most
+from jaxd2l.wording import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -164,7 +165,8 @@ def _records(path: Path, text: str) -> tuple[list[str], list[list[str]]]:
                 continue
             if len(record) != len(header):
                 raise DataError(
-                    f"{path}, line {reader.line_num}: {len(record)} fields, but the header has {len(header)}; "
+                    f"{path}, line {reader.line_num}: {counted(len(record), 'field')}, but the header has "
+                    f"{len(header)}; "
                     + (_separated(header) or "complete the row or quote the field that holds a comma")
                 )
             records.append(record)

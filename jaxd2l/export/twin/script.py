@@ -13,6 +13,7 @@ from jaxd2l.nn.loss import cross_entropy
 from jaxd2l.nn.models import MLP, LeNet, Linear, SoftmaxRegression
 from jaxd2l.train import Recipe
 from jaxd2l.train.optimizer.rules import name_of
+from jaxd2l.wording import counted
 
 _ACTIVATIONS = {relu: "nn.ReLU()", sigmoid: "nn.Sigmoid()", tanh: "nn.Tanh()"}
 _DRAWN = "Initial weights, the order of the examples and the masks of dropout"
@@ -133,7 +134,7 @@ def _schedule(recipe: Recipe) -> str:
     if recipe.course.is_constant:
         return "constant"
     warm = f", {recipe.warmup:g} epochs of warm-up" if recipe.warmup else ""
-    return f"{recipe.schedule} over {recipe.epochs} epochs{warm}"
+    return f"{recipe.schedule} over {counted(recipe.epochs, 'epoch')}{warm}"
 
 
 def _of(table: Mapping[Any, str], function: Any) -> str:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from jaxd2l.report.chart.drawing import CHARACTER, Bar, Dot, Drawing, Line, Mark, Words, shortened
 from jaxd2l.report.chart.scale import Scale, label, linear_ticks, scale_of, wants_log, whole_ticks
 from jaxd2l.report.page.style import SERIES
+from jaxd2l.wording import counted
 
 WIDTH = 420.0
 _LEFT, _RIGHT, _TOP, _PLOT = 54.0, 12.0, 34.0, 200.0
@@ -203,5 +204,5 @@ def points(title: str, x_values: Sequence[float], y_values: Sequence[float], *, 
     if y.low < 0 < y.high:
         marks.append(Line(((x.start, y(0)), (x.stop, y(0))), "ideal", (4.0, 4.0)))
     lowest, highest = (f(b for _, b in pairs) if pairs else math.nan for f in (min, max))
-    described = f"{title}. {len(pairs)} points; {y_label} from {lowest:.3g} to {highest:.3g}."
+    described = f"{title}. {counted(len(pairs), 'point')}; {y_label} from {lowest:.3g} to {highest:.3g}."
     return Drawing(WIDTH, _TOP + _PLOT + 42, title, described, tuple(marks))

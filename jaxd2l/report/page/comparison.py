@@ -12,6 +12,7 @@ from jaxd2l.report.page.html import Markup, document, element, figure, join, not
 from jaxd2l.report.page.run import shown_or_said
 from jaxd2l.report.page.style import SERIES
 from jaxd2l.report.record import Record
+from jaxd2l.wording import counted
 
 _PANELS = (
     ("train_loss", "Train loss"),
@@ -40,7 +41,7 @@ def comparison_page(records: Sequence[Record]) -> tuple[str, list[Drawing]]:
     names = _names(records)
     drawings = [drawn for key, title in _PANELS if (drawn := _panel(records, names, key, title)) is not None]
     remarks = [note(f"{names[i]}: {text}") for i, record in enumerate(records) for text in record.remarks]
-    lead = join([paragraph(f"{len(records)} runs: {', '.join(names)}."), remarks])
+    lead = join([paragraph(f"{counted(len(records), 'run')}: {', '.join(names)}."), remarks])
     parts = (
         ("curves", "Curves", lambda: _curves(drawings)),
         ("figures", "Figures", lambda: _figures(records, names)),

@@ -7,6 +7,7 @@ from jaxd2l.report.inspection import Inspection
 from jaxd2l.report.page.figures import amount, in_bytes
 from jaxd2l.report.page.html import Markup, element, figure, paragraph, table
 from jaxd2l.report.page.picture import feature_maps, image, kernels, viewable
+from jaxd2l.wording import counted
 
 
 def first_layer(found: Inspection) -> list[Markup]:
@@ -60,7 +61,7 @@ def silent_units(found: Inspection) -> list[Markup]:
     ]
     header = ("after", "activation", "output", "units", "silent units", "of all", "active values")
     text = (
-        f"Over {amount(found.examples)} test examples. A ReLU unit is silent (dead) if it is 0 for all of them, a "
+        f"Over {counted(found.examples, 'test example')}. A ReLU unit is silent (dead) if it is 0 for all of them, a "
         "sigmoid unit (saturated) if it stays within 0.01 of 0 or 1, where its gradient vanishes; a channel of feature "
         "maps is one unit."
     )
@@ -85,8 +86,8 @@ def cost_table(cost: Cost) -> list[Markup]:
     ]
     header = ("layer", "output", "parameters", "multiply-adds", "share", "output bytes", "receptive field")
     text = (
-        f"{amount(cost.parameters)} parameters, {amount(cost.macs)} multiply-adds to predict one example, "
-        f"{amount(cost.step_flops)} FLOPs an update with {amount(cost.recipe.batch_size)} examples, "
+        f"{counted(cost.parameters, 'parameter')}, {amount(cost.macs)} multiply-adds to predict one example, "
+        f"{amount(cost.step_flops)} FLOPs an update with {counted(cost.recipe.batch_size, 'example')}, "
         f"{in_bytes(cost.train.total)} of memory to train and {in_bytes(cost.predict.total)} to predict, by count."
     )
     return [paragraph(text), table("Cost of one example, layer by layer", header, rows, class_="wide")]

@@ -7,6 +7,7 @@ from jaxd2l.report.page.figures import amount, duration, key_figures, loss, shar
 from jaxd2l.report.page.html import Markup, join, note, paragraph, table
 from jaxd2l.report.record import Record
 from jaxd2l.train import Recipe
+from jaxd2l.wording import counted
 
 
 def key(record: Record, parameters: int | None) -> Markup:
@@ -68,7 +69,7 @@ def beside_published(record: Record, recipe: Recipe | None) -> list[Markup]:
     if best:
         found.append(paragraph(_CHOSEN[judged]))
     if smaller := record.config.get("limit_train"):
-        text = f"This run saw {amount(smaller)} training examples; the published ones saw all."
+        text = f"This run saw {counted(smaller, 'training example')}; the published ones saw all."
         found.append(paragraph(text))
     return [part for part in found if part is not None]
 

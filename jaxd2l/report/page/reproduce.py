@@ -14,6 +14,7 @@ from jaxd2l.report.page.html import Markup, document, element, figure, paragraph
 from jaxd2l.report.page.run import shown_or_said
 from jaxd2l.report.table import figures_of
 from jaxd2l.train import Published
+from jaxd2l.wording import counted
 
 Runs = Sequence[Mapping[str, Any]]
 
@@ -32,7 +33,7 @@ def reproduce_page(results: Mapping[str, Runs]) -> tuple[str, list[Drawing]]:
         ("curves", "Curves of every seed", lambda: [_figures(drawings)]),
         ("made", "How it was made", lambda: [_made(results)]),
     )
-    lead = paragraph(f"{len(results)} recipes, {sum(map(len, results.values()))} runs.")
+    lead = paragraph(f"{counted(len(results), 'recipe')}, {counted(sum(map(len, results.values())), 'run')}.")
     shown = [(i, title, shown_or_said(title, make)) for i, title, make in parts]
     return document("Reproduction of the published figures", lead, shown), drawings
 

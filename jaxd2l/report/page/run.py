@@ -14,6 +14,7 @@ from jaxd2l.report.page.figures import amount
 from jaxd2l.report.page.html import Markup, document, element, figure, join, note, paragraph, table
 from jaxd2l.report.record import Record
 from jaxd2l.train import Recipe
+from jaxd2l.wording import counted
 
 
 class Known(NamedTuple):
@@ -90,7 +91,7 @@ def _lead(record: Record) -> Markup:
     done, asked = len(record.rows), record.config.get("epochs")
     where = record.environment
     words = [f"{record.name} on {record.config.get('dataset', where.get('dataset', 'unknown data'))}"]
-    words.append(f"{done} of {asked} epochs" if asked is not None else f"{done} epochs")
+    words.append(f"{done} of {counted(asked, 'epoch')}" if asked is not None else counted(done, "epoch"))
     words += [run_folder.in_words(where)] if where.get("device") else []
     if isinstance(where.get("started"), str):
         words.append(f"begun {where['started'][:16].replace('T', ' at ')} UTC")
@@ -133,7 +134,7 @@ def _scope(known: Known) -> Markup:
         return paragraph()
     all_or_first = "all" if found.examples == found.of else f"the first {amount(found.examples)} of"
     return paragraph(
-        f"On {all_or_first} {amount(found.of)} test examples, with {known.weights or 'the weights of the run'}."
+        f"On {all_or_first} {counted(found.of, 'test example')}, with {known.weights or 'the weights of the run'}."
     )
 
 

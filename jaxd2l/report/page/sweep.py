@@ -13,6 +13,7 @@ from jaxd2l.report.page.html import Markup, document, element, figure, note, par
 from jaxd2l.report.page.run import shown_or_said
 from jaxd2l.report.page.style import SERIES
 from jaxd2l.report.spread import Interval
+from jaxd2l.wording import counted
 
 
 def sweep_page(result: Mapping[str, Any]) -> tuple[str, list[Drawing]]:
@@ -24,7 +25,9 @@ def sweep_page(result: Mapping[str, Any]) -> tuple[str, list[Drawing]]:
     took = f", {duration(seconds)}" if isinstance(seconds, int | float) else ""
     names = ", ".join(map(str, recipes))
     device = result.get("device", "an unknown device")
-    lead = paragraph(f"{names}: {len(points)} points, {len(members)} trainings on {device}{took}.")
+    lead = paragraph(
+        f"{names}: {counted(len(points), 'point')}, {counted(len(members), 'training')} on {device}{took}."
+    )
     parts = (
         ("means", "Means over seeds", lambda: _means(points, part, result.get("chosen", []))),
         ("map", "Where training failed", lambda: _map(points)),

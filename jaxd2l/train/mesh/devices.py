@@ -9,6 +9,7 @@ from jax.sharding import Mesh
 
 from jaxd2l.machine.device import default_device, default_platform
 from jaxd2l.train.mesh.processes import require_whole_processes
+from jaxd2l.wording import counted
 
 AXIS, SHARDED = "data", "fsdp"  # fully sharded data parallel: parameters are divided too
 
@@ -92,5 +93,5 @@ def require_divisible(devices: int, examples: int, batch_size: int, accumulate: 
     fewer = most_devices(devices, batch_size, accumulate)
     raise ValueError(
         f"a batch of {batch_size}{pieces} cannot be divided over {devices} devices; {said}, and it can be over "
-        f"{fewer} device{'s' if fewer > 1 else ''}"
+        f"{counted(fewer, 'device')}"
     )

@@ -17,6 +17,7 @@ import numpy as np
 import optax
 
 from jaxd2l.train.optimizer.in_state import HyperparametersInState, holds_hyperparameters
+from jaxd2l.wording import counted
 
 if TYPE_CHECKING:
     from jaxd2l.train.recipe import Recipe
@@ -54,7 +55,9 @@ class Course:
         if isinstance(self.warmup, bool) or not isinstance(self.warmup, int | float) or not 0 <= self.warmup < math.inf:
             raise ValueError(f"warmup must be a number of epochs of at least 0, got {self.warmup!r}")
         if self.warmup and self.warmup >= self.epochs:
-            raise ValueError(f"warmup must be shorter than the run of {self.epochs} epochs, got {self.warmup:g}")
+            raise ValueError(
+                f"warmup must be shorter than the run of {counted(self.epochs, 'epoch')}, got {self.warmup:g}"
+            )
         if self.schedule != "step":
             for name in ("step_epochs", "step_factor"):
                 if getattr(self, name) != getattr(Course, name):

@@ -13,6 +13,7 @@ from jaxd2l.train.mesh import data_mesh
 from jaxd2l.train.program.binding import Program, compiled_in, stored
 from jaxd2l.train.program.windows import streams
 from jaxd2l.train.recipe import Recipe
+from jaxd2l.wording import counted
 
 
 def require_same_program(
@@ -37,7 +38,7 @@ def require_same_program(
     if mesh is not None and data_mesh(mesh) != program.mesh:
         there, asked = (1 if devices is None else devices.size for devices in (program.mesh, data_mesh(mesh)))
         raise ValueError(
-            f"the program was compiled for {there} device{'s' if there > 1 else ''}, but the mesh asks for "
+            f"the program was compiled for {counted(there, 'device')}, but the mesh asks for "
             f"{'others' if there == asked else asked}; compile one for these devices, or leave one of the two out"
         )
     if program.windows is None and streams(data, stream):

@@ -82,7 +82,7 @@ def test_labels_are_text(tmp_path, files):
         ("file,file,label\na,b,c\n", "column 'file' appears twice"),
         ("file, File ,label\na,b,c\n", "expected one column 'file'"),
         ("file,label,split,Split\na,b,train,train\n", "expected one column 'split'"),
-        ("file,label\na,b\nc\n", "line 3: 1 fields, but the header has 2"),
+        ("file,label\na,b\nc\n", "line 3: 1 field, but the header has 2"),
         ("file,label\na,b,c\n", "line 2: 3 fields, but the header has 2"),
         ('file,label\n"a,b\n', "not a CSV"),
         ("file,label\nx,y\n,b\n", "row 2: no file is named"),

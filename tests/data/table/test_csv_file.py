@@ -45,7 +45,7 @@ NO_TABLES = {
     "nothing": ("", "empty"),
     "blank": (" \n\n", "empty"),
     "header": ("a,b\n", "header without rows"),
-    "short": ("a,b\n1,2\n3\n", "line 3: 1 fields, but the header has 2"),
+    "short": ("a,b\n1,2\n3\n", "line 3: 1 field, but the header has 2"),
     "long": ("a,b\n1,2,3\n", "line 2: 3 fields, but the header has 2"),
     "trailing-comma": ("a,b\n1,2,\n", "line 2: 3 fields"),
     "empty-quotes": ('""', "nothing but empty quotes"),

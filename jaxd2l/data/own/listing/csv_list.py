@@ -10,8 +10,9 @@ import numpy as np
 
 from jaxd2l.data.error import DataError
 from jaxd2l.data.own.listing.folder import open_regular, stamp
-from jaxd2l.data.own.listing.pictures import Pictures, check_class_name, rank, shown, some
+from jaxd2l.data.own.listing.pictures import Pictures, check_class_name, rank, shown
 from jaxd2l.data.table.csv_file import read_records
+from jaxd2l.wording import counted, some
 
 _PARTS = {
     **dict.fromkeys(("train", "training"), "train"),
@@ -53,7 +54,7 @@ def list_csv(path: Path) -> Pictures:
     parts = {part for part, _, _ in rows}
     judge = "test" if "test" in parts else "val"
     unread = sum(part == "val" for part, _, _ in rows) if judge == "test" else 0
-    notes = [f"{unread:,} rows of split val are not read: test is what is judged by"] if unread else []
+    notes = [f"{counted(unread, 'row')} of split val are not read: test is what is judged by"] if unread else []
     kept = [row for row in rows if row[0] in ("", "train", judge)]
     if parts == {"train"}:
         notes.append("every row is of split train: a share of them is held out")

@@ -15,7 +15,8 @@ from typing import BinaryIO
 import numpy as np
 
 from jaxd2l.data.error import DataError
-from jaxd2l.data.own.listing.pictures import Pictures, check_class_name, counted, rank, shown, some
+from jaxd2l.data.own.listing.pictures import Pictures, check_class_name, rank, shown
+from jaxd2l.wording import counted, some
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".dib", ".webp", ".gif")
 KINDS = "PNG, JPEG, BMP, WebP, GIF"

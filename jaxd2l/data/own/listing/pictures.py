@@ -2,12 +2,13 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
 from jaxd2l.data.error import DataError
+from jaxd2l.wording import some
 
 
 class Pictures(NamedTuple):
@@ -49,17 +50,6 @@ def shown(name: str) -> str:
     """A name for a message: bytes that are no UTF-8 and signs that do not print appear as escapes."""
     text = name.encode("utf-8", "backslashreplace").decode()
     return text if text.isprintable() else ascii(text)[1:-1]
-
-
-def some(items: Iterable[str], most: int = 5) -> str:
-    """The first `most` items and how many more there are."""
-    found = list(items)
-    return ", ".join(found[:most]) + (f" and {len(found) - most} more" if len(found) > most else "")
-
-
-def counted(n: int, noun: str) -> str:
-    """`1 picture`, `2,000 pictures`."""
-    return f"{n:,} {noun}{'' if n == 1 else 's'}"
 
 
 def check_class_name(name: str, where: str) -> None:

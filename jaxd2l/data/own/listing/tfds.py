@@ -9,7 +9,8 @@ import numpy as np
 
 from jaxd2l.data.error import DataError
 from jaxd2l.data.own.listing.folder import stamp
-from jaxd2l.data.own.listing.pictures import Pictures, check_class_name, some
+from jaxd2l.data.own.listing.pictures import Pictures, check_class_name
+from jaxd2l.wording import counted, some
 
 _TEST = ("test", "validation")  # the first there is
 
@@ -55,7 +56,7 @@ def list_tfds(folder: Path) -> Pictures:
     for name in classes:
         check_class_name(name, str(folder))
     if negative := sum(int((part < 0).sum()) for part in labels):
-        raise DataError(f"{folder}: {negative:,} pictures have no label (-1); prepare it with labels")
+        raise DataError(f"{folder}: {counted(negative, 'picture')} without a label (-1); prepare it with labels")
     largest = max((int(part.max()) for part in labels if part.size), default=-1)
     if largest >= len(classes):
         raise DataError(f"{folder}: label {largest} has no name, only {len(classes)} are kept; prepare it again")
