@@ -133,7 +133,7 @@ def test_list_shows_every_recipe(capsys):
         (["train", "mlp", "--batch-size", "60001"], 2, "between 1 and the 60,000 training examples, got 60001"),
         (["train", "mlp", "--epochs", "-1"], 2, "epochs must be an integer of at least 1, got -1"),
         (["train", "mlp", "--seed", "-1"], 2, "seed must be an integer from 0 to 4294967295"),
-        (["train", "mlp", "--limit-train", "60001"], 2, "--limit-train must be between 1 and the 60,000 examples there are"),
+        (["train", "mlp", "--limit-train", "60001"], 2, "--limit-train must be between 1 and the 60,000"),
         (["train", "lenet", "--image-size", "4"], 2, r"LeNet takes .*12.*\(1, 4, 4, 1\)"),
         (["train", "linear", "--image-size", "4"], 2, "takes no images, so --image-size has no meaning"),
         (

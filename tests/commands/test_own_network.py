@@ -172,7 +172,7 @@ def test_a_file_that_changed_is_said_where_it_fits_and_refused_where_it_does_not
         ("mynet.py:Other", 2, "is a class, expected a flax.linen module"),
         ("mynet.py:nnx", 2, "is a module"),
         ("mynet.py:Wide", 2, "needs arguments: width"),
-        ("mynet.py:two", 2, "2 values, but there are 3 classes"),
+        ("mynet.py:two", 2, "2 values, but the data have 3 classes"),
         ("mynet.py:Fails", 2, "fails with TypeError"),
         ("mynet.py:Noisy", 2, 'fails with InvalidRngError: None needs PRNG for "noise"'),
         ("mynet.py:Counts", 2, "fails with ScopeCollectionNotFound"),
