@@ -5,6 +5,7 @@ import itertools
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from jaxd2l.wording import counted, some
@@ -20,7 +21,9 @@ PACKAGE = Path(__file__).parent.parent / "jaxd2l"
         (2000, "picture", "2,000 pictures"),
         (1, "class", "1 class"),
         (3, "class", "3 classes"),
-        (2, "epoch", "2 epochs"),
+        (np.int64(1), "row", "1 row"),
+        (np.int64(1500), "row", "1,500 rows"),
+        ("many", "epoch", "many epochs"),
     ],
 )
 def test_one_is_counted_in_the_singular(n, noun, said):

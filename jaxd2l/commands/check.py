@@ -75,7 +75,7 @@ def _state(folder: Path, config: dict[str, Any]) -> str:
     return "finished" if done == asked else f"finished early, after {done} of {_epochs(asked)}"
 
 
-def _epochs(number: int | None) -> str:
+def _epochs(number: object) -> str:
     return "an unknown number of epochs" if number is None else counted(number, "epoch")
 
 
