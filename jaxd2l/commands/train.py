@@ -207,7 +207,8 @@ def _configured(
         run_folder.refuse_other_run(args.out, found, config, recipe)
         done, _ = run_folder.finished_epochs(args.out)
         if recipe.epochs < done:
-            raise ValueError(f"{args.out} has finished {counted(done, 'epoch')}; --epochs must be at least that")
+            finished = f"{args.out} has finished {counted(done, 'epoch')} already"
+            raise ValueError(f"{finished}; --epochs must be at least that")
     return config
 
 

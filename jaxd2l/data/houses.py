@@ -120,9 +120,8 @@ def _prices(path: Path, column: "pd.Series") -> np.ndarray:
         row = _first(wrong)
         found = "missing" if column.iloc[row - 1] is None else column.iloc[row - 1]
         raise DataError(
-            f"{path}: {TARGET} is {found} at row {row} ({counted(int(wrong.sum()), 'such row')}); expected a number "
-            "above 0, such "
-            "as 110000 or 1.1e5, for its logarithm is what is learned"
+            f"{path}: {TARGET} is {found} at row {row} ({counted(wrong.sum(), 'such row')}); expected a number "
+            "above 0, such as 110000 or 1.1e5, for its logarithm is what is learned"
         )
     return price
 

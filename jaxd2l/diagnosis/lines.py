@@ -220,6 +220,5 @@ def _names_of(rows: Sequence[Sequence[Value]], columns: Sequence[str] | None) ->
         return [*([EPOCH] if counts else []), *FIGURES]
     raise CurveError(
         f"line {rows[0][0].line} has {counted(len(rows[0]), 'number')}, expected 3: loss, training accuracy, test "
-        "accuracy; "
-        "say what they are, such as --columns loss,test"
+        "accuracy; say what they are, such as --columns loss,test"
     )

@@ -139,9 +139,8 @@ def require_freezable(run: TrainedRun, opens: bool = True) -> dict[str, Any]:
     """
     if not run.finished:
         raise ValueError(
-            f"{run.folder} is not finished ({len(run.epochs)} of {counted(run.recipe.epochs, 'epoch')}); go on with "
-            "it first: "
-            "jaxd2l train --resume"
+            f"{run.folder} is not finished ({len(run.epochs)} of {counted(run.recipe.epochs, 'epoch')}); go on with it "
+            "first: jaxd2l train --resume"
         )
     if opens and run.given_from_python:
         raise ValueError(

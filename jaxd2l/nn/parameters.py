@@ -122,9 +122,8 @@ def divided(params: Any, patterns: Sequence[str] | None) -> tuple[Any, Any]:
     matched = [any(fnmatch.fnmatchcase(path, pattern) for pattern in patterns or ()) for path in paths]
     if patterns and all(matched):
         raise ValueError(
-            f"{', '.join(map(repr, patterns))} matches all {counted(len(paths), 'parameter')}, so that nothing is "
-            "left to train; "
-            f"the paths are {_listed(paths)}"
+            f"{', '.join(map(repr, patterns))} matches all {counted(len(paths), 'parameter')}, so that nothing is left "
+            f"to train; the paths are {_listed(paths)}"
         )
     leaves, structure = jax.tree.flatten(params)
     pairs = [(None, leaf) if out else (leaf, None) for leaf, out in zip(leaves, matched, strict=True)]

@@ -172,10 +172,9 @@ def refuse_other_run(folder: Path, found: Mapping[str, Any], asked: Mapping[str,
     then = found.get("epochs")
     if then != recipe.epochs and recipe.course.spans_the_run:
         raise ValueError(
-            f"{folder} holds a run of {counted(then, 'epoch')} whose {recipe.schedule} schedule goes over all of "
-            f"them; it cannot become one of {recipe.epochs}; train that anew in another folder, or under a schedule "
-            "that can go on: "
-            "constant, or step with a number of step_epochs"
+            f"{folder} holds a run of {counted(then, 'epoch')} whose {recipe.schedule} schedule goes over all of them; "
+            f"it cannot become one of {recipe.epochs}; train that anew in another folder, or under a schedule that can "
+            "go on: constant, or step with a number of step_epochs"
         )
 
 

@@ -143,9 +143,8 @@ class RunWriter:
             self._checkpoints.wait()
             where = "before the test part was judged" if over else f"at epoch {progress.epoch}, step {progress.step}"
             raise ending(
-                f"stopped {where}; {self.finished} of {counted(self._epochs, 'epoch')} are kept in {self._folder}; "
-                "run the same "
-                "command with --resume to go on"
+                f"stopped {where}; {self.finished} of {counted(self._epochs, 'epoch')} are kept in {self._folder}; run "
+                "the same command with --resume to go on"
             )
         since = time.monotonic() - self._saved_at
         due = since >= self._every or (progress.step == 0 and since >= SHORTEST_SECONDS)

@@ -83,8 +83,7 @@ class JaxEstimator(BaseEstimator):
             if not chosen.any():
                 raise ValueError(
                     "early_stop takes a validation part, and no class has two of the "
-                    f"{counted(len(chosen), 'different row')}; "
-                    "give more, or early_stop=None"
+                    f"{counted(len(chosen), 'different row')}; give more, or early_stop=None"
                 )
             rows, held = rows.part(~chosen), rows.part(chosen)
         training = training_of(recipe, rows, held, classes)

@@ -117,8 +117,7 @@ def _check_outputs(recipe: Recipe, data: Dataset) -> None:
     if recipe.class_weights is not None and len(recipe.class_weights) != output.shape[1]:
         raise ValueError(
             f"{data.name}: {counted(len(recipe.class_weights), 'class weight')} for a network of "
-            f"{counted(output.shape[1], 'output')}; "
-            "give each class one"
+            f"{counted(output.shape[1], 'output')}; give each class one"
         )
     if recipe.loss is cross_entropy or recipe.hits is hits:
         for _, what, part in _parts(data):

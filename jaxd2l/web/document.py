@@ -114,8 +114,8 @@ def _lead(predictor: Predictor, plan: Plan) -> str:
     )
     return (
         f"A network of {counted(parameters, 'parameter')}, trained on {recipe.dataset} to tell "
-        f"{counted(len(predictor.classes), 'class')} "
-        f"apart, {plan.multiplications:,} multiplications a picture. It runs in this page.{narrow}"
+        f"{counted(len(predictor.classes), 'class')} apart, {plan.multiplications:,} multiplications a picture. It "
+        f"runs in this page.{narrow}"
     )
 
 

@@ -43,8 +43,7 @@ def _weighted_alike(recipe: Recipe, data: Dataset, classes: Sequence[str]) -> Re
         if weights is not None and data.classes and len(weights) != len(data.classes):
             raise ValueError(
                 f"recipe {recipe.name} has {counted(len(weights), 'class weight')}, but {data.name} "
-                f"{counted(len(data.classes), 'class')}; "
-                "give each one: --class-weights"
+                f"{counted(len(data.classes), 'class')}; give each one: --class-weights"
             )
         return recipe
     by_class = dict(zip(classes, weights, strict=True))

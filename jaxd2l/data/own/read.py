@@ -92,9 +92,8 @@ def require_room(shape: tuple[int, int, int, int], where: str) -> None:
     if free is not None and needed > free // 2:
         side = int((free // 2 / (count * channels)) ** 0.5)
         raise NoRoomError(
-            f"{where}: {counted(count, 'picture')} of {height} x {width} x {channels} bytes take "
-            f"{needed / 1e9:,.1f} GB, more "
-            f"than half of the memory that is left ({free / 1e9:,.1f} GB); choose "
+            f"{where}: {counted(count, 'picture')} of {height} x {width} x {channels} bytes take {needed / 1e9:,.1f} "
+            f"GB, more than half of the memory that is left ({free / 1e9:,.1f} GB); choose "
             f"image_size={max(1, min(side, LARGEST_CHOSEN))} or less"
         )
 
