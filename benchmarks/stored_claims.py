@@ -67,15 +67,15 @@ def collect() -> dict:
     for run in long:
         if len(run["epochs"]) < run["epochs_asked_for"]:
             continue
-        recipe = run["recipe"]
-        made[f"long {recipe}"] = {
-            "command": f"jaxd2l train {recipe}",
+        name = run["called"]
+        made[f"long {name}"] = {
+            "command": f"jaxd2l train {name}" if name == run["recipe"] else "jaxd2l verify --full",
             "device": f"{run['device']}, {run['processor']}",
             "jax": run["jax"],
             "date": run["starts"][0]["started"][:10],
             "file": f"benchmarks/results/{LONG}",
         }
-        trainings.setdefault(recipe, {"made": f"long {recipe}", "curves": []})["curves"].append(curve(run))
+        trainings.setdefault(name, {"made": f"long {name}", "curves": []})["curves"].append(curve(run))
     return {"made": made, "trainings": trainings}
 
 
