@@ -32,7 +32,8 @@ from jaxd2l.data import Dataset, Examples
 from jaxd2l.recipes import fitted_to
 from jaxd2l.report.text import columns
 from jaxd2l.run_folder import write_json
-from jaxd2l.selection.sweep import points_of, sweep
+from jaxd2l.selection.points import points_of
+from jaxd2l.selection.sweep import sweep
 from jaxd2l.sklearn import TABLE, JaxClassifier
 
 CASES = {"digits": (load_digits, 6, 4), "breast cancer": (load_breast_cancer, 10, 10)}  # rates, seeds

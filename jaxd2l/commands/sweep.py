@@ -31,8 +31,8 @@ from jaxd2l.report.sweep import Summary, choice_line, chosen, divergence_map, ma
 from jaxd2l.report.write import SWEEP, write_results_report
 from jaxd2l.selection.curves import Curves
 from jaxd2l.selection.grid import Point
-from jaxd2l.selection.points import varied
-from jaxd2l.selection.sweep import Choice, Method, Sweep, points_of, sweep
+from jaxd2l.selection.points import points_of, varied
+from jaxd2l.selection.sweep import Choice, Method, Sweep, sweep
 from jaxd2l.train import Recipe
 from jaxd2l.train.mesh import data_mesh
 from jaxd2l.wording import counted
@@ -187,7 +187,9 @@ def _at(asked: dict[str, Any], point: Point) -> dict[str, Any]:
 def _curves(member: dict[str, Any]) -> Curves:
     names = [*_CURVES, *(name for name in _VALIDATION if name in member)]
     lists = {name: np.array([np.nan if v is None else v for v in member[name]], float) for name in names}
-    return Curves(**lists, diverged=member["diverged"])
+    curves = Curves(**lists, diverged=member["diverged"])
+    overflown = np.flatnonzero(~np.isfinite(curves.judged(False)))
+    return curves._replace(diverged=int(overflown[0]) + 1) if overflown.size else curves
 
 
 def _finite(value: float) -> float | None:

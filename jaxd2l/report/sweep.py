@@ -1,5 +1,6 @@
 """A sweep in a table and a map: mean, deviation and 95% interval of every point over its seeds."""
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -20,7 +21,8 @@ class Summary(NamedTuple):
         at_chance: members whose last test accuracy is within 0.02 of a uniform guess; None for regression.
         figures: over the members that did not diverge.
         judged_on: the part of the data that they are of, "test" or "validation".
-        tested: what the test part said of the last weights, where a validation part judged the epochs.
+        tested: what the test part said of the last weights, where a validation part judged the epochs; over those of
+            which it said a number.
         folds: into how many the training part was dealt, each of which validates once; None for one validation part.
     """
 
@@ -73,7 +75,7 @@ def summarise(recipe: str, sweep: Sweep, num_classes: int | None, *, folds: int 
 def _tested(whole: Sequence[Curves], classified: bool) -> Interval | None:
     validated = [curves for curves in whole if curves.judged_on == "validation"]
     values = [float((c.test_accuracy if classified else c.test_loss)[-1]) for c in validated]
-    return interval(values) if validated else None
+    return interval([value for value in values if math.isfinite(value)]) if validated else None
 
 
 def chosen(summaries: Sequence[Summary]) -> list[Summary]:

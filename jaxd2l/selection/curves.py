@@ -15,7 +15,8 @@ class Curves(NamedTuple):
         train_loss, train_accuracy, test_loss, test_accuracy: as in `EpochResult`, (epochs,); the accuracies of a
             regression are NaN. Averaged weights are the judged ones where there are any. Of the test part NaN but in
             the last epoch, after which it is judged once, where a validation part judges the epochs.
-        diverged: the epoch whose loss or gradient became non-finite; None where none did.
+        diverged: the epoch whose loss or gradient became non-finite, or after which the judged loss is; None where
+            none did.
         validation_loss, validation_accuracy: likewise of a validation part; None without one.
     """
 

@@ -1,11 +1,24 @@
-"""A point of a sweep put into a recipe."""
+"""The points of a sweep, and a point put into a recipe."""
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
 from jaxd2l.selection.grid import Point
 from jaxd2l.train.recipe import Recipe
+
+
+def points_of(learning_rates: Sequence[float], weight_decays: Sequence[float]) -> tuple[Point, ...]:
+    """Combine every learning rate with every weight decay, each once.
+
+    Raises:
+        ValueError: none of one of them.
+    """
+    points = tuple(dict.fromkeys(Point(*pair) for pair in itertools.product(learning_rates, weight_decays)))
+    if not points:
+        raise ValueError("a sweep needs at least one learning rate and one weight decay")
+    return points
 
 
 def varied(point: Point) -> dict[str, Any]:

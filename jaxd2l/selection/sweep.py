@@ -46,8 +46,7 @@ class Choice(NamedTuple):
 
     Attributes:
         method: VMAP or LOOP.
-        seeds: that run at a time, each at every point; 1 in a loop.
-        points: that run at a time.
+        seeds, points: that run at a time, each seed at every point; 1 in a loop over single runs.
         reason: in words, for the reader.
     """
 
@@ -60,18 +59,6 @@ class Choice(NamedTuple):
     def one_at_a_time(self) -> bool:
         """Whether each member is a run of its own."""
         return self.method is Method.LOOP and self.seeds * self.points == 1
-
-
-def points_of(learning_rates: Sequence[float], weight_decays: Sequence[float]) -> tuple[Point, ...]:
-    """Combine every learning rate with every weight decay, each once.
-
-    Raises:
-        ValueError: none of one of them.
-    """
-    points = tuple(dict.fromkeys(Point(*pair) for pair in itertools.product(learning_rates, weight_decays)))
-    if not points:
-        raise ValueError("a sweep needs at least one learning rate and one weight decay")
-    return points
 
 
 def sweep(
@@ -125,43 +112,54 @@ def sweep(
         raise ValueError("members of a sweep go through all their epochs together; leave early_stop out")
     begin_with = weights if weights is None or callable(weights) else lambda drawn: weights
     results: Sweep = dict(finished or {})
-    missing = [seed for seed in dict.fromkeys(seeds) if any((point, seed) not in results for point in points)]
+    groups = _missing(points, seeds, results)
 
     def done(point: Point, seed: int, curves: Curves) -> None:
         results[point, seed] = curves
         if on_curves is not None:
             on_curves(point, seed, curves)
 
-    if missing:
+    if groups:
         data = check_run(recipe, data)
         data = data._replace(train=on_device(data.train), test=on_device(data.test))
         recipe = at(recipe, points[0])
         known = {} if choices is None else choices
-        choice = known.get(len(missing))
+        count = len(groups[0][0])
+        choice = known.get(count)
         apart = not isinstance(recipe.make_optimizer(), HyperparametersInState)
         if apart and method is Method.VMAP:
             raise ValueError("this optimizer's rates are no arrays in its state, so they cannot be vmapped; use a loop")
         program, members = None, None
         if choice is None:
             if apart:
-                why = "a loop, compiled for each point: the optimizer's rates are no arrays"
-                choice = Choice(Method.LOOP, 1, 1, why)
+                choice = Choice(
+                    Method.LOOP, 1, 1, "a loop, compiled for each point: the optimizer's rates are no arrays"
+                )
             else:
                 program = compile_program(recipe, data)
-                choice, members = _choose(program, data, len(missing), len(points), method, mesh)
-            known[len(missing)] = choice
+                choice, members = _choose(program, data, count, len(groups[0][1]), method, mesh)
+            known[count] = choice
             if on_choice is not None:
                 on_choice(choice)
         if apart:
-            _compiled_apart(recipe, data, points, missing, results, done, begin_with)
+            _compiled_apart(recipe, data, points, seeds, results, done, begin_with)
         elif choice.one_at_a_time:
             program = program or compile_program(recipe, data)
-            for seed, point in itertools.product(missing, points):
-                if (point, seed) not in results:
-                    done(point, seed, _single(recipe, data, point, seed, program, begin_with))
+            for seed, point in itertools.chain(*(itertools.product(*group) for group in groups)):
+                done(point, seed, _single(recipe, data, point, seed, program, begin_with))
         else:
-            _in_pieces(recipe, data, points, missing, choice, members, done, mesh, begin_with)
+            for of_seeds, of_points in groups:
+                _in_pieces(recipe, data, of_points, of_seeds, choice, members, done, mesh, begin_with)
     return {(point, seed): results[point, seed] for point in points for seed in seeds}
+
+
+def _missing(points: Sequence[Point], seeds: Sequence[int], results: Sweep) -> list[tuple[list[int], list[Point]]]:
+    """Seeds and the points that all of them miss, most members first."""
+    alike: dict[tuple[Point, ...], list[int]] = {}
+    for seed in dict.fromkeys(seeds):
+        alike.setdefault(tuple(point for point in points if (point, seed) not in results), []).append(seed)
+    groups = [(of_seeds, list(of_points)) for of_points, of_seeds in alike.items() if of_points]
+    return sorted(groups, key=lambda group: -len(group[0]) * len(group[1]))
 
 
 def _compiled_apart(
@@ -175,19 +173,20 @@ def _compiled_apart(
 ) -> None:
     """Run an optimizer whose numbers are compiled in: a program for each point."""
     for point in points:
+        missing = [seed for seed in dict.fromkeys(seeds) if (point, seed) not in results]
+        if not missing:
+            continue
         program = compile_program(at(recipe, point), data)
-        for seed in seeds:
-            if (point, seed) not in results:
-                done(point, seed, _single(recipe, data, point, seed, program, begin_with))
+        for seed in missing:
+            done(point, seed, _single(recipe, data, point, seed, program, begin_with))
 
 
 def _choose(
     program: Program, data: Dataset, seeds: int, points: int, method: Method, mesh: Mesh | None
 ) -> tuple[Choice, Program | None]:
     """Fit the members into memory, and time both ways where that is asked for; a loop is of one for each device."""
-    each, free = bytes_of_a_run(program), free_bytes() or 0
-    if mesh is not None and default_platform() != "cpu":
-        free *= mesh.size
+    devices = 1 if mesh is None or default_platform() == "cpu" else mesh.size
+    each, free = bytes_of_a_run(program), devices * (free_bytes() or 0)
     fitting = max(1, int(SHARE_OF_MEMORY * free // max(each, 1)))
     pieces = (max(1, min(seeds, fitting // points)), min(points, fitting))
     room = f"{each / 1e6:,.0f} MB a member, {free / 1e9:,.1f} GB free"

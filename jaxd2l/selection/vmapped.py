@@ -135,7 +135,7 @@ def train_members(
             first,
             np.int32(test_steps),
         )
-        finite = np.isfinite(record.loss).all(-1) & np.isfinite(record.gradient_norm).all(-1)
+        finite = np.all([np.isfinite(a).all(-1) for a in (record.loss, record.gradient_norm, judged.loss)], axis=0)
         diverged = np.where((diverged == 0) & ~finite, epoch, diverged)
         values = np.stack([*_means(record, recipe), *_means(judged, recipe)])
         curves[..., epoch - 1] = np.where(diverged == 0, values, np.nan)

@@ -14,7 +14,8 @@ from jaxd2l.selection import sweep as module
 from jaxd2l.selection import vmapped as vmapped_runs
 from jaxd2l.selection.curves import curves_of
 from jaxd2l.selection.grid import Point
-from jaxd2l.selection.sweep import Method, points_of, sweep
+from jaxd2l.selection.points import points_of
+from jaxd2l.selection.sweep import Method, sweep
 from jaxd2l.train import Recipe, compile_program, fit
 from jaxd2l.train.mesh import on_device
 from jaxd2l.train.program import Axis, bind, initial_state
@@ -83,6 +84,20 @@ def test_the_loop_gives_the_same_members_and_trains_none_again_that_is_finished(
     assert result[RATES[0], 3] is finished[RATES[0], 3]
 
 
+@pytest.mark.parametrize("method", [Method.VMAP, Method.LOOP])
+def test_where_single_points_are_missing_only_they_are_trained(vmapped, method):
+    there = {(RATES[0], 3), (RATES[1], 8)}
+    finished = {member: curves for member, curves in vmapped.items() if member in there}
+    seen = []
+    result = sweep(
+        *mlp(), RATES, (3, 8, 9), method=method, finished=finished, on_curves=lambda p, s, c: seen.append((p, s))
+    )
+    assert sorted(seen) == sorted(set(vmapped) - there)
+    for member, curves in vmapped.items():
+        assert_equal_curves(result[member], curves)
+        assert (result[member] is curves) == (member in there)
+
+
 class SmallConvolution(nn.Module):
     """Two channels of 3x3, batch norm, a dense layer."""
 
@@ -127,6 +142,28 @@ def test_one_member_that_diverges_leaves_the_others_and_says_where(method):
     assert bad.diverged is not None
     assert np.isnan(bad.train_loss[bad.diverged - 1 :]).all()
     assert np.isfinite(bad.train_loss[: bad.diverged - 1]).all()
+
+
+@pytest.mark.parametrize("method", [Method.VMAP, Method.LOOP])
+@pytest.mark.parametrize("validated", [False, True])
+def test_a_last_update_that_overflows_is_divergence_though_the_training_loss_was_finite(method, validated):
+    data = Dataset("line", linear_regression(0, n=20), linear_regression(1, n=9))
+    data = hold_out(data, 0.5, 0) if validated else data
+    recipe = Recipe(
+        name="line",
+        model=Linear(),
+        dataset="line",
+        learning_rate=0.03,
+        epochs=1,
+        batch_size=len(data.train.x),
+        loss=squared_error,
+        hits=None,
+    )
+    result = sweep(recipe, data, (Point(0.03), Point(1e25)), (0,), method=method)
+    assert result[Point(0.03), 0].diverged is None
+    bad = result[Point(1e25), 0]
+    assert bad.diverged == 1
+    assert np.isnan(bad.judged(False)).all()
 
 
 @pytest.mark.slow
