@@ -169,7 +169,8 @@ def _plain(x: jax.Array, at: _Windows, start: float, combine: Callable[[Any, Any
 def _mean(x: jax.Array, at: _Windows) -> jax.Array:
     if is_plain():
         return _plain(x, at, 0.0, lax.add) / math.prod(at.window)
-    tiled = at.window == at.strides and x.shape[1:-1] == tuple(map(math.prod, zip(at.window, at.output, strict=True)))
+    whole = x.shape[1:-1] == tuple(map(math.prod, zip(at.window, at.output, strict=True)))
+    tiled = whole and at.window == at.strides and not any(map(any, at.borders))  # borders move windows off the image
     windows = functools.partial(_sum_windows, at=at)
     on_cpu = functools.partial(_sum_tiles, at=at) if tiled else windows
     return by_platform(x, cpu=on_cpu, default=windows) / math.prod(at.window)
