@@ -14,7 +14,9 @@ from jaxd2l import claims
 from jaxd2l.claims import CLAIMS, ROWS, Claim, Verdict, check, show, trained
 from jaxd2l.claims.claim import seeds
 from jaxd2l.claims.comparison import at_least, at_most, equal, one_more_curve, one_more_seed, within
+from jaxd2l.claims.subjects import building, fitting, tables
 from jaxd2l.cli import main
+from jaxd2l.experiments.regularisation import Selection
 from jaxd2l.report.console import Console
 
 ROOT = Path(__file__).parent.parent
@@ -69,6 +71,50 @@ def test_the_verdict_follows_from_the_values(changes, verdict, remark):
     outcome = check(dataclasses.replace(RIGHT, **changes))
     assert (outcome.verdict, outcome.remark) == (verdict, remark)
     assert json.dumps(outcome.as_json(), allow_nan=False)
+
+
+def test_full_trains_again_whatever_is_stored():
+    assert [claim.says for claim in CLAIMS if claim.stored and claim.again is None] == []
+
+
+@pytest.fixture
+def spoilt(monkeypatch):
+    """What a claim measures, changed a little: by a part of its words."""
+
+    def kernels(change):
+        monkeypatch.setattr(trained, "kernels", lambda name, of=trained.kernels: change(of(name)))
+
+    def first_weight(last):
+        def initialise(params, rules, key, of=building.initialise):
+            found = of(params, rules, key)
+            first = found["layers_0"]["kernel"]
+            changed = first.at[-1, -1].add(1) if last else first / 2
+            return {**found, "layers_0": {**found["layers_0"], "kernel": changed}}
+
+        monkeypatch.setattr(building, "initialise", initialise)
+
+    truth = np.arange(20) < 15
+    return {
+        "NiN has 12 convolutions and no dense": lambda: kernels(lambda found: [*found, (10, 10)]),
+        "are all 3x3": lambda: kernels(lambda found: [(s[0], 1, *s[2:]) for s in found]),
+        "4 rows of 3 columns": lambda: monkeypatch.setattr(tables, "_read", lambda of=tables._read: of().assign(a=1)),
+        "Xavier on the first layer": lambda: first_weight(False),
+        "All weights 1, all biases 0": lambda: first_weight(False),
+        "all weights + 1, the first 22": lambda: first_weight(True),
+        "of 17 useless weights": lambda: monkeypatch.setattr(
+            fitting, "l1_against_l2", lambda: Selection(truth, np.zeros(20), np.ones(20))
+        ),
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", range(7))
+def test_a_claim_fails_where_what_it_says_is_not_so(spoilt, place):
+    words, spoil = list(spoilt.items())[place]
+    (claim,) = [claim for claim in CLAIMS if words in claim.says]
+    assert check(claim).verdict == Verdict.AGREES
+    spoil()
+    assert check(claim).verdict == Verdict.FAILS
 
 
 def test_full_trains_again_what_is_stored_or_not_run():

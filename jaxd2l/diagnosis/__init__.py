@@ -12,10 +12,10 @@ from jaxd2l.diagnosis.answer import diagnose
 from jaxd2l.diagnosis.causes import CAUSES, Cause
 from jaxd2l.diagnosis.comparison import Likely
 from jaxd2l.diagnosis.curve import Curve, read_curve
-from jaxd2l.diagnosis.lines import CurveError
 from jaxd2l.diagnosis.result import Diagnosis, Figure
 from jaxd2l.diagnosis.stored import RECIPES, Stored, curves_of
 from jaxd2l.diagnosis.trial import Tried, held_out, left_out
+from jaxd2l.diagnosis.value import CurveError
 
 __all__ = [
     "CAUSES",

@@ -8,8 +8,9 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from jaxd2l.diagnosis.lines import CurveError, Record, Value, records_of
-from jaxd2l.diagnosis.words import BARE_LOSS, EPOCH, LOSS, TEST, TRAIN, VALIDATION, figure_named
+from jaxd2l.diagnosis.lines import records_of
+from jaxd2l.diagnosis.value import CurveError, Record, Value, epoch_of, told_first
+from jaxd2l.diagnosis.words import EPOCH, FIGURES, LOSS, TEST, TRAIN, VALIDATION, figure_named, in_english
 
 _ROWS = 10_000  # epochs that are read at most
 _BYTES = 10_000_000
@@ -35,8 +36,8 @@ def read_curve(curve: Any, *, columns: Sequence[str] | None = None, first_epoch:
 
     Args:
         curve: text (see `jaxd2l.diagnosis.lines`); a `Path` of a file with it; columns by name, such as Keras's
-            `history.history`; rows of loss, training accuracy and test accuracy (epochs, 3), NaN where not known; the
-            epochs of a run of this package, or the run.
+            `history.history`; rows of loss, training accuracy and test accuracy (epochs, 3), None where not known,
+            NaN too for an accuracy; the epochs of a run of this package, or the run. A loss of NaN has diverged.
         columns: what columns of bare numbers in a text are, of "epoch", "loss", "train", "test" and "-" for others.
         first_epoch: the epoch of the first line or row, where they are not numbered; 1 by default.
 
@@ -85,36 +86,30 @@ def text_of(file: Path | BinaryIO) -> str:
 
 def _records(curve: Any) -> list[Record]:
     if isinstance(curve, Mapping):
-        named = {figure_named(str(name)): np.ravel(values) for name, values in curve.items()}
-        columns = {name: values for name, values in named.items() if name is not None}
-        if not columns or len({len(values) for values in columns.values()}) > 1:
+        columns = [(name, np.ravel(values)) for name, values in curve.items() if _figure(name) is not None]
+        if not columns or len({len(values) for _, values in columns}) > 1:
             lengths = ", ".join(f"{name!s} ({np.size(values)})" for name, values in curve.items())
             raise CurveError(f"expected columns of one length, such as loss and accuracy, got {lengths or 'none'}")
-        count = len(next(iter(columns.values())))
-        return [_numbers({name: values[i] for name, values in columns.items()}, i) for i in range(count)]
+        return [_numbers({name: values[i] for name, values in columns}, i) for i in range(len(columns[0][1]))]
     rows = list(curve) if isinstance(curve, Sequence | np.ndarray) else [curve]
     if rows and all(hasattr(row, "train_loss") for row in rows):
         return [_numbers(_of_result(row), i) for i, row in enumerate(rows)]
     if rows and all(isinstance(row, Mapping) for row in rows):
-        named_rows = [{figure_named(str(name)): value for name, value in row.items()} for row in rows]
-        return [_numbers({n: v for n, v in row.items() if n is not None}, i) for i, row in enumerate(named_rows)]
+        return [_numbers(row, i) for i, row in enumerate(rows)]
     try:
         array = np.array([[np.nan if cell is None else cell for cell in row] for row in rows], np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         array = np.empty(0)
     if array.ndim != 2 or array.shape[1] != 3:
         raise CurveError(
-            "expected text, or rows of three numbers each: loss, training accuracy, test accuracy (NaN where not "
+            "expected text, or rows of three numbers each: loss, training accuracy, test accuracy (None where not "
             f"known), got {type(curve).__name__} {np.shape(array) if array.size else ''}"
         )
-    return [
-        {
-            name: Value(float(cell), line=i)
-            for name, cell in zip((LOSS, TRAIN, TEST), row, strict=True)
-            if name == LOSS or not np.isnan(cell)
-        }
-        for i, row in enumerate(array, 1)
-    ]
+    return [_numbers(dict(zip(FIGURES, row, strict=True)), i) for i, row in enumerate(rows)]
+
+
+def _figure(name: Any) -> str | None:
+    return figure_named(in_english(str(name)))
 
 
 def _of_result(result: Any) -> dict[str, Any]:
@@ -123,42 +118,41 @@ def _of_result(result: Any) -> dict[str, Any]:
     return {EPOCH: result.epoch, LOSS: result.train_loss, TRAIN: result.train_accuracy, TEST: judged}
 
 
-def _numbers(row: Mapping[str, Any], i: int) -> Record:
+def _numbers(row: Mapping[Any, Any], i: int) -> Record:
+    named = [(figure, value) for name, value in row.items() if (figure := _figure(name)) is not None]
     try:
-        return {name: Value(float(value), line=i + 1) for name, value in row.items() if value is not None}
-    except (TypeError, ValueError):
-        raise CurveError(f"row {i + 1} holds what is no number: {row}") from None
+        return told_first((name, None if value is None else Value(float(value), line=i + 1)) for name, value in named)
+    except (TypeError, ValueError, OverflowError):
+        raise CurveError(f"row {i + 1} holds what is no number: {dict(named)}") from None
 
 
 def _curve(records: Sequence[Record], first: int) -> Curve:
     """Records as rows of an array, accuracies as shares, in their epochs."""
-    if not any(LOSS in record for record in records):
-        records = [{(LOSS if name == BARE_LOSS else name): v for name, v in record.items()} for record in records]
-    records = [record for record in records if {LOSS, TRAIN, TEST, VALIDATION} & set(record)]
-    if not records:
+    numbers = [epoch_of(record) for record in records]
+    from_zero = 0 in numbers
+    told, last = [], first - 1
+    for number, record in zip(numbers, records, strict=True):
+        last = last + 1 if number is None else number + from_zero
+        if {*FIGURES, VALIDATION} & set(record):
+            told.append((last, record))
+    if not told:
         raise CurveError("the lines tell no loss and no accuracy of training, and no accuracy of the test part")
-    numbered = [math.ceil(record[EPOCH].number) for record in records if EPOCH in record]
-    from_zero = 0 in numbered
-    epochs, last = [], first - 1
-    for record in records:
-        last = math.ceil(record[EPOCH].number) + from_zero if EPOCH in record else last + 1
-        epochs.append(last)
+    epochs = [epoch for epoch, _ in told]
     if min(epochs) < 1 or max(epochs) > _ROWS:
         raise CurveError(f"epochs are numbered from 0 or 1 on, got {min(epochs)} to {max(epochs)}")
     figures = np.full((max(epochs), 3), np.nan)
     infinite = []
-    test = TEST if any(TEST in record for record in records) else VALIDATION
+    test = TEST if any(TEST in record and math.isfinite(record[TEST].number) for record in records) else VALIDATION
     scales = {name: _scale([record[name] for record in records if name in record]) for name in (TRAIN, test)}
-    for epoch, record in zip(epochs, records, strict=True):
+    for epoch, record in told:
         for column, name in enumerate((LOSS, TRAIN, test)):
             if name not in record:
                 continue
             value = record[name]
-            if name == LOSS:
-                figures[epoch - 1, column] = _loss(value)
-                infinite += [] if math.isfinite(value.number) else [epoch]
+            if name == LOSS and not _is_finite(value):
+                infinite.append(epoch)
             elif math.isfinite(value.number):
-                figures[epoch - 1, column] = _share(value, scales[name], name)
+                figures[epoch - 1, column] = value.number if name == LOSS else _share(value, scales[name], name)
     diverged = _diverged(figures, infinite)
     if diverged is not None:
         figures[diverged - 1 :] = np.nan
@@ -166,7 +160,7 @@ def _curve(records: Sequence[Record], first: int) -> Curve:
 
 
 def _diverged(figures: np.ndarray, infinite: Sequence[int]) -> int | None:
-    """The first epoch without a finite loss after which none has one; a NaN between finite ones is not told."""
+    """The first epoch without a finite loss after which none has one; a NaN beside or between finite ones is none."""
     if not infinite:
         return None
     after = np.flatnonzero(np.isfinite(figures[:, 0]))
@@ -174,10 +168,10 @@ def _diverged(figures: np.ndarray, infinite: Sequence[int]) -> int | None:
     return min(later, default=None)
 
 
-def _loss(value: Value) -> float:
-    if value.number < 0:
-        raise CurveError(f"line {value.line}: loss {value.number:g} is below 0, which no cross-entropy is")
-    return value.number if math.isfinite(value.number) else math.nan
+def _is_finite(loss: Value) -> bool:
+    if loss.number < 0:
+        raise CurveError(f"line {loss.line}: loss {loss.number:g} is below 0, which no cross-entropy is")
+    return math.isfinite(loss.number)
 
 
 def _scale(values: Sequence[Value]) -> float:

@@ -6,11 +6,10 @@
 - numbers alone: loss, training accuracy, test accuracy, with the epoch before them or not
 """
 
-import math
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
 
+from jaxd2l.diagnosis.value import CurveError, Record, Value, epoch_of, told_first
 from jaxd2l.diagnosis.words import (
     ACCURACIES,
     BARE_LOSS,
@@ -27,26 +26,14 @@ from jaxd2l.diagnosis.words import (
 )
 from jaxd2l.wording import counted
 
-
-class CurveError(ValueError):
-    """Pasted lines or numbers that cannot be read as a curve; the message is one line that says what and where."""
-
-
-class Value(NamedTuple):
-    """A number, whether a % was behind it, and the line it stood in, counted from 1."""
-
-    number: float
-    percent: bool = False
-    line: int = 0
-
-
-Record = dict[str, Value]
 COLUMNS = {"epoch": EPOCH, "loss": LOSS, "train": TRAIN, "test": TEST, "-": ""}
 _NUMBER = re.compile(
     r"(?<![\w.])(?P<number>[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?|[-+]?(?:nan|inf(?:inity)?)(?![a-z]))"
     r"(?:\s*/\s*(?P<of>\d+)(?![\w.]))?(?P<percent>\s*%)?",
     re.IGNORECASE,
 )
+_NOTHING = re.compile(r"\b(?:null|none)\b", re.IGNORECASE)
+_ENTRY = re.compile(f"{_NOTHING.pattern}|{_NUMBER.pattern}", re.IGNORECASE)
 _LIST = re.compile(r"([A-Za-z_][\w ]*)['\"]?\s*[:=]\s*\[([^\[\]]*)\]")
 _NOT_A_NUMBER = re.compile(r"(\w+)\s*[:=]\s*(?!nan|inf|none|null|tensor|array)([A-Za-z?*]\S*)", re.IGNORECASE)
 _DIVIDERS = (r"\|", r"\t", r";", r",", r"\s{2,}", r"\s+")
@@ -80,7 +67,9 @@ def records_of(text: str, columns: Sequence[str] | None = None) -> tuple[list[Re
             f"no line tells a loss or an accuracy, the first is {numbered[0][1][:60]!r}; expected such as "
             "`epoch 1, loss 1.0, train acc .6, test acc .5`, CSV with a header, or columns of numbers"
         )
-    return records, left_out
+    if not any(LOSS in record for record in records):
+        records = [{(LOSS if name == BARE_LOSS else name): v for name, v in record.items()} for record in records]
+    return [record for record in records if {*FIGURES, VALIDATION} & set(record)], left_out
 
 
 def _sentences(lines: Sequence[tuple[int, str]]) -> tuple[list[Record], int]:
@@ -93,11 +82,12 @@ def _sentences(lines: Sequence[tuple[int, str]]) -> tuple[list[Record], int]:
         if not found:
             left_out += bool(re.search(r"\d", line))
             continue
-        epoch, current = found.get(EPOCH), records[-1]
-        if epoch is not None and EPOCH in current:
-            begins = math.ceil(epoch.number) != math.ceil(current[EPOCH].number)
+        current = records[-1]
+        epoch, now = epoch_of(found), epoch_of(current)
+        if epoch is not None and now is not None:
+            begins = epoch != now
         else:
-            begins = epoch is not None or EPOCH not in current
+            begins = epoch is not None or now is None
             begins = begins and bool(set(found) & set(current))
         if begins:
             records.append({})
@@ -107,14 +97,14 @@ def _sentences(lines: Sequence[tuple[int, str]]) -> tuple[list[Record], int]:
 
 def _pairs(line: str, number: int, part: str | None) -> Record:
     """The figures that one line names."""
-    found: Record = {}
+    told = []
     end = 0
     for match in _NUMBER.finditer(line):
         phrase = line[end : match.start()]
         part, end = split_named(phrase) or part, match.end()
-        name = figure_named(phrase, part)
-        if name is not None:
-            found.setdefault(name, _value(match, number, of_hits=name in ACCURACIES))
+        name = figure_named(_NOTHING.split(phrase)[-1], part)
+        told.append((name, _value(match, number, of_hits=name in ACCURACIES)))
+    found = told_first(told)
     if set(found) - {EPOCH}:
         for word, what in _NOT_A_NUMBER.findall(line):
             if figure_named(word) not in (None, EPOCH):
@@ -132,13 +122,19 @@ def _value(match: re.Match[str], line: int, *, of_hits: bool = False) -> Value:
 def _lists(text: str) -> list[Record]:
     """Named lists of numbers, a number an epoch; none where there are none."""
     found = [(figure_named(name), values) for name, values in _LIST.findall(in_english(text))]
-    lists = {name: list(_NUMBER.finditer(values)) for name, values in found if name is not None}
+    lists: dict[str, list[re.Match[str]]] = {}
+    for name, values in found:
+        if name is not None:
+            lists.setdefault(name, list(_ENTRY.finditer(values)))
     if not any(name != EPOCH and (len(v) > 1 or text.lstrip().startswith("{")) for name, v in lists.items()):
         return []
     lengths = {name: len(values) for name, values in lists.items()}
     if len(set(lengths.values())) > 1:
         raise CurveError(f"lists of unequal length: {', '.join(f'{n} has {k}' for n, k in lengths.items())}")
-    return [{name: _value(values[i], 1) for name, values in lists.items()} for i in range(max(lengths.values()))]
+    return [
+        told_first((name, _value(values[i], 1) if values[i]["number"] else None) for name, values in lists.items())
+        for i in range(max(lengths.values()))
+    ]
 
 
 def _table(lines: Sequence[tuple[int, str]]) -> list[Record]:
@@ -171,14 +167,14 @@ def _row(names: Sequence[str | None], cells: Sequence[str], line: int, text: str
     cells = cells[1:] if len(cells) == len(names) + 1 else cells  # the number of the row, without a name
     if len(cells) != len(names):
         raise CurveError(f"line {line} has {counted(len(cells), 'cell')}, the header {len(names)}: {text[:60]!r}")
-    record: Record = {}
+    told = []
     for name, cell in zip(names, cells, strict=True):
         if name and cell.lower() not in ("", "-", "\u2013", "none", "null"):
             match = _number(cell)
             if match is None:
                 raise CurveError(f"line {line}: {name} is {cell!r}, no number")
-            record.setdefault(name, _value(match, line))
-    return record
+            told.append((name, _value(match, line)))
+    return told_first(told)
 
 
 def _is_bare(line: str) -> bool:

@@ -8,6 +8,7 @@ BARE_LOSS = "loss after the word test"  # as in `test acc .5, loss 1.0`: of trai
 FIGURES = (LOSS, TRAIN, TEST)
 ACCURACIES = (TRAIN, TEST, VALIDATION)
 
+_FIFTH = "fifth"  # of the best guesses: an accuracy that no curve is compared by
 _CHINESE = {
     "损失": "loss",
     **dict.fromkeys(("准确率", "正确率", "精确率", "准确度", "精度"), "accuracy"),
@@ -25,8 +26,8 @@ _VALIDATIONS = {"val", "valid", "validation", "validate", "eval", "evaluation", 
 
 _ONE_WORD = re.compile(r"(?i)(train|test|validation|valid|val)(?=loss|acc)")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
-_TOP_ONE = re.compile(r"(?i)\b(acc(?:uracy)?|top|prec)[@_-]?1\b(?!\.)")
-_TOP_FIVE = re.compile(r"(?i)\b(?:acc(?:uracy)?|top|prec)[@_-]?5\b(?!\.)")
+_TOP_ONE = re.compile(r"(?i)(?<![^\W_])(acc(?:uracy)?|top|prec)[@_-]?1(?![^\W_])(?!\.)")
+_TOP_FIVE = re.compile(r"(?i)(?<![^\W_])(?:(?:acc(?:uracy)?|top|prec)[@_-]?5|top[@_-]?k)(?![^\W_])(?!\.)")
 _CHINESE_EPOCH = re.compile(r"第\s*(\d+)\s*个?\s*(?:迭代周期|周期|轮次|轮|epoch)")
 
 
@@ -35,7 +36,7 @@ def in_english(text: str) -> str:
     text = _CHINESE_EPOCH.sub(r"epoch \1 ", text)
     for word, english in _CHINESE.items():
         text = text.replace(word, f" {english} ")
-    return _TOP_FIVE.sub("fifth", _TOP_ONE.sub(r"\1", text))
+    return _TOP_FIVE.sub(_FIFTH, _TOP_ONE.sub(r"\1", text))
 
 
 def split_named(name: str) -> str | None:
@@ -55,6 +56,8 @@ def figure_named(name: str, part: str | None = None) -> str | None:
         part: of the data, where the words name none; None counts as training.
     """
     words = _words(name)
+    if _FIFTH in words:
+        return None
     metrics = [word for word in words if word in _LOSSES or word in _ACCURACIES]
     if not metrics:
         return EPOCH if _EPOCHS & set(words) else None

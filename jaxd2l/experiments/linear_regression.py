@@ -3,6 +3,7 @@
 Source: D2L sec_linear_scratch, sec_linear_concise.
 """
 
+import dataclasses
 from functools import partial
 from typing import NamedTuple
 
@@ -78,15 +79,11 @@ def compare(seed: int = 0, epochs: int = 3, learning_rate: float = 0.03, batch_s
     examples = linear_regression(seed)
     after: list[Line] = []
     data = Dataset("synthetic_linear", examples, examples)  # judged on the training examples, as in the book
-    run = fit(
-        RECIPES["linear"],
-        data,
-        seed,
-        on_epoch=lambda result, state: after.append(_line(state.params)),
-    )
+    recipe = dataclasses.replace(RECIPES["linear"], epochs=epochs, learning_rate=learning_rate, batch_size=batch_size)
+    run = fit(recipe, data, seed, on_epoch=lambda result, state: after.append(_line(state.params)))
     x, y = jnp.asarray(examples.x), jnp.asarray(examples.y)
     keys = run_keys(seed)
-    start = _line(RECIPES["linear"].model.init(keys.init, x[:1], train=False)["params"])
+    start = _line(recipe.model.init(keys.init, x[:1], train=False)["params"])
     measure = lambda line: jnp.mean(loss(line, x, y))  # noqa: E731
     descent = partial(descend, loss, learning_rate=learning_rate, epochs=epochs, batch_size=batch_size, measure=measure)
     scratch, scratch_loss = jax.jit(descent)(start, x, y, keys.shuffle)

@@ -22,7 +22,7 @@ from jaxd2l.experiments.linear_regression import Line, loss
 from jaxd2l.nn.init import he_normal
 from jaxd2l.nn.models import MLP, Linear
 from jaxd2l.selection.folds import assign_folds, same_in_every_fold
-from jaxd2l.selection.grid import grid
+from jaxd2l.selection.grid import choose, grid
 from jaxd2l.selection.kfold import kfold
 from jaxd2l.train import run_keys, sgd
 
@@ -56,7 +56,7 @@ class ValidationCurve(NamedTuple):
     Attributes:
         strengths: lambdas.
         train_loss, validation_loss: (lambdas, folds), half the mean squared error after the last epoch.
-        choice: the lambda with the lowest mean validation loss.
+        choice: the lambda with the lowest mean validation loss, of those that diverged in no fold.
     """
 
     strengths: tuple[float, ...]
@@ -145,15 +145,19 @@ def l1_against_l2(
 def validation_curve(
     strengths: Sequence[float] = (0.0, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0), seed: int = 0, *, k: int = 5
 ) -> ValidationCurve:
-    """Cross-validate each lambda on 60 noisy examples of 40 inputs: too little overfits, too much underfits."""
+    """Cross-validate each lambda on 60 noisy examples of 40 inputs: too little overfits, too much underfits.
+
+    Raises:
+        ArithmeticError: every lambda diverged.
+    """
     weights = np.random.default_rng(seed).normal(size=40) / 3
     examples = linear_regression(seed, 60, weights, bias=0.5, noise=1.0)
     folds = same_in_every_fold(examples, assign_folds(60, k, seed))
     points = grid((0.03,), strengths)
     result = kfold(lambda dropout: Linear(), folds, points, epochs=300, batch_size=16, optimizer=sgd)
-    validation_loss = result.validation_loss[:, 0, :, -1]
-    choice = float(strengths[int(np.argmin(validation_loss.mean(axis=1)))])
-    return ValidationCurve(tuple(strengths), result.train_loss[:, 0, :, -1], validation_loss, choice)
+    train_loss, validation_loss = result.train_loss[..., -1], result.validation_loss[..., -1]
+    choice = float(strengths[choose(validation_loss)])
+    return ValidationCurve(tuple(strengths), train_loss[:, 0], validation_loss[:, 0], choice)
 
 
 def dropout_effect(

@@ -52,8 +52,8 @@ def units(apply: Apply, variables: PyTree, x: np.ndarray, batch_size: int) -> li
     Args:
         apply: `(variables, stored examples) -> outputs`, in prediction mode.
         variables: the network's, as arguments: a compiler would fold constants for minutes.
-        x: examples; the last ones that fill no batch are left out, unless there is no full batch.
-        batch_size: examples at a time.
+        x: examples, at least one; each counts once.
+        batch_size: examples at a time; the last ones that fill no batch are looked at with some before them.
 
     Returns:
         A layer for each activation, in order; [] where the network has none that is known.
@@ -65,12 +65,17 @@ def units(apply: Apply, variables: PyTree, x: np.ndarray, batch_size: int) -> li
         return []
 
     def active(variables: PyTree, x: jax.Array) -> list[jax.Array]:
-        return [_active(place.kind, value) for place, value in zip(places, values(variables, x), strict=True)]
+        return [_active(place.kind, value, size) for place, value in zip(places, values(variables, x), strict=True)]
 
     run = compiled(active, (variables, like))
-    parts = [run(variables, x[first : first + size]) for first in range(0, len(x) - size + 1, size)]
-    means = [np.mean([np.asarray(part[i]) for part in parts], axis=0) for i in range(len(places))]
-    return [Layer(place.name, place.kind, place.shape, mean) for place, mean in zip(places, means, strict=True)]
+    sums = [np.zeros(place.shape[-1:]) for place in places]
+    for first in range(0, len(x), size):
+        start = min(first, len(x) - size)
+        for total, each in zip(sums, run(variables, x[start : start + size]), strict=True):
+            total += np.asarray(each, np.float64)[first - start :].sum(axis=0)
+    return [
+        Layer(place.name, place.kind, place.shape, total / len(x)) for place, total in zip(places, sums, strict=True)
+    ]
 
 
 def maps(apply: Apply, variables: PyTree, example: np.ndarray, count: int = 3) -> list[tuple[str, np.ndarray]]:
@@ -96,10 +101,11 @@ def maps(apply: Apply, variables: PyTree, example: np.ndarray, count: int = 3) -
     return [(places[i].name, np.asarray(value)) for i, value in zip(chosen, found, strict=True)]
 
 
-def _active(kind: str, value: jax.Array) -> jax.Array:
+def _active(kind: str, value: jax.Array, examples: int) -> jax.Array:
+    """The share of each example's values that are active (examples, units)."""
     value = value.astype(jnp.float32)
     on = value > 0 if kind == "relu" else (value > FLAT) & (value < 1 - FLAT)
-    return jnp.mean(on.astype(jnp.float32), axis=tuple(range(value.ndim - 1)))
+    return jnp.mean(on.reshape(examples, -1, on.shape[-1]).astype(jnp.float32), axis=1)
 
 
 def _activations(
@@ -111,10 +117,10 @@ def _activations(
     places, outputs = [], []
     for eqn in jaxpr.eqns:
         found = _kind(eqn, made_by)
-        if found is not None:
+        aval: Any = eqn.outvars[0].aval
+        if found is not None and aval.shape[0] % like.shape[0] == 0:  # else of weights alone
             kind, x = found
             scope = made_by[x].source_info.name_stack if x in made_by else eqn.source_info.name_stack
-            aval: Any = eqn.outvars[0].aval
             places.append(_Place(_without_network(str(scope)), kind, aval.shape[1:]))
             outputs.append(eqn.outvars[0])
     unnamed = jaxpr.debug_info._replace(result_paths=None)  # the names of the outputs that it had

@@ -12,7 +12,7 @@ from jaxd2l.train import Judged
 
 _PARTS = ("train", "test", "validation", "ema_test", "ema_validation")
 _SHARES = tuple(f"{part}_accuracy" for part in _PARTS)
-_NUMBERS = (*(f"{part}_loss" for part in _PARTS), "seconds", "images_per_second", *_SHARES)
+_NUMBERS = (*(f"{part}_loss" for part in _PARTS), "seconds", "images_per_second", "learning_rate", *_SHARES)
 
 
 class Record(NamedTuple):
@@ -96,7 +96,11 @@ def read_record(folder: Path) -> Record:
     except (ValueError, RecursionError):
         remarks.append(f"{run_folder.ENVIRONMENT} is damaged: where the run ran is not known.")
     rows = _rows(folder, remarks)
-    return Record(folder, config, environment, rows, tuple(remarks), run_folder.read_tested(folder, len(rows)))
+    tested = {
+        name: Judged(judged.epoch, _number(judged.test_loss, False), _number(judged.test_accuracy, True))
+        for name, judged in run_folder.read_tested(folder, len(rows)).items()
+    }
+    return Record(folder, config, environment, rows, tuple(remarks), tested)
 
 
 def _rows(folder: Path, remarks: list[str]) -> list[dict[str, Any]]:

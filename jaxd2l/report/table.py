@@ -96,7 +96,7 @@ def summarise(recipe: Recipe, runs: Sequence[KeptRun]) -> Row:
     if not runs:
         raise ValueError(f"no finished run of {recipe.name}; at least one is needed")
     figures, classified, judged_on = figures_of(runs)
-    seconds = [sum(e["seconds"] for e in run["epochs"]) for run in runs]
+    seconds = _seconds(runs)
     images = [sum(e["images_per_second"] * e["seconds"] for e in run["epochs"]) for run in runs]
     return Row(
         recipe=recipe.name,
@@ -104,11 +104,20 @@ def summarise(recipe: Recipe, runs: Sequence[KeptRun]) -> Row:
         seeds=len(runs),
         figures=figures,
         classified=classified,
-        seconds=statistics.median(seconds),
+        seconds=median_seconds(runs),
         images_per_second=statistics.median(n / s for n, s in zip(images, seconds, strict=True)),
         published=accuracies(recipe.published),
         judged_on=judged_on,
     )
+
+
+def median_seconds(runs: Sequence[KeptRun]) -> float:
+    """Median over the runs of the training time of each, evaluation and compilation apart."""
+    return statistics.median(_seconds(runs))
+
+
+def _seconds(runs: Sequence[KeptRun]) -> list[float]:
+    return [sum(epoch["seconds"] for epoch in run["epochs"]) for run in runs]
 
 
 def accuracies(published: Sequence[Published]) -> str:

@@ -99,6 +99,9 @@ def test_figures_of_the_page_are_those_of_the_run(copy):
     assert f"{wrong} of 24 examples are named wrongly" in page.text
 
 
+JUDGED = {"epoch": 2, "test_loss": "low", "test_accuracy": 10**400}
+
+
 def spoil(folder, name, data):
     if data is None:
         (folder / name).unlink()
@@ -114,6 +117,9 @@ def spoil(folder, name, data):
         ("metrics.jsonl", b"\x00\xff{", "metrics.jsonl is whole up to line 0"),
         ("metrics.jsonl", b'{"epoch": 1}\n[1, 2]\n', "metrics.jsonl is whole up to line 1"),
         ("metrics.jsonl", b'{"epoch": 1, "train_loss": "<b>", "test_accuracy": 7, "seconds": 1e999}\n', "Curves"),
+        ("metrics.jsonl", b'{"epoch": 1, "train_loss": 1, "learning_rate": "fast"}\n', "Learning rate in force: 0."),
+        ("metrics.jsonl", b'{"epoch": 1, "learning_rate": 1%s}\n' % (b"0" * 400), "Learning rate in force: 0."),
+        ("test.json", json.dumps(dict.fromkeys(("last", "best"), JUDGED)).encode(), "once, best weights (epoch 2)"),
         ("environment.json", None, "environment.json is missing"),
         ("environment.json", b"[]", "Configuration"),
         ("environment.json", b"{", "environment.json is damaged"),
@@ -312,6 +318,7 @@ def test_a_run_with_a_validation_part_shows_both_parts_and_what_the_average_did(
     text = path.read_text(encoding="utf-8")
     assert broken(text) == []
     assert "on validation" in Page(text).text
+    assert "Of averaged weights it is the average's." in Page(text).text
 
 
 @pytest.mark.parametrize("name", ["lenet_conv_relu", "linear"])

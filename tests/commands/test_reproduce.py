@@ -5,6 +5,7 @@ import pytest
 import jaxd2l
 from jaxd2l.cli import main
 from jaxd2l.recipes import find
+from jaxd2l.report.page.reproduce import reproduce_page
 from jaxd2l.report.spread import interval
 from jaxd2l.report.table import markdown, summarise
 from jaxd2l.train import EpochResult
@@ -26,6 +27,24 @@ def test_mean_and_deviation_are_of_the_last_and_of_the_best_epoch():
     assert row.seconds == 6
     assert row.images_per_second == 100
     assert "0.828 (zh)" in markdown([row])
+
+
+def test_chart_and_table_of_the_page_say_the_same_of_an_average():
+    """And of the time the page tells the median too."""
+    averages, raw, seconds = ((0.8, 0.9), (0.7, 0.7), (0.6, 0.8)), 0.1, (1.0, 2.0, 30.0)
+    row = EpochResult(1, 0.5, 0.5, 0.5, raw, 0.0, 100.0, ema_test_loss=0.5)
+    runs = [
+        {
+            "parameters": 7850,
+            "epochs": [row._replace(epoch=i + 1, ema_test_accuracy=a, seconds=s)._asdict() for i, a in enumerate(of)],
+        }
+        for of, s in zip(averages, seconds, strict=True)
+    ]
+    page, (drawing,) = reproduce_page({"softmax": runs})
+    assert summarise(find("softmax"), runs).figures.last.short() == "0.8000 \u00b1 0.1000"
+    assert "0.8000 \u00b1 0.1000" in page
+    assert "every seed: 0.8 to 0.9" in drawing.description
+    assert (summarise(find("softmax"), runs).seconds, "<td>4.0 s</td>" in page) == (4.0, True)
 
 
 def test_one_value_has_no_deviation():

@@ -1,5 +1,6 @@
 """Curves as people paste them: the same figures come out of every way of printing, or one line that says why not."""
 
+import json
 import math
 from pathlib import Path
 from types import SimpleNamespace
@@ -51,10 +52,33 @@ def test_the_same_figures_come_out_of_every_way_of_printing():
         ("epoch 3: loss 0.5", [[math.nan] * 3, [math.nan] * 3, [0.5, math.nan, math.nan]]),
         ("epoch,loss,train acc\n1,0.5,\n2,0.4,.8", [[0.5, math.nan, math.nan], [0.4, 0.8, math.nan]]),
         ("loss 1 train acc 1 test acc 0", [[1, 1, 0]]),
+        ("loss 0.5 acc none lr 0.1", [[0.5, math.nan, math.nan]]),
+        (
+            "{'loss': [None, 0.4], 'acc': [0.7, NULL], 'lr': [1, 1]}",
+            [[math.nan, 0.7, math.nan], [0.4, math.nan, math.nan]],
+        ),
+        ("loss,acc\n.5,.7\n-,\n.4,.8", [[0.5, 0.7, math.nan], [math.nan] * 3, [0.4, 0.8, math.nan]]),
+        ("epoch nan: loss 0.4", [[0.4, math.nan, math.nan]]),
+        (
+            [[0.5, None, 0.7], [None] * 3, [None, 0.8, math.nan]],
+            [[0.5, math.nan, 0.7], [math.nan] * 3, [math.nan, 0.8, math.nan]],
+        ),
+        ({"loss": [0.5, None, 0.3]}, [[0.5, math.nan, math.nan], [math.nan] * 3, [0.3, math.nan, math.nan]]),
+        ({"test acc": [math.nan], "val acc": [0.8]}, [[math.nan, math.nan, 0.8]]),
     ],
 )
 def test_what_is_not_told_is_not_known(text, figures):
-    np.testing.assert_array_equal(read_curve(text).figures, figures)
+    found = read_curve(text)
+    np.testing.assert_array_equal(found.figures, figures)
+    assert found.diverged is None
+
+
+def test_a_validated_runs_own_rows_are_read_with_their_validation_accuracy():
+    loss, rate = (0.51, 0.42), 60_000
+    rows = [results.EpochResult(i + 1, loss[i], 0.8, None, None, 1.7, rate, 0.9, 0.4, 0.7 + i / 10) for i in (0, 1)]
+    wanted = [[0.51, 0.8, 0.7], [0.42, 0.8, 0.8]]
+    for rows_of in (rows, [row.row() for row in rows], "\n".join(json.dumps(row.row()) for row in rows)):
+        np.testing.assert_allclose(read_curve(rows_of).figures, wanted)
 
 
 def test_all_that_train_prints_may_be_pasted():
@@ -71,6 +95,37 @@ def test_a_test_part_is_taken_before_a_validation_part():
 def test_columns_and_the_first_epoch_are_as_they_are_said():
     assert read_curve("0.9 7 0.5 0.8", columns=["-", "epoch", "loss", "test"]).figures[6, [0, 2]].tolist() == [0.5, 0.8]
     assert read_curve("0.5 .7 .8", first_epoch=10).figures.shape == (10, 3)
+
+
+def test_a_row_of_nan_for_what_another_row_of_the_epoch_tells_takes_nothing_back():
+    """As pandas prints the metrics that Lightning logs, with a column for the steps and one for the epochs."""
+    names, rows = "epoch train_loss_step train_loss_epoch train_acc val_acc", []
+    for epoch, (loss, train, test) in enumerate(TWO):
+        rows += [(epoch, loss, "NaN", "NaN", "NaN"), (epoch, "NaN", "NaN", "NaN", test)]
+        rows += [(epoch, "NaN", loss, train, "NaN"), (epoch, "NaN", "NaN", "NaN", "NaN")]
+    found = read_curve("\n".join([names, *(" ".join(map(str, row)) for row in rows)]))
+    np.testing.assert_allclose(found.figures, TWO)
+    assert found.diverged is None
+    columns = {name: [float(row[i]) for row in rows] for i, name in enumerate(names.split())}
+    np.testing.assert_allclose(read_curve(columns).figures, TWO)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("loss", "top_1", "top_5", "val_top_1", "val_top_5"),
+        ("loss", "acc@1", "acc@5", "val_acc@1", "val_acc@5"),
+        ("train_loss", "accuracy", "top_k_accuracy", "val_accuracy", "val_top_k_accuracy"),
+        ("\u635f\u5931", "\u8bad\u7ec3\u51c6\u786e\u7387", "acc5", "\u6d4b\u8bd5\u51c6\u786e\u7387", "ema test acc"),
+    ],
+)
+def test_the_same_names_tell_the_same_in_dictionaries_lists_tables_and_lines(names):
+    rows = [dict(zip(names, (loss, train, 0.99, test, 0.98), strict=True)) for loss, train, test in TWO]
+    history = {name: [row[name] for row in rows] for name in names}
+    lines = [" ".join(f"{name} {value}" for name, value in row.items()) for row in rows]
+    table = "\n".join([",".join(names), *(",".join(map(str, row.values())) for row in rows)])
+    for curve in (history, rows, str(history), table, "\n".join(lines)):
+        np.testing.assert_allclose(read_curve(curve).figures, TWO, err_msg=str(curve))
 
 
 def test_a_loss_that_is_not_finite_is_where_the_curve_ends():
@@ -99,6 +154,10 @@ def test_a_loss_that_is_not_finite_is_where_the_curve_ends():
         ("loss -1, train acc .5", "line 1: loss -1 is below 0"),
         ("loss 1, train acc 170", "line 1: train accuracy 170 is neither a share"),
         ("epoch 99999 loss 1", "epochs are numbered"),
+        ("loss .5\nepoch inf: loss .4", "line 2: epoch inf is no number of an epoch"),
+        ({"epoch": [math.inf], "loss": [1]}, "line 1: epoch inf is no number of an epoch"),
+        ({"loss": [10**400]}, "row 1 holds what is no number"),
+        ([[10**400, 1, 1]], "rows of three numbers"),
         ([[1, 2]], "rows of three numbers"),
         ([[1, 2, "x"]], "rows of three numbers"),
         ({"loss": [1, 2], "accuracy": [0.5]}, "columns of one length"),

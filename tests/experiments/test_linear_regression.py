@@ -22,6 +22,14 @@ def test_from_scratch_and_by_layer_are_the_same_updates(comparison):
 
 
 @pytest.mark.slow
+def test_both_descents_take_the_settings_that_are_asked_for():
+    found = compare(epochs=2, learning_rate=0.2, batch_size=100)
+    assert len(found.layer_loss) == len(found.scratch_loss) == 2
+    np.testing.assert_allclose(found.scratch_loss, found.layer_loss, rtol=1e-2, atol=1e-7)
+    np.testing.assert_allclose(found.scratch.weights, found.layer.weights, atol=2e-5)
+
+
+@pytest.mark.slow
 def test_descent_reaches_the_closed_form_and_the_truth(comparison):
     for line in (comparison.scratch, comparison.closed_form):
         np.testing.assert_allclose(line.weights[:, 0], [2.0, -3.4], atol=0.002)  # noise .01, 1,000 examples

@@ -1,7 +1,10 @@
+from types import SimpleNamespace
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxd2l.experiments import regularisation
 from jaxd2l.experiments.linear_regression import Line
 from jaxd2l.experiments.regularisation import (
     dropout_effect,
@@ -76,6 +79,18 @@ def test_the_validation_curve_has_its_minimum_inside():
     assert mean.min() < 0.8 * mean[0]
     assert mean.min() < 0.8 * mean[-1]
     assert (np.diff(curve.train_loss.mean(axis=1)) > 0).all()  # the training loss alone would pick lambda 0
+
+
+def test_a_lambda_that_diverged_in_a_fold_is_not_chosen(monkeypatch):
+    losses = np.array([[3.0, 3.0], [2.0, 2.0], [np.nan, 0.1], [np.inf, 0.1]])[:, None, :, None]  # (g, s, k, epochs)
+    found = SimpleNamespace(train_loss=losses, validation_loss=losses)
+    monkeypatch.setattr(regularisation, "kfold", lambda *_, **__: found)
+    curve = validation_curve((0.0, 0.1, 10.0, 100.0), k=2)
+    assert curve.choice == 0.1
+    np.testing.assert_array_equal(curve.validation_loss, losses[:, 0, :, 0])
+    found.validation_loss = losses[2:]
+    with pytest.raises(ArithmeticError, match="diverged"):
+        validation_curve((10.0, 100.0), k=2)
 
 
 @pytest.mark.slow

@@ -42,10 +42,12 @@ def test_relus_and_sigmoids_are_found_in_order_and_nothing_else():
     ]
 
 
-def test_shares_are_those_of_the_network_computed_by_hand():
+@pytest.mark.parametrize("examples", [12, 13, 7, 3])
+def test_shares_are_those_of_the_network_computed_by_hand(examples):
+    """Of all examples, each once, those too that fill no batch."""
     model = MLP(hidden=(7,), num_outputs=3)
     apply, variables = started(model, (5,))
-    x = np.random.default_rng(1).normal(size=(12, 5)).astype(np.float32)
+    x = np.random.default_rng(1).normal(size=(examples, 5)).astype(np.float32)
     kernel = np.random.default_rng(2).normal(size=(5, 7)).astype(np.float32)
     bias = np.array([0, 0, 0, -100, 100, 0, -100], np.float32)
     params = {**variables["params"], "Dense_0": {"kernel": kernel, "bias": bias}}

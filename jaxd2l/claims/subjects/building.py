@@ -38,15 +38,18 @@ def _fixed_hidden() -> list[Any]:
     return [bool(jnp.abs(out) <= 1), count(variables["params"]), "constants" in variables]
 
 
-def _four_eight_one(rules: Mapping[str, Any]) -> dict[str, jax.Array]:
-    net = Sequential((Dense(8), relu, Dense(1)))
-    return flat(initialise(_params(net, 4), rules, jax.random.key(1)))
+def _one_output(rules: Mapping[str, Any], inputs: int = 4, hidden: int = 8) -> dict[str, jax.Array]:
+    """Parameters of a network with one hidden layer, those that a rule names drawn by it."""
+    net = Sequential((Dense(hidden), relu, Dense(1)))
+    return flat(initialise(_params(net, inputs), rules, jax.random.key(1)))
 
 
 def _xavier_and_42() -> list[bool]:
-    drawn = _four_eight_one({"layers_0/kernel": init.xavier_normal, "layers_2/kernel": init.constant(42.0)})
-    first, second = (leaf for name, leaf in drawn.items() if name.endswith("kernel"))
-    return [bool(jnp.std(first) > 0), bool(jnp.all(second == 42))]
+    """In a 200-400-1 network: whether the deviation is Xavier's within 2%, and whether all others are 42."""
+    rules = {"layers_0/kernel": init.xavier_normal, "layers_2/kernel": init.constant(42.0)}
+    drawn = _one_output(rules, 200, 400)
+    share = jnp.std(drawn["layers_0/kernel"]) / (2 / (200 + 400)) ** 0.5
+    return [bool(jnp.abs(share - 1) < 0.02), bool(jnp.all(drawn["layers_2/kernel"] == 42))]
 
 
 def _with_gap() -> list[float]:
@@ -56,10 +59,10 @@ def _with_gap() -> list[float]:
 
 
 def _set_directly() -> list[float]:
-    params = _four_eight_one({"*kernel": init.constant(1.0)})
+    params = _one_output({"*kernel": init.constant(1.0)})
     name = next(name for name in params if name.endswith("kernel"))
-    new = replace(params, {name: (params[name] + 1).at[0, 0].set(22.0)})[name]
-    return [new[0, 0].item(), new[0, 1].item()]
+    new = replace(params, {name: (params[name] + 1).at[0, 0].set(22.0)})[name].ravel()
+    return [new[0].item(), jnp.unique(new[1:]).item()]
 
 
 def _tied_gradient() -> float:
@@ -98,8 +101,9 @@ def _gradients_fit() -> bool:
 
 
 def _ones_and_zeros() -> list[float]:
-    params = _four_eight_one({"*kernel": init.constant(1.0), "*bias": init.constant(0.0)})
-    return [float(jnp.unique(leaf).item()) for name, leaf in sorted(params.items(), reverse=True)][:2]
+    params = _one_output({"*kernel": init.constant(1.0), "*bias": init.constant(0.0)})
+    leaves = [[leaf.ravel() for name, leaf in params.items() if name.endswith(kind)] for kind in ("kernel", "bias")]
+    return [jnp.unique(jnp.concatenate(of_a_kind)).item() for of_a_kind in leaves]
 
 
 def _least_output() -> bool:
@@ -151,7 +155,7 @@ CLAIMS = (
         10,
         "A parameter by its name and path: shape of the output layer's bias in 4-8-1.",
         [1],
-        lambda: list(_four_eight_one({})["layers_2/bias"].shape),
+        lambda: list(_one_output({})["layers_2/bias"].shape),
     ),
     Claim(
         "access",

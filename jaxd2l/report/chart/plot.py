@@ -4,13 +4,14 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from jaxd2l.report.chart.drawing import CHARACTER, Bar, Dot, Drawing, Line, Mark, Words, shortened
+from jaxd2l.report.chart.drawing import CHARACTER, Bar, Dot, Drawing, Line, Mark, Words, shortened, width_of
 from jaxd2l.report.chart.scale import Scale, label, linear_ticks, scale_of, wants_log, whole_ticks
 from jaxd2l.report.page.style import SERIES
 from jaxd2l.wording import counted
 
 WIDTH = 420.0
-_LEFT, _RIGHT, _TOP, _PLOT = 54.0, 12.0, 34.0, 200.0
+_LEFT, _RIGHT, _TOP, _PLOT = 54.0, 12.0, 34.0, 200.0  # of left and right at least; more where a label needs it
+_BEFORE = 6.0  # between the labels of y and its axis
 _DASHES = ((7.0, 4.0), (2.0, 4.0), (10.0, 3.0, 2.0, 3.0), (4.0, 2.0), (1.0, 3.0), (12.0, 5.0))
 _Entry = tuple[str, int | None, tuple[float, ...]]
 _MARKED = 30  # points up to which each has a marker
@@ -64,15 +65,10 @@ def lines(
     steps = [v for s in series for v in s.x]
     first, last = min(steps, default=1), max(steps, default=1)
     whole = all(float(v).is_integer() for v in steps)
-    x = Scale(first - (0.5 if first == last else 0), last + (0.5 if first == last else 0), _LEFT, WIDTH - _RIGHT)
-    marks = _axes(
-        title,
-        x,
-        y,
-        whole_ticks(int(first), int(last)) if whole else linear_ticks(first, last),
-        x_label,
-        ", ".join(filter(None, (y_label, "logarithmic" if log else ""))),
-    )
+    alone = 0.5 if first == last else 0
+    ticks = whole_ticks(int(first), int(last)) if whole else linear_ticks(first, last)
+    x = _beside(Scale(first - alone, last + alone, _LEFT, WIDTH - _RIGHT), ticks, y)
+    marks = _axes(title, x, y, ticks, x_label, ", ".join(filter(None, (y_label, "logarithmic" if log else ""))))
     sources = list(dict.fromkeys(level.source for level in levels))
     for level in levels:
         if math.isfinite(level.value):
@@ -86,13 +82,18 @@ def lines(
     return Drawing(WIDTH, height, title, _described(title, series, levels), (*marks, *drawn))
 
 
-def _axes(
-    title: str, x: Scale, y: Scale, x_ticks: Sequence[float], x_label: str, y_label: str, y_ticks: int = 5
-) -> list[Mark]:
+def _beside(x: Scale, x_ticks: Sequence[float], y: Scale) -> Scale:
+    """The x axis as far from the edges as the labels of both axes need."""
+    left = _BEFORE + max(width_of(label(tick)) for tick in y.ticks())
+    right = max(width_of(label(tick)) for tick in x_ticks) / 2
+    return x._replace(start=max(_LEFT, left), stop=WIDTH - max(_RIGHT, right))
+
+
+def _axes(title: str, x: Scale, y: Scale, x_ticks: Sequence[float], x_label: str, y_label: str) -> list[Mark]:
     marks: list[Mark] = [Words((0, 14), title, style="title")]
-    for tick in y.ticks(y_ticks):
+    for tick in y.ticks():
         marks.append(Line(((x.start, y(tick)), (x.stop, y(tick))), "grid"))
-        marks.append(Words((x.start - 6, y(tick) + 4.5), label(tick), "end", "quiet"))
+        marks.append(Words((x.start - _BEFORE, y(tick) + 4.5), label(tick), "end", "quiet"))
     marks.append(Line(((x.start, y.stop), (x.start, y.start), (x.stop, y.start)), "axis"))
     for tick in x_ticks:
         marks.append(Line(((x(tick), y.start), (x(tick), y.start + 4)), "axis"))
@@ -197,8 +198,9 @@ def points(title: str, x_values: Sequence[float], y_values: Sequence[float], *, 
     """A point for each pair of finite values, and a dashed line at y = 0 where it is in the range."""
     pairs = [(a, b) for a, b in zip(x_values, y_values, strict=True) if math.isfinite(a) and math.isfinite(b)]
     log = wants_log([a for a, _ in pairs], ratio=5.0)
-    x = scale_of([a for a, _ in pairs], _LEFT, WIDTH - _RIGHT, log=log)
     y = scale_of([b for _, b in pairs], _TOP + _PLOT, _TOP)
+    x = scale_of([a for a, _ in pairs], _LEFT, WIDTH - _RIGHT, log=log)
+    x = _beside(x, x.ticks(), y)
     marks = _axes(title, x, y, x.ticks(), x_label, y_label)
     marks += [Dot((x(a), y(b)), 0, 1.8) for a, b in pairs]
     if y.low < 0 < y.high:

@@ -101,6 +101,7 @@ def _figures(records: Sequence[Record], names: Sequence[str]) -> list[Markup]:
         "time",
     )
     text = "The best epoch of a run is chosen on the test part itself, where it does not say on validation."
+    text += " Of averaged weights it is the average's." if any(record.averaged for record in records) else ""
     return [table("After the last finished epoch", header, rows), paragraph(text)]
 
 

@@ -1,6 +1,5 @@
 """The page of a reproduction: every recipe over its seeds beside the published figures, and all curves."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,7 +11,7 @@ from jaxd2l.report.chart.svg import svg
 from jaxd2l.report.page.figures import amount, duration, loss, share
 from jaxd2l.report.page.html import Markup, document, element, figure, paragraph, table
 from jaxd2l.report.page.run import shown_or_said
-from jaxd2l.report.table import figures_of
+from jaxd2l.report.table import figures_of, median_seconds, members
 from jaxd2l.train import Published
 from jaxd2l.wording import counted
 
@@ -51,26 +50,24 @@ def _table(results: Mapping[str, Runs]) -> Markup:
         figures = (train_loss, *(judged if classified else ("-", "-")))
         published = ", ".join(f"{share(p.test_accuracy)} ({p.source})" for p in _published(name) if p.test_accuracy)
         losses = ", ".join(f"{loss(p.train_loss)} ({p.source})" for p in _published(name) if p.train_loss is not None)
-        seconds = sum(epoch["seconds"] for run in runs for epoch in run["epochs"]) / len(runs)
         cells = [*figures, element("td", losses or "\u2013", class_="words")]
-        cells += [element("td", published or "\u2013", class_="words"), duration(seconds)]
+        cells += [element("td", published or "\u2013", class_="words"), duration(median_seconds(runs))]
         rows.append((name, amount(runs[0]["parameters"]), str(len(runs)), *cells))
     best = "best epoch on validation" if "validation" in chosen_on else "best epoch"
     ours = ("recipe", "parameters", "seeds", "train loss", "test accuracy", best)
     header = (*ours, "published train loss", "published test accuracy", "training a seed")
-    caption = "Mean \u00b1 deviation [95% interval of the mean] over seeds, after the last epoch"
+    caption = (
+        "Mean \u00b1 deviation [95% interval of the mean] over seeds, after the last epoch; of the time, the median"
+    )
     return table(caption, header, rows, class_="wide")
 
 
 def _chart(name: str, runs: Runs) -> Drawing:
-    epochs = [epoch for run in runs for epoch in run["epochs"]]
-    part = "validation" if any(epoch.get("validation_loss") is not None for epoch in epochs) else "test"
-    classified = all(epoch[f"{part}_accuracy"] is not None for epoch in epochs)
-    unit = "accuracy" if classified else "loss"
-    key, what = f"{part}_{unit}", f"{part} {unit}"
+    curves, classified = members(runs)
+    what = f"{curves[0].judged_on} {'accuracy' if classified else 'loss'}"
     series = []
-    for i, run in enumerate(runs):
-        values = [math.nan if epoch[key] is None else float(epoch[key]) for epoch in run["epochs"]]
+    for i, curve in enumerate(curves):
+        values = curve.judged(classified).tolist()
         series.append(Series("" if i else "every seed", range(1, len(values) + 1), values, 0, thin=True))
     levels = [
         Level(f"published ({p.source})", p.test_accuracy, 1)

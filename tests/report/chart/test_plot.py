@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from jaxd2l.report.chart import plot
-from jaxd2l.report.chart.drawing import Bar, Dot, Line, Words
+from jaxd2l.report.chart.drawing import Bar, Dot, Line, Words, width_of
 from jaxd2l.report.chart.plot import Level, Series
 from jaxd2l.report.chart.png import dashed, png
 from jaxd2l.report.chart.scale import linear_ticks, log_ticks, scale_of, whole_ticks
@@ -71,6 +71,20 @@ def test_a_missing_value_breaks_the_curve():
     drawing = plot.lines("t", [Series("s", range(1, 6), [1.0, 2.0, math.nan, 3.0, 4.0], 0)])
     pieces = [mark for mark in drawing.marks if isinstance(mark, Line) and mark.style == "line series-0"]
     assert [len(piece.points) for piece in pieces] == [2, 2, 2]  # the third is the legend's
+
+
+@pytest.mark.parametrize("value", [2e5, -2e5, -9e5, -0.0005, 12_345.6789, -1e-300, 1e300])
+def test_no_label_of_a_tick_is_cut_at_an_edge(value):
+    """A digit of DejaVu Sans is 0.636 of its size wide, of 13 px here."""
+    assert width_of("200,000") == pytest.approx(6 * 0.636 * 13 + 0.318 * 13, abs=0.4)
+    values = [value, value * 1.0005]
+    spread = plot.points("t", [value / 3, value], [0.0, value], x_label="x", y_label="y")
+    for drawing in (plot.lines("t", [Series("s", [10**6, 10**6 + 1], values, 0)]), spread):
+        for mark in drawing.marks:
+            if isinstance(mark, Words) and mark.style == "quiet" and mark.text[-1].isdigit():
+                reach = {"end": (1, 0), "middle": (0.5, 0.5)}[mark.anchor]
+                assert mark.at[0] - reach[0] * width_of(mark.text) >= 0
+                assert mark.at[0] + reach[1] * width_of(mark.text) <= drawing.width
 
 
 def test_values_far_apart_get_a_logarithmic_axis_and_its_name():
