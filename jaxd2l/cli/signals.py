@@ -168,9 +168,10 @@ class StopSignals:
 
 def exit_at_once(code: int) -> NoReturn:
     """End the process here and now, with the cursor shown that a progress bar may have hidden."""
-    with contextlib.suppress(OSError, ValueError, AttributeError):  # there may be no stdout
-        if sys.stdout.isatty():
-            os.write(sys.stdout.fileno(), b"\x1b[?25h")
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # there may be none
+            if stream.isatty():
+                os.write(stream.fileno(), b"\x1b[?25h")
     os._exit(code)
 
 

@@ -2,12 +2,14 @@
 
 import argparse
 import json
+import shlex
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from jaxd2l import run_folder
 from jaxd2l.cli.exit_code import ExitCode
 from jaxd2l.data import DataError
+from jaxd2l.recipes import kept_code
 from jaxd2l.run_folder.checkpoint import Checkpoint, Checkpoints
 from jaxd2l.run_folder.settings import fingerprint, refuse_other_settings
 from jaxd2l.run_folder.writer import reproduced
@@ -66,13 +68,23 @@ def _state(folder: Path, config: dict[str, Any]) -> str:
     if "imported_from" in config:
         return f"weights imported from {config['imported_from']}"
     done, epochs = run_folder.finished_epochs(folder)
-    again = f"jaxd2l train {config.get('recipe')} --resume --out {folder}"
+    again = going_on(folder, config)
     if done != epochs:
         return f"unfinished ({done} of {_epochs(epochs)}), go on with: {again}"
     if _validated(config) and not run_folder.read_tested(folder, done):
         return f"trained, but the test part is not judged yet, which does: {again}"
     asked = config.get("epochs")
     return "finished" if done == asked else f"finished early, after {done} of {_epochs(asked)}"
+
+
+def going_on(folder: Path, config: dict[str, Any]) -> str:
+    """The command that goes on with a run; a network of one's own has the name by which it is found."""
+    try:
+        code = kept_code(config)
+    except ValueError:
+        code = None
+    name = str(config.get("recipe")) if code is None else code.name
+    return shlex.join(["jaxd2l", "train", name, "--resume", "--out", str(folder)])
 
 
 def _epochs(number: object) -> str:

@@ -9,11 +9,13 @@ from jaxd2l.cli.exit_code import ExitCode
 from jaxd2l.commands.asked import settings
 from jaxd2l.commands.asked.data import fitted, named_data, own_data
 from jaxd2l.commands.asked.recipe import named
+from jaxd2l.commands.asked.written import check_writable
 from jaxd2l.cost.answer import Cost, Memory
 from jaxd2l.cost.budget import gib, largest_batch
 from jaxd2l.cost.estimate import cost
 from jaxd2l.data import Dataset, shapes
 from jaxd2l.recipes import RECIPES, check_fit, fitted_to
+from jaxd2l.report.cost_plot import draw, require_drawable
 from jaxd2l.report.text import columns, short
 from jaxd2l.train import Recipe
 from jaxd2l.train.mesh import require_divisible
@@ -27,10 +29,12 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError("name one recipe, or give --all")
     if args.plot is not None and not args.all:
         raise ValueError("--plot draws all recipes; give --all")
-    if args.data is not None and args.all:
-        raise ValueError("--data takes one recipe, not --all")
-    if args.memory is not None and args.all:
-        raise ValueError("--memory takes one recipe, not --all")
+    of_one = {"--data": args.data, "--memory": args.memory, "--rate": args.rate, "--measure": args.measure or None}
+    for option, value in of_one.items():
+        if value is not None and args.all:
+            raise ValueError(f"{option} takes one recipe, not --all")
+    if args.all and len(args.batch_size or ()) > 1:
+        raise ValueError(f"--all shows one batch size, got {' '.join(map(str, args.batch_size))}")
     if args.devices is None and args.shard_parameters:
         raise ValueError("--shard-parameters divides them over several devices; say how many: --devices N")
     if args.devices is not None and (args.devices < 1 or args.all):
@@ -42,7 +46,8 @@ def run(args: argparse.Namespace) -> int:
 def _one(args: argparse.Namespace) -> int:
     own, asked, data = _asked(args)
     sizes = args.batch_size or [own.batch_size]
-    variants = [dataclasses.replace(asked, batch_size=n, accumulate=args.accumulate or own.accumulate) for n in sizes]
+    pieces = own.accumulate if args.accumulate is None else args.accumulate
+    variants = [dataclasses.replace(asked, batch_size=n, accumulate=pieces) for n in sizes]
     found = [cost(recipe, data) for recipe in variants]
     first = found[0]
     if args.devices is not None:
@@ -75,7 +80,7 @@ def _one(args: argparse.Namespace) -> int:
     if args.measure:
         answer["measured"] = _measure(first, data)
     if args.json:
-        print(json.dumps(answer))
+        print(json.dumps(answer, allow_nan=False))
     return ExitCode.DONE
 
 
@@ -94,6 +99,10 @@ def _each_device(recipe: Recipe, data: Dataset, devices: int, shard_parameters: 
 
 
 def _all(args: argparse.Namespace) -> int:
+    own_data(args)  # refuses what says how data of one's own are read
+    if args.plot is not None:
+        require_drawable(args.plot)
+        check_writable(args.plot, "--plot", "the picture", ())
     found = []
     for own in RECIPES.values():
         values = {**vars(args), "batch_size": args.batch_size[0] if args.batch_size else None}
@@ -109,15 +118,12 @@ def _all(args: argparse.Namespace) -> int:
         )
         for one in found
     ]
-    if args.plot is not None:
-        from jaxd2l.report.cost_plot import draw
-
-        draw(found, args.plot)
     print(columns(header, rows))
     if args.plot is not None:
+        draw(found, args.plot)
         print(f"\nplot: {args.plot}")
     if args.json:
-        print(json.dumps({"recipes": [summary(one) for one in found]}))
+        print(json.dumps({"recipes": [summary(one) for one in found]}, allow_nan=False))
     return ExitCode.DONE
 
 

@@ -170,7 +170,7 @@ def _unique(header: Iterable[str]) -> list[str]:
 
 
 def _write(path: Path, lines: Sequence[Sequence[str]]) -> None:
-    write_named(path, csv_lines(lines).encode())
+    write_named(path, csv_lines(lines).encode("utf-8", "surrogateescape"))  # a file's name may be no UTF-8
 
 
 def _print_json(args: argparse.Namespace, recipe: str, answers: dict[str, Any]) -> None:

@@ -169,8 +169,7 @@ def _run(args: argparse.Namespace, signals: StopSignals, stack: ExitStack, first
         ) from error
     if done.stopped_early:
         console.say(f"stopped early: no better epoch in the {recipe.early_stop} after epoch {done.best_epoch}")
-    console.say(closing_table(recipe, done))
-    for line in told_waiting(streaming, done):
+    for line in (closing_table(recipe, done), *told_waiting(streaming, done)):
         console.say(line)
     if warning := at_chance(data, done.epochs[-1]):
         console.say(f"warning: {warning}")
@@ -181,6 +180,7 @@ def _run(args: argparse.Namespace, signals: StopSignals, stack: ExitStack, first
         console.say(f"tensorboard: {events}")
     console.phase("writing the report")
     page = _page(args, recipe, data, folder, console.say)
+    console.end()  # a bar wraps what is printed beside it at the terminal's width
     if args.json:
         _print_json(summary(data.name, done, count(done.state.params), program.compile_seconds, folder, devices) | page)
     return ExitCode.DONE

@@ -1,6 +1,7 @@
 """What `cost` answers: the four numbers of a network, and what each is made up of."""
 
 import dataclasses
+import math
 from typing import NamedTuple
 
 from jaxd2l.cost.layers import Layer
@@ -77,11 +78,12 @@ class Cost:
         """How long the updates of one epoch take at a rate.
 
         Raises:
-            ValueError: the rate is not positive.
+            ValueError: the rate is not positive, or so low that the time is beyond the range of floats.
         """
-        if not flops_per_second > 0:
+        seconds = self.step_flops * self.steps / flops_per_second if flops_per_second > 0 else math.inf
+        if not math.isfinite(seconds):
             raise ValueError(f"the rate must be a positive number of FLOP a second, got {flops_per_second!r}")
-        return self.step_flops * self.steps / flops_per_second
+        return seconds
 
     def _repr_html_(self) -> str:
         rows = [(layer.name, layer.parameters, layer.macs) for layer in self.layers]

@@ -51,7 +51,7 @@ class Code(NamedTuple):
         _reach(self.folder)
         try:
             spec = importlib.util.find_spec(where)
-        except (ImportError, ValueError, AttributeError):
+        except (Exception, SystemExit):  # of a package's own code, which runs here; `load_recipe` says what it is
             return None
         return Path(spec.origin) if spec and spec.origin and os.path.exists(spec.origin) else None
 

@@ -74,7 +74,8 @@ class Console:
                 render = staticmethod(lambda task: Text(self._said(len(task.description)), no_wrap=True))
 
             words = TextColumn("{task.description}", markup=False)
-            self._bar = Bars(words, BarColumn(), Figures(), transient=True)
+            both = sys.stderr.isatty()  # what goes to a file goes there
+            self._bar = Bars(words, BarColumn(), Figures(), transient=True, redirect_stderr=both)
             self._width = max(6, self._bar.console.width // 5)
             self._bar.columns[1].bar_width = self._width
             self._bar.start()
@@ -83,8 +84,13 @@ class Console:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """Take the bar away; lines are printed as they are from here on."""
         if self._bar is not None:
             self._bar.stop()
+            self._bar = None
 
     def say(self, text: str) -> None:
         """Print lines above the bar."""

@@ -1,5 +1,6 @@
 """Parameters, computation and accuracy of many networks in one picture."""
 
+import importlib.util
 import io
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,21 @@ def published_accuracy(one: Cost) -> float | None:
     return sum(found) / len(found) if found else None
 
 
+def require_drawable(path: Path) -> None:
+    """Refuse a picture that `draw` could not make.
+
+    Raises:
+        ValueError: matplotlib is not installed, or does not know the ending.
+    """
+    if importlib.util.find_spec("matplotlib") is None:
+        raise ValueError("the picture is drawn by matplotlib: pip install 'jaxd2l[plot]'")
+    from matplotlib.backend_bases import FigureCanvasBase
+
+    known = FigureCanvasBase.get_supported_filetypes()
+    if path.suffix and path.suffix[1:].lower() not in known:
+        raise ValueError(f"no picture is drawn as {path.suffix}; give {path} an ending of {', '.join(known)}")
+
+
 def draw(costs: Sequence[Cost], path: Path) -> None:
     """Draw FLOPs to predict against published test accuracy; the area of a point grows with its parameters.
 
@@ -24,9 +40,9 @@ def draw(costs: Sequence[Cost], path: Path) -> None:
         path: where to; the ending decides the format (.svg, .png, .pdf).
 
     Raises:
-        ValueError: matplotlib does not know the ending.
-        ImportError: matplotlib is not installed.
+        ValueError: see `require_drawable`.
     """
+    require_drawable(path)
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 5), layout="constrained")

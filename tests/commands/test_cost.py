@@ -90,6 +90,13 @@ def test_all_recipes_in_one_table_and_one_plot(capsys, tmp_path, monkeypatch):
         (["lenett"], "did you mean lenet"),
         (["lenet", "--plot", "x.svg"], "--plot draws all recipes"),
         (["--all", "--memory", "1GiB"], "--memory takes one recipe"),
+        (["--all", "--rate", "1e9"], "--rate takes one recipe"),
+        (["--all", "--measure"], "--measure takes one recipe"),
+        (["--all", "--channels", "3"], "--channels"),
+        (["--all", "--batch-size", "8", "16"], "--all shows one batch size, got 8 16"),
+        (["--all", "--plot", "x.txt"], "no picture is drawn as .txt"),
+        (["lenet", "--accumulate", "0"], "accumulate"),
+        (["linear", "--rate", "1e-320"], "the rate must be"),
         (["alexnet", "--image-size", "28"], "h >= 65"),
         (["lenet", "--accumulate", "3"], "accumulate must divide the batch size of 256, got 3"),
         (["lenet", "--rate", "-1"], "rate must be a positive number"),
@@ -100,6 +107,15 @@ def test_wrong_use_is_one_line(capsys, arguments, message):
     error = capsys.readouterr().err.splitlines()
     assert len(error) == 1
     assert message in error[0]
+
+
+def test_a_picture_that_cannot_be_drawn_or_written_is_refused_before_anything_is_counted(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr("jaxd2l.commands.cost.cost", lambda *_: pytest.fail("counted"))
+    assert main(["cost", "--all", "--plot", str(tmp_path / "none" / "x.svg")]) == 74
+    assert "no such folder for the picture" in capsys.readouterr().err
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert main(["cost", "--all", "--plot", str(tmp_path / "x.svg")]) == 2
+    assert "pip install 'jaxd2l[plot]'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

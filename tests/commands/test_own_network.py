@@ -1,5 +1,6 @@
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,6 +8,7 @@ from picture_files import digit_folder
 
 import jaxd2l
 from jaxd2l.cli import main
+from jaxd2l.commands.check import going_on
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("unoptimised")]
 NETWORK = """
@@ -182,11 +184,16 @@ def test_a_file_that_changed_is_said_where_it_fits_and_refused_where_it_does_not
         ("broken.py:Net", 2, "SyntaxError, line 2"),
         ("raises.py:Net", 2, "ZeroDivisionError, line 3"),
         ("leaves.py:Net", 2, "SystemExit, line 1"),
+        ("unread.sub:Net", 2, "unread.sub cannot be imported: SyntaxError"),
+        ("gone.sub:Net", 2, "gone.sub cannot be imported: SystemExit"),
     ],
 )
 def test_a_wrong_network_is_one_line_and_leaves_no_folder(place, tmp_path, capsys, name, code, words):
     for file, text in (("broken", "\nclass\n"), ("raises", "x = 0\n\n1 / x\n"), ("leaves", "raise SystemExit(1)\n")):
         (place / f"{file}.py").write_text(text, encoding="utf-8")
+    for package, text in (("unread", "\nclass\n"), ("gone", "raise SystemExit(0)\n")):
+        (place / package).mkdir(exist_ok=True)
+        (place / package / "__init__.py").write_text(text, encoding="utf-8")
     found = said(capsys, "train", name, "--data", "digits", "--quiet", "--out", tmp_path / "run")
     assert found[0] == code, found
     assert words in found[1]
@@ -238,3 +245,10 @@ def test_networks_of_one_convention_or_another_train_and_predict_apart(place):
 
     dropped = recipe.model.apply({"params": params}, x, train=True, rngs={"dropout": jax.random.key(0)})
     assert not np.array_equal(plain, dropped)
+
+
+def test_what_goes_on_with_a_run_names_its_network_as_a_shell_takes_it():
+    code = {"name": "/some where/mynet.py:lenet", "folder": "", "sha256": ""}
+    again = "jaxd2l train '/some where/mynet.py:lenet' --resume --out 'my run'"
+    assert going_on(Path("my run"), {"recipe": "lenet", "code": code}) == again
+    assert going_on(Path("run"), {"recipe": "lenet"}) == "jaxd2l train lenet --resume --out run"

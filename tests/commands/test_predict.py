@@ -1,5 +1,6 @@
 import csv
 import json
+import os
 
 import numpy as np
 import pytest
@@ -167,3 +168,14 @@ def test_predictions_of_pictures_are_written_as_a_table(run, pictures, tmp_path,
         assert (row["class"], np.float32(row["probability"])) == next(iter(named.items()))
     assert main(["predict", str(run), str(pictures), "--id", "picture"]) == 2
     assert "--id is about rows of a table" in capsys.readouterr().err
+
+
+def test_a_picture_whose_name_is_no_utf8_has_its_line(run, pictures, tmp_path, capsys):
+    folder, out = tmp_path / "named", tmp_path / "out.csv"
+    folder.mkdir()
+    try:
+        (folder / os.fsdecode(b"caf\xe9.png")).write_bytes((pictures / "0.png").read_bytes())
+    except OSError:  # a disk that takes UTF-8 alone has no such names
+        return
+    answers(capsys, run, folder, "--out", out)
+    assert b"caf\xe9.png" in out.read_bytes()

@@ -1,9 +1,12 @@
 import json
+import math
+from types import SimpleNamespace
 
 import pytest
 
 import jaxd2l
 from jaxd2l.cli import main
+from jaxd2l.commands import reproduce as module
 from jaxd2l.recipes import find
 from jaxd2l.report.page.reproduce import reproduce_page
 from jaxd2l.report.spread import interval
@@ -169,3 +172,12 @@ def test_wrong_use_is_one_line_and_leaves_nothing(arguments, words, tmp_path, mo
     assert words in error
     assert error.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_without_names_a_cpu_trains_what_is_known_to_be_small(monkeypatch):
+    monkeypatch.setattr(module, "default_device", lambda: SimpleNamespace(platform="cpu"))
+    names = module._default_names()
+    assert "lenet_bn" in names
+    assert all((find(name).macs or math.inf) < module.SMALL_MACS for name in names)
+    monkeypatch.setattr(module, "default_device", lambda: SimpleNamespace(platform="gpu"))
+    assert {"alexnet", "resnet50"} <= set(module._default_names())

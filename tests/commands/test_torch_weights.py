@@ -34,6 +34,9 @@ def test_weights_survive_the_way_to_pytorch_and_back(exported, tmp_path, capsys)
     found, expected = _evaluated(tmp_path / "back", capsys), _evaluated(run, capsys)
     assert (found["test_loss"], found["test_accuracy"]) == (expected["test_loss"], expected["test_accuracy"])
     assert main(["check", str(tmp_path / "back")]) == 0
+    balanced = ["--class-weights", "balanced", "--out", str(tmp_path / "balanced")]
+    assert main(["import-torch", "lenet_relu", str(file), *balanced]) == 0
+    assert json.loads((tmp_path / "balanced" / "config.json").read_bytes())["class_weights"] == [1.0] * 10
 
 
 def test_every_wrong_name_and_shape_is_listed(exported, tmp_path, capsys):

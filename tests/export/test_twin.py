@@ -113,6 +113,7 @@ def test_wrong_use_is_one_line(tmp_path, capsys):
         (["mlp", "--out", tmp_path / "none" / "twin.py"], 74, "no such folder"),
         (["mlpp", "--out", tmp_path / "twin.py"], 2, "mlp"),
         (["mlp", "--seed", "-1", "--out", tmp_path / "twin.py"], 2, "seed must be"),
+        (["mlp", "--class-weights", "balanced", "--out", tmp_path / "twin.py"], 2, "class_weights"),
     ):
         assert main(["twin", *map(str, options)]) == code
         error = capsys.readouterr().err

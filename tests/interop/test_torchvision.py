@@ -158,7 +158,11 @@ def test_a_fine_tuned_resnet_becomes_a_run_to_train_on(tmp_path, capsys):
     state = {f"module.{name}": np.full(shape, 0.01, np.float32) for name, shape in shapes.items()}
     save_file(state, tmp_path / "net.safetensors")
     folder = tmp_path / "run"
-    assert main(["import-torch", "resnet18", str(tmp_path / "net.safetensors"), "--out", str(folder)]) == 0
+    command = ["import-torch", "resnet18", str(tmp_path / "net.safetensors"), "--out", str(folder)]
+    for option in (["--dataset", "fashion_mnist"], ["--class-weights", "balanced"]):
+        assert main([*command, *option]) == 2
+        assert f"leave {option[0]} to train or evaluate" in capsys.readouterr().err
+    assert main(command) == 0
     assert "torchvision's network, 5 classes, 3 channels" in capsys.readouterr().out
     from jaxd2l import load_run
 

@@ -1,8 +1,12 @@
 import io
+import sys
 
 import pytest
 from rich.console import Console as Terminal
 
+from jaxd2l.cli import signals
+from jaxd2l.commands.asked.data import decoding
+from jaxd2l.commands.weights.thaw import _bar
 from jaxd2l.report import console as module
 from jaxd2l.report.console import Console
 
@@ -77,3 +81,42 @@ def test_without_a_terminal_there_are_lines_alone(capsys):
         console.phase("compiling")
         console.say("a line")
     assert capsys.readouterr().out == "a line\n"
+
+
+@pytest.mark.parametrize("at_the_screen", ["stdout", "stderr"])
+@pytest.mark.parametrize(
+    "bar", [lambda: Console(quiet=False, epochs=1), decoding, lambda: _bar(False, {"epochs": 1, "train_steps": 1})]
+)
+def test_no_bar_takes_what_is_printed_into_a_file(monkeypatch, at_the_screen, bar):
+    file = "stderr" if at_the_screen == "stdout" else "stdout"
+    monkeypatch.setattr(sys, at_the_screen, Screen())
+    monkeypatch.setattr(sys, file, io.StringIO())
+    with bar():
+        print("a line", file=getattr(sys, file))
+    assert getattr(sys, file).getvalue() == "a line\n"
+
+
+def test_what_is_printed_after_a_bar_is_not_wrapped(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", Screen())
+    monkeypatch.setenv("COLUMNS", "40")
+    with Console(quiet=False, epochs=1) as console:
+        console.end()
+        print("word " * 30)
+        console.say("said")
+    assert sys.stdout.getvalue().endswith("word " * 30 + "\nsaid\n")
+
+
+@pytest.mark.parametrize("screens", [("stdout",), ("stderr",), ("stdout", "stderr"), ()])
+def test_an_end_at_once_shows_the_cursor_on_each_screen(monkeypatch, screens):
+    class Stream:
+        def __init__(self, number, screen):
+            self.fileno, self.isatty = lambda: number, lambda: screen
+
+    written = []
+    monkeypatch.setattr(signals.os, "_exit", lambda code: None)
+    monkeypatch.setattr(signals.os, "write", lambda number, text: written.append((number, text)))
+    with monkeypatch.context() as patch:
+        for number, name in enumerate(("stdout", "stderr")):
+            patch.setattr(sys, name, Stream(number, name in screens))
+        signals.exit_at_once(3)
+    assert written == [(n, b"\x1b[?25h") for n, name in enumerate(("stdout", "stderr")) if name in screens]

@@ -11,6 +11,7 @@ import numpy as np
 
 from jaxd2l import run_folder
 from jaxd2l.cli.exit_code import ExitCode
+from jaxd2l.commands.asked.class_weights import weighted
 from jaxd2l.data import Dataset, Examples
 from jaxd2l.data.own import OwnData
 from jaxd2l.interop.torch import load_torch, read_state_dict, torch_shapes
@@ -39,9 +40,13 @@ def run(args: argparse.Namespace) -> int:
     data: Dataset | None = None
     facts: dict[str, Any] = {}
     if theirs or (name in TORCHVISION and not args.by_order and _is_torchvisions(recipe, state)):
+        for option, value in (("--dataset", args.dataset), ("--class-weights", args.class_weights_from)):
+            if value is not None:
+                raise ValueError(f"{name} of torchvision is imported without data; leave {option} to train or evaluate")
         recipe, data, facts = _of_torchvision(name, state, vars(args))
         print(f"{name}: torchvision's network, {counted(len(data.classes), 'class')}, 3 channels")
     data = load_data(recipe) if data is None else data
+    recipe = weighted(recipe, args.class_weights_from, data)
     shape = recipe.input_shape(data.train.x)
     params, batch_stats = load_torch(args.file, recipe.model, shape, on_remark=print, by_order=args.by_order)
     run_folder.create(args.out, args.overwrite)

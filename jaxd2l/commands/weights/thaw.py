@@ -119,7 +119,8 @@ def _bar(quiet: bool, facts: dict[str, Any]) -> Iterator[Callable[[int], None]]:
     from rich.console import Console
     from rich.progress import Progress
 
-    with Progress(console=Console(file=sys.stderr), transient=True) as bar:
+    console = Console(file=sys.stderr)
+    with Progress(console=console, transient=True, redirect_stdout=sys.stdout.isatty()) as bar:
         task = bar.add_task("training again", total=facts["epochs"] * facts["train_steps"])
         yield lambda done: bar.update(task, completed=done)
 

@@ -4,6 +4,7 @@ import argparse
 
 from jaxd2l.cli.exit_code import ExitCode
 from jaxd2l.commands.asked import settings
+from jaxd2l.commands.asked.class_weights import weighted
 from jaxd2l.commands.weights.export_torch import require_free
 from jaxd2l.export.twin import data_file, write_twin
 from jaxd2l.recipes import find, load_data
@@ -30,7 +31,9 @@ def run(args: argparse.Namespace) -> int:
     run_keys(args.seed)
     recipe = overridden(find(args.recipe), vars(args))
     settings.choose_device(args.device)
-    twin = write_twin(recipe, load_data(recipe), args.out, steps=args.steps, seed=args.seed)
+    data = load_data(recipe)
+    recipe = weighted(recipe, args.class_weights_from, data)
+    twin = write_twin(recipe, data, args.out, steps=args.steps, seed=args.seed)
     first, last = (twin.numbers.losses["float32"][i] for i in (0, -1))
     print(f"{recipe.name}: {counted(args.steps, 'update')}, loss {first:.4f} to {last:.4f}")
     for path in (args.out, numbers):
