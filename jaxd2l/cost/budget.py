@@ -14,6 +14,7 @@ from jaxd2l.train.program import Program, stored, window_of
 from jaxd2l.train.program.windows import batch_bytes
 from jaxd2l.train.recipe import PRECISIONS, Recipe
 
+OF_A_PARAMETER = 48  # bytes: itself, its gradient, three moments and an average, and all but the gradient set aside
 GENEROUS = 12  # kept bytes for each byte that a layer puts out: no network of this library reaches 6
 
 
@@ -51,7 +52,8 @@ def windows_alone(recipe: Recipe, data: Dataset, devices: int = 1) -> Dataset:
         n, size = len(part.x), min(recipe.batch_size, len(part.x))
         rows = min(n, 2 * size * window_of(part, size, -(-n // size)))
         share = -(-rows // devices)
-        return Examples(*(jax.ShapeDtypeStruct((share, *a.shape[1:]), a.dtype) for a in part))  # type: ignore[arg-type]
+        shapes = (jax.ShapeDtypeStruct((share, *a.shape[1:]), a.dtype) for a in stored(recipe, part))
+        return Examples(*shapes)  # type: ignore[arg-type]
 
     validation = None if data.validation is None else of(data.validation)
     return data._replace(train=of(data.train), test=of(data.test), validation=validation)
@@ -116,8 +118,7 @@ def largest_batch(recipe: Recipe, free: int, data: Dataset | None = None, **opti
             high = guess - 1
         slope = (at - at_low) / (guess - low) if guess != low else (at_low - needed(1)) / max(1, low - 1)
         step = max(1, int((free - at_low) / slope)) if slope > 0 else high - low
-        close = high - low <= max(1, low // 64)  # 1.5 %: closer than the prediction
-        if close:
+        if high - low <= low // 64:  # 1.5 %: closer than the prediction
             break
         guess = min(high, low + step) if step > 1 or high - low == 1 else low + 1
         if guess == low:
@@ -136,8 +137,8 @@ def needed_bytes(program: Program, data: Dataset) -> tuple[int, int]:
     if epoch is None or evaluation is None:  # a backend that does not tell
         return 0, 0
     if program.windows is None:
-        train = sum(a.nbytes for a in data.train)
-        resident = sum(a.nbytes for part in (data.train, data.test, data.validation or ()) for a in part)
+        train, *others = (_on_device(program.recipe, part) for part in (data.train, data.test, data.validation))
+        resident = train + sum(others)
     else:
         sizes = program.recipe.batch_size, program.evaluation_rows.weight.shape[1]
         parts = zip((program.train, program.test), sizes, program.windows, strict=True)
@@ -178,6 +179,11 @@ def bytes_of_a_run(program: Program) -> int:
     return needs[0].output_size_in_bytes + max(need.temp_size_in_bytes for need in needs)
 
 
+def _on_device(recipe: Recipe, part: Examples | None) -> int:
+    """Bytes of a part of the data, in the types in which they are on the device."""
+    return 0 if part is None else sum(math.prod(a.shape) * a.dtype.itemsize for a in stored(recipe, part))
+
+
 def _at_most(recipe: Recipe, data: Dataset) -> int:
     """A bound from the layers' outputs alone, in a fraction of the time."""
     parts = [stored(recipe, part) for part in (data.train, data.test, data.validation) if part is not None]
@@ -185,5 +191,5 @@ def _at_most(recipe: Recipe, data: Dataset) -> int:
     prepared = jax.eval_shape(recipe.prepare(), x)
     found = layers(recipe.model, jax.ShapeDtypeStruct(prepared.shape, PRECISIONS[recipe.precision]))
     one = sum(layer.activation_bytes for layer in found) + 4 * math.prod(prepared.shape)
-    resident = sum(math.prod(a.shape) * a.dtype.itemsize for part in parts for a in part)
-    return GENEROUS * one * recipe.batch_size + 24 * sum(layer.parameters for layer in found) + resident
+    resident = sum(_on_device(recipe, part) for part in parts)
+    return GENEROUS * one * recipe.batch_size + OF_A_PARAMETER * sum(layer.parameters for layer in found) + resident

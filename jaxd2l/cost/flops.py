@@ -56,7 +56,10 @@ def count(program: Operations, platform: str = "gpu") -> Flops:
             products += 2 * convolution_macs(operation)
         elif name.startswith("reduce_window"):
             elementwise += operation.outputs[0].size * (math.prod(operation.params["window_dimensions"]) - 1)
-        elif name.startswith(("reduce_", "arg", "cum")):
+        elif name.startswith("cum"):
+            of_each = operation.outputs[0].shape[operation.params["axis"]]
+            elementwise += operation.outputs[0].size // max(1, of_each) * max(0, of_each - 1)
+        elif name == "reduce" or name.startswith(("reduce_", "arg")):
             elementwise += next(v.size for v in operation.inputs if v is not None) - operation.outputs[0].size
         elif name not in MOVES:
             elementwise += sum(v.size for v in operation.outputs)

@@ -19,9 +19,13 @@ __all__ = ["LOOPS", "ROUTINES", "Kernel", "kernels"]
 LOOPS = {"scan", "while"}
 BARRIER = "optimization_barrier"
 ROUTINES = {
-    *("dot_general", "conv_general_dilated", "concatenate", "sort", "random_bits", "cumsum", "gather", "cond"),
-    *("scatter", "scatter_add", "reduce_window", "reduce_window_max", "select_and_scatter_add"),
-    *("reduce_sum", "reduce_max", "reduce_min", "reduce_or", "reduce_and", "reduce_prod", "argmax", "argmin"),
+    *("dot_general", "conv_general_dilated", "concatenate", "sort", "random_bits", "gather", "cond"),
+    *("cumsum", "cumprod", "cummax", "cummin", "cumlogsumexp"),
+    *("scatter", "scatter-add", "scatter-sub", "scatter-mul", "scatter-min", "scatter-max"),
+    *("reduce_window", "reduce_window_max", "reduce_window_min", "reduce_window_sum"),
+    *("select_and_scatter", "select_and_scatter_add", "select_and_gather_add"),
+    *("reduce_sum", "reduce_max", "reduce_min", "reduce_or", "reduce_and", "reduce_xor", "reduce_prod", "reduce"),
+    *("argmax", "argmin"),
     *LOOPS,
 }
 COSTLY = {"exp", "log", "log1p", "logistic", "tanh", "rsqrt", "sqrt", "erf", "pow", "sin", "cos", "div"}

@@ -11,7 +11,7 @@ import numpy as np
 
 from jaxd2l.cost.flops import taps
 from jaxd2l.cost.receptive_field import receptive_fields
-from jaxd2l.cost.scopes import products_by_module
+from jaxd2l.cost.scopes import Path, deepest_first, innermost, products_by_module
 from jaxd2l.cost.traced import Operations, operations_of
 from jaxd2l.earlier import place_of, remembered
 from jaxd2l.nn import Conv, Dense
@@ -47,6 +47,9 @@ class Layer(NamedTuple):
     reads_input: bool
 
 
+Called = tuple[Layer, Path, bool]  # a call, the module's path, and whether it is one of this package
+
+
 def layers(model: nn.Module, x: jax.ShapeDtypeStruct, variables: PyTree = None) -> tuple[Layer, ...]:
     """Walk the network without computing anything.
 
@@ -68,13 +71,14 @@ def layers(model: nn.Module, x: jax.ShapeDtypeStruct, variables: PyTree = None) 
 
 
 def _walked(model: nn.Module, x: jax.ShapeDtypeStruct, variables: PyTree) -> tuple[Layer, ...]:
-    found: list[tuple[Layer, tuple[str, ...], bool]] = []
-    seen: set[tuple[str, ...]] = set()
+    found: list[Called] = []
+    convolutions, seen = set[Path](), set[Path]()
     given: list[Any] = []
 
     def record(call: Any, args: Any, kwargs: Any, context: Any) -> Any:
-        if not given and args:
-            given.append(args[0])
+        taken = (*args, *kwargs.values(), None)[0]  # an input may be given by its name
+        if not given:
+            given.append(taken)
         result = call(*args, **kwargs)
         module, outputs = context.module, jax.tree.leaves(result)
         if context.method_name != "__call__" or not outputs:
@@ -83,7 +87,9 @@ def _walked(model: nn.Module, x: jax.ShapeDtypeStruct, variables: PyTree) -> tup
         parameters = 0 if module.path in seen else sum(v.size for v in own.values())
         seen.add(module.path)
         counted = isinstance(module, Conv | Dense)
-        macs, padding = _macs(module, own, args[0].shape, result.shape) if counted else (0, 0)
+        macs, padding = _macs(module, own, taken.shape, result.shape) if counted else (0, 0)
+        if isinstance(module, Conv | nn.Conv):
+            convolutions.add(module.path)
         layer = Layer(
             name="/".join(module.path) or type(module).__name__,
             kind=type(module).__name__,
@@ -93,7 +99,7 @@ def _walked(model: nn.Module, x: jax.ShapeDtypeStruct, variables: PyTree) -> tup
             padding_macs=padding,
             activation_bytes=math.prod(outputs[0].shape[1:]) * np.dtype(outputs[0].dtype).itemsize,
             receptive_field=(),
-            reads_input=bool(args) and args[0] is given[0],
+            reads_input=taken is not None and taken is given[0],
         )
         ours = type(module).__module__.startswith("jaxd2l.")
         if own or not ours:
@@ -106,14 +112,25 @@ def _walked(model: nn.Module, x: jax.ShapeDtypeStruct, variables: PyTree) -> tup
 
     closed = jax.make_jaxpr(apply)(variables, x)
     program = operations_of(closed, platform="gpu")
-    complete = _of_others(found, program, x.shape[0])
-    fields = iter(receptive_fields(program, program.inputs[-1], range(1, len(x.shape) - 1)) if len(x.shape) > 2 else ())
-    return tuple(
-        one._replace(receptive_field=next(fields, ())) if one.kind == Conv.__name__ else one for one in complete
-    )
+    return tuple(_of_others(_seeing(found, convolutions, program), program, x.shape[0]))
 
 
-def _of_others(found: list[tuple[Layer, tuple[str, ...], bool]], program: Operations, examples: int) -> list[Layer]:
+def _seeing(found: list[Called], convolutions: set[Path], program: Operations) -> list[Called]:
+    """The layers, convolutions with their receptive fields; calls that trace to one operation share its field."""
+    x, known = program.inputs[-1], deepest_first(path for _, path, _ in found)
+    fields: dict[Path, list[tuple[int, ...]]] = {}
+    for scope, field in receptive_fields(program, x, range(1, len(x.shape) - 1)) if len(x.shape) > 2 else ():
+        fields.setdefault(innermost(scope, known), []).append(field)
+    calls, layers = Counter[Path](), []
+    for layer, path, ours in found:
+        if path in convolutions and path in fields:
+            layer = layer._replace(receptive_field=fields[path][min(calls[path], len(fields[path]) - 1)])
+            calls[path] += 1
+        layers.append((layer, path, ours))
+    return layers
+
+
+def _of_others(found: list[Called], program: Operations, examples: int) -> list[Layer]:
     """The layers with the products of those that are none of this package; one without any and without parameters goes.
 
     A module that is called several times has an equal share of them in each call.
@@ -121,7 +138,7 @@ def _of_others(found: list[tuple[Layer, tuple[str, ...], bool]], program: Operat
     if all(ours for _, _, ours in found):
         return [layer for layer, _, _ in found]
     products = products_by_module(program, (path for _, path, _ in found))
-    calls, done = Counter(path for _, path, _ in found), Counter[tuple[str, ...]]()
+    calls, done = Counter(path for _, path, _ in found), Counter[Path]()
     layers = []
     for layer, path, ours in found:
         if not ours and path in products:

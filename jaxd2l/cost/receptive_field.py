@@ -31,8 +31,8 @@ class View(NamedTuple):
 Views = tuple[View, ...]
 
 
-def receptive_fields(program: Operations, x: Value, space: Sequence[int]) -> list[tuple[int, ...]]:
-    """The receptive field of each convolution of `program`, in order.
+def receptive_fields(program: Operations, x: Value, space: Sequence[int]) -> list[tuple[str, tuple[int, ...]]]:
+    """The scope and the receptive field of each convolution of `program`, in order.
 
     Args:
         program: a flattened network, for a platform where convolutions are plain.
@@ -55,9 +55,8 @@ def receptive_fields(program: Operations, x: Value, space: Sequence[int]) -> lis
             views[output] = tuple(_through(operation, i, [views[v][d] for v in seen], seen) for d in range(len(space)))
         if operation.name == "conv_general_dilated":
             sizes = (view.high - view.low + 1 for view in views[operation.outputs[0]])
-            found.append(
-                tuple(x.shape[d] if math.isinf(size) else int(size) for d, size in zip(space, sizes, strict=True))
-            )
+            field = tuple(x.shape[d] if math.isinf(size) else int(size) for d, size in zip(space, sizes, strict=True))
+            found.append((operation.scope, field))
     return found
 
 
@@ -167,6 +166,8 @@ def _convolution(operation: Operation, view: View) -> View:
     params, numbers = operation.params, operation.params["dimension_numbers"]
     kernel = operation.inputs[1]
     assert kernel is not None
+    if any(between > 1 for between in params["lhs_dilation"]):  # outputs see pixels by their place between them
+        return _whole(operation.outputs[0].shape)
     steps, low, high = [0.0] * len(view.steps), view.low, view.high
     steps[numbers.out_spec[0]] = view.steps[numbers.lhs_spec[0]]
     for i, (of_x, of_kernel, of_y) in enumerate(

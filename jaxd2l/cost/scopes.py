@@ -1,7 +1,7 @@
 """Multiply-adds by the module that asks for them, whoever wrote it: read off the names in a traced program."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from jaxd2l.cost.flops import convolution_macs, dot_macs
@@ -27,14 +27,24 @@ def products_by_module(program: Operations, paths: Iterable[Path]) -> dict[Path,
     Returns:
         The counts of each module that has any; loops count as often as they run.
     """
-    known = sorted({(), *paths}, key=len, reverse=True)
+    known = deepest_first(paths)
     found: dict[Path, Products] = {}
     for scope, one in _products(program):
-        names = [name.partition(".")[0] for name in scope.split("/")]
-        path = next(path for path in known if _within(path, names))
+        path = innermost(scope, known)
         before = found.get(path, Products(0, 0))
         found[path] = Products(before.macs + one.macs, before.padding_macs + one.padding_macs)
     return found
+
+
+def deepest_first(paths: Iterable[Path]) -> list[Path]:
+    """Modules for `innermost`, the network itself, (), among them."""
+    return sorted({(), *paths}, key=len, reverse=True)
+
+
+def innermost(scope: str, known: Sequence[Path]) -> Path:
+    """The innermost module of `known`, from `deepest_first`, that an operation of this scope belongs to."""
+    names = [name.partition(".")[0] for name in scope.split("/")]
+    return next(path for path in known if _within(path, names))
 
 
 def _products(program: Operations, times: int = 1, scope: str = "") -> Iterable[tuple[str, Products]]:

@@ -151,7 +151,7 @@ def _called(equation: Any, chosen: dict[Any, int]) -> tuple[core.Jaxpr | None, l
     params, name = equation.params, equation.primitive.name
     if name == "cond" and not isinstance(equation.invars[0], core.Literal) and equation.invars[0] in chosen:
         return params["branches"][chosen[equation.invars[0]]].jaxpr, equation.invars[1:]
-    if name in ("scan", "while", "cond"):
+    if name in ("scan", "while", "cond", "reduce", "reduce_window"):  # within the last two: what joins two elements
         return None, []
     for key in ("jaxpr", "call_jaxpr", "fun_jaxpr"):
         sub = getattr(params.get(key), "jaxpr", params.get(key))

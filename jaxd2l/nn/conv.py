@@ -18,7 +18,7 @@ from jaxd2l.nn.kernels import plan as conv_plan
 from jaxd2l.nn.kernels.precision import widened
 from jaxd2l.nn.kernels.shards import on_own_rows
 from jaxd2l.nn.kernels.tracing import barrier, by_platform, is_plain
-from jaxd2l.nn.kernels.window import Padding, Sizes, output_size, pads, sizes
+from jaxd2l.nn.kernels.window import Padding, Sizes, axes_of, output_size, pads, sizes
 from jaxd2l.nn.parameters import kernel_and_bias
 from jaxd2l.wording import counted
 
@@ -128,8 +128,8 @@ def _convolve(
     wide = functools.partial(_convolve_volume, strides=strides, borders=borders) if planned else plain
 
     def product(x: jax.Array, kernel: jax.Array) -> jax.Array:
-        if jnp.promote_types(dtype, jnp.float32) == dtype:
-            return wide(x, kernel)
+        if not planned and jnp.promote_types(dtype, jnp.float32) == dtype:
+            return plain(x, kernel)
         return by_platform(
             x,
             kernel,
@@ -197,11 +197,11 @@ class Conv(nn.Module):
         Raises:
             ValueError: the rank of x, the groups or a setting do not fit, or the stored kernel takes other channels.
         """
-        rank = x.ndim - 2 if isinstance(self.kernel_size, int) else len(self.kernel_size)
+        rank = x.ndim - 2 if (axes := axes_of(self.kernel_size)) is None else axes
         if rank not in _SPACE or x.ndim != rank + 2:
             kind = f"{rank}-D Conv" if rank in _SPACE else "Conv"
-            axes = f"{rank + 2} axes (N{_SPACE[rank]}C)" if rank in _SPACE else "3, 4 or 5 axes (NWC, NHWC, NDHWC)"
-            raise ValueError(f"a {kind} takes x of {axes}, got shape {x.shape} and kernel_size {self.kernel_size}")
+            shape = f"{rank + 2} axes (N{_SPACE[rank]}C)" if rank in _SPACE else "3, 4 or 5 axes (NWC, NHWC, NDHWC)"
+            raise ValueError(f"a {kind} takes x of {shape}, got shape {x.shape} and kernel_size {self.kernel_size}")
         if self.groups < 1 or x.shape[-1] % self.groups:
             raise ValueError(f"groups must divide the {counted(x.shape[-1], 'channel')}, got {self.groups}")
         window, channels = sizes("kernel_size", self.kernel_size, rank), x.shape[-1] // self.groups

@@ -145,15 +145,15 @@ def cross_entropy_with_probabilities(logits: jax.Array, target: jax.Array) -> ja
 def entropy(p: jax.Array) -> jax.Array:
     """-sum(p log p) along the last axis, with 0 log 0 = 0 and no NaN gradient there: (..., k) to (...) nats.
 
-    At most log(k), for the uniform distribution.
+    At most log(k), for the uniform distribution; NaN where a share is NaN or negative.
 
     Raises:
         ValueError: `p` holds no real numbers.
     """
     p = at_least_float32(p, "entropy: p")
-    positive = p > 0
-    safe = jnp.where(positive, p, jnp.ones_like(p))  # log(1) = 0: value and gradient stay finite
-    return -jnp.sum(jnp.where(positive, p * jnp.log(safe), jnp.zeros_like(p)), axis=-1)
+    zero = p == 0
+    safe = jnp.where(zero, jnp.ones_like(p), p)  # log(1) = 0: value and gradient stay finite
+    return -jnp.sum(jnp.where(zero, jnp.zeros_like(p), p * jnp.log(safe)), axis=-1)
 
 
 def one_hot(labels: jax.Array, num_classes: int) -> jax.Array:

@@ -13,8 +13,10 @@ from jax.extend.core import jaxpr_as_fun
 from model_table import quick_first, shallow_recipe
 
 from jaxd2l.cost import cost, largest_batch, measured
+from jaxd2l.cost.budget import needed_bytes, windows_alone
 from jaxd2l.cost.estimate import trace
 from jaxd2l.cost.flops import count
+from jaxd2l.cost.fusion import kernels
 from jaxd2l.cost.layers import layers
 from jaxd2l.cost.traced import operations_of as operations
 from jaxd2l.data import Dataset, Examples, shapes
@@ -139,6 +141,49 @@ def test_the_largest_batch_fits_and_a_larger_one_does_not():
     assert cost(recipe, batch_size=int(fits * 1.03)).train.total > free
     assert largest_batch(RECIPES["softmax"], 2**20) is None  # the data set alone is larger
     assert largest_batch(RECIPES["softmax"], 2**40) == 60_000
+
+
+@pytest.mark.parametrize("unit", [1, 4])
+@pytest.mark.parametrize("begun", [2, 3, 4, 5, 8, 100])
+@pytest.mark.parametrize("most", [1, 2, 3, 7, 63])
+def test_the_largest_small_batch_is_found_wherever_the_search_begins(monkeypatch, unit, begun, most):
+    line = lambda recipe, data, batch_size: SimpleNamespace(train=SimpleNamespace(total=1000 + batch_size**2))  # noqa: E731
+    monkeypatch.setattr("jaxd2l.cost.budget.cost", line)
+    recipe = dataclasses.replace(RECIPES["softmax"], batch_size=begun * unit, accumulate=unit)
+    assert largest_batch(recipe, line(recipe, None, most * unit).train.total) == most * unit
+
+
+def test_data_take_what_they_take_on_the_device_whatever_type_they_come_in():
+    recipe = dataclasses.replace(RECIPES["linear"], batch_size=8)
+
+    def on(dtype):
+        part = Examples(np.zeros((400, 50), dtype), np.zeros((400, 1), dtype))
+        return Dataset("wide", part, part)
+
+    single, double = on(np.float32), on(np.float64)
+    assert cost(recipe, double).train == cost(recipe, single).train
+    assert windows_alone(recipe, double).train == windows_alone(recipe, single).train
+    program = compile_program(recipe, double)
+    assert needed_bytes(program, double) == needed_bytes(program, single)
+
+
+def test_running_sums_and_reductions_count_all_but_the_first_element():
+    x = jnp.ones((3, 100))
+    for function, flops in (
+        (lambda x: jnp.cumsum(x, axis=1), 3 * 99),
+        (lambda x: jax.lax.cummax(x, axis=0), 2 * 100),
+        (lambda x: jax.lax.reduce(x, np.float32(0), lambda a, b: a + b * b, (1,)), 3 * 99),
+    ):
+        assert count(operations(jax.make_jaxpr(function)(x), "gpu"), "gpu").total == flops
+
+
+def test_a_gradient_that_is_scattered_is_stored():
+    rows = jnp.arange(5)
+    program = operations(jax.make_jaxpr(jax.grad(lambda w: jnp.sum(w[rows] ** 2)))(jnp.ones((1000, 100))))
+    _, found = kernels(program)
+    assert 1000 * 100 * 4 in [
+        v.bytes for kernel in found for v in kernel.writes if kernel.operation.name == "scatter-add"
+    ]
 
 
 @pytest.mark.slow

@@ -16,6 +16,7 @@ from jaxd2l.nn import Conv, avg_pool, max_pool, relu
 from jaxd2l.nn.models import VGG, LeNet
 from jaxd2l.nn.models.googlenet import Inception
 from jaxd2l.nn.models.resnet import Residual
+from jaxd2l.recipes import RECIPES
 
 IMAGES = 64  # random images, so that each pixel is the maximum of its window in one of them
 
@@ -89,6 +90,39 @@ def test_a_chain_by_hand():
     """5 + (2 - 1) * 1 after the pool, then (5 - 1) * 2 more: D2L's LeNet sees 14 pixels."""
     found = layers(LeNet(), jax.ShapeDtypeStruct((1, 28, 28, 1), jnp.float32))
     assert [layer.receptive_field for layer in found] == [(5, 5), (14, 14), (), (), ()]
+
+
+class Own(Conv):
+    """A convolution of one's own, by its class alone."""
+
+
+def test_a_field_belongs_to_the_layer_that_has_it():
+    class Mixed(nn.Module):
+        upsampled: bool
+
+        @nn.compact
+        def __call__(self, x, *, train: bool):
+            x = nn.ConvTranspose(2, (2, 2), strides=(2, 2))(x) if self.upsampled else x
+            x = Own(2, (7, 7))(x=x)
+            most = jnp.full((), -jnp.inf, x.dtype)
+            x = jax.lax.reduce_window(x, most, lambda a, b: jax.lax.max(a, b), (1, 2, 2, 1), (1, 2, 2, 1), "VALID")
+            return Conv(3, (3, 3))(x=x)
+
+    plain, upsampled = (
+        {layer.name: layer for layer in layers(Mixed(up), jax.ShapeDtypeStruct((1, n, n, 1), jnp.float32))}
+        for up, n in ((False, 24), (True, 12))
+    )
+    assert {name: layer.receptive_field for name, layer in plain.items()} == {"Own_0": (7, 7), "Conv_0": (12, 12)}
+    assert [layer.reads_input for layer in plain.values()] == [True, False]
+    # zeros between the pixels: what is seen then is said to be all of them
+    fields = {"ConvTranspose_0": (), "Own_0": (12, 12), "Conv_0": (12, 12)}
+    assert {name: layer.receptive_field for name, layer in upsampled.items()} == fields
+    assert plain["Conv_0"].macs == 7 * 7 * 9 * 2 * 3
+
+
+def test_a_volume_is_seen_along_all_axes():
+    found = layers(RECIPES["conv3d"].model, jax.ShapeDtypeStruct((1, 8, 28, 28, 1), jnp.float32))
+    assert [layer.receptive_field for layer in found if layer.kind == "Conv"] == [(3, 3, 3), (8, 8, 8)]
 
 
 def test_after_a_mean_over_the_image_all_of_it_is_seen():

@@ -4,6 +4,7 @@ import functools
 import itertools
 import re
 
+import chex
 import jax
 import jax.export
 import jax.numpy as jnp
@@ -12,12 +13,14 @@ import pytest
 from jax import lax
 from model_table import UNOPTIMISED
 
-from jaxd2l.nn import Conv, conv1d, conv2d, conv3d
+from jaxd2l.cost.traced import operations_of
+from jaxd2l.nn import Conv, conv1d, conv2d, conv3d, max_pool
 from jaxd2l.nn.init import torch_bias
 from jaxd2l.nn.kernels import direct as conv_direct
 from jaxd2l.nn.kernels import patches as conv_patches
 from jaxd2l.nn.kernels import ways as conv_ways
 from jaxd2l.nn.kernels.plan import plan
+from jaxd2l.nn.kernels.tracing import tracing_for
 from jaxd2l.nn.kernels.ways import Geometry, Shape, minimal, patched, pointwise, routine
 
 CONVOLUTIONS = {1: conv1d, 2: conv2d, 3: conv3d}
@@ -260,6 +263,48 @@ def test_output_size_is_floor_of_n_minus_k_plus_p_plus_s_over_s(window, padding,
         functools.partial(conv2d, stride=stride, padding=padding), jnp.zeros((1, 8, 8, 1)), jnp.zeros((*window, 1, 1))
     )
     assert y.shape == (1, *size, 1)
+
+
+def test_whole_numbers_may_be_numpys():
+    x, two = jnp.zeros((1, 9, 9, 1)), np.int64(2)
+    for taken, plain in (
+        (lambda: max_pool(x, two, stride=(two, two)), lambda: max_pool(x, 2)),
+        (
+            lambda: Conv(3, two).init_with_output(jax.random.key(0), x),
+            lambda: Conv(3, 2).init_with_output(jax.random.key(0), x),
+        ),
+        (
+            lambda: Conv(3, (two, 1), stride=two, padding=two).init_with_output(jax.random.key(0), x),
+            lambda: Conv(3, (2, 1), stride=2, padding=2).init_with_output(jax.random.key(0), x),
+        ),
+    ):
+        chex.assert_trees_all_equal_shapes(jax.eval_shape(taken), jax.eval_shape(plain))
+
+
+@pytest.mark.parametrize("value", [2.0, None, "2", jnp.ones(())])
+def test_a_setting_that_is_no_whole_number_is_refused_by_its_name(value):
+    x, kernel = jnp.zeros((1, 9, 9, 1)), jnp.zeros((3, 3, 1, 1))
+    for name, call in (
+        ("window", lambda: max_pool(x, value)),
+        ("stride", lambda: conv2d(x, kernel, stride=value)),
+        ("dilation", lambda: conv2d(x, kernel, dilation=value)),
+        ("padding", lambda: conv2d(x, kernel, padding=value)),
+        ("kernel_size", lambda: Conv(2, value).init(jax.random.key(0), x)),
+    ):
+        with pytest.raises(ValueError, match=f"{name} must be a whole number"):
+            call()
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+def test_only_a_cpu_makes_a_volume_of_planes(dtype):
+    x, kernel = jnp.ones((2, 4, 5, 6, 3), dtype), jnp.ones((2, 3, 2, 3, 5), dtype)
+    ranks = {}
+    for platform in ("cpu", "cuda"):
+        with tracing_for(platform):
+            program = operations_of(jax.make_jaxpr(functools.partial(conv3d, padding=1))(x, kernel), platform)
+        ranks[platform] = [len(o.outputs[0].shape) for o in program.operations if o.name == "conv_general_dilated"]
+    assert 5 not in ranks["cpu"]
+    assert ranks["cuda"] == [5]
 
 
 @pytest.mark.parametrize(

@@ -111,6 +111,7 @@ def test_entropy_is_log_k_when_uniform_and_zero_when_certain_with_finite_gradien
     certain = jnp.asarray([0.0, 1.0, 0.0])
     assert nn.entropy(certain) == 0
     chex.assert_tree_all_finite(jax.grad(nn.entropy)(certain))
+    assert np.isnan(nn.entropy(jnp.asarray([[np.nan, 0.5], [-0.5, 1.5]]))).all()
 
 
 @pytest.mark.slow

@@ -1,12 +1,41 @@
 """Sizes of sliding windows: what convolution and pooling share (D2L sec_padding, sec_pooling)."""
 
+import operator
 from collections.abc import Sequence
 from typing import Any
 
-__all__ = ["Padding", "Sizes", "output_size", "pads", "sizes"]
+__all__ = ["Padding", "Sizes", "axes_of", "output_size", "pads", "sizes"]
 
 type Sizes = int | Sequence[int]
 type Padding = int | Sequence[int] | Sequence[tuple[int, int]]
+
+
+def axes_of(value: Any) -> int | None:
+    """How many axes a setting is for: its length, or None where it is one whole number for all, or neither."""
+    return None if _whole(value) is not None else len(_elements(value)) or None
+
+
+def _whole(value: Any) -> int | None:
+    """The whole number that `value` is, NumPy's among them; None where it is none."""
+    try:
+        return operator.index(value)
+    except TypeError:
+        return None
+
+
+def _elements(value: Any) -> tuple[Any, ...]:
+    """Those of a sequence; () where `value` is none, or text."""
+    try:
+        return () if isinstance(value, str) else tuple(value)
+    except TypeError:
+        return ()
+
+
+def _spread(value: Any, rank: int) -> tuple[Any, ...]:
+    """One value for each axis, whole numbers as Python's; () where `value` is neither a number nor a sequence."""
+    if (whole := _whole(value)) is not None:
+        return (whole,) * rank
+    return tuple(one if (whole := _whole(one)) is None else whole for one in _elements(value))
 
 
 def sizes(name: str, value: Sizes, rank: int) -> tuple[int, ...]:
@@ -15,7 +44,7 @@ def sizes(name: str, value: Sizes, rank: int) -> tuple[int, ...]:
     Raises:
         ValueError: `value` is neither, or a size is below 1; `name` says which setting it was.
     """
-    found = (value,) * rank if isinstance(value, int) else tuple(value)
+    found = _spread(value, rank)
     if len(found) != rank or not all(isinstance(size, int) and size >= 1 for size in found):
         raise ValueError(f"{name} must be a whole number from 1 or {rank} of them, got {value!r}")
     return found
@@ -27,8 +56,7 @@ def pads(value: Padding, rank: int) -> tuple[tuple[int, int], ...]:
     Raises:
         ValueError: `value` is none of these, or negative; 'SAME' is refused because with a stride it pads unevenly.
     """
-    found: tuple[Any, ...] = (value,) * rank if isinstance(value, int) else tuple(value)
-    pairs = tuple((pad, pad) if isinstance(pad, int) else tuple(pad) for pad in found)
+    pairs = tuple(_spread(pad, 2) for pad in _spread(value, rank))
     if len(pairs) != rank or not all(
         len(pair) == 2 and all(isinstance(pad, int) and pad >= 0 for pad in pair) for pair in pairs
     ):

@@ -95,7 +95,8 @@ class Program:
 
 def stored(recipe: Recipe, part: Examples) -> Examples:
     """Shapes and types of a part of the data as they are on the device, whatever types it comes in."""
-    types = (stored_dtype(part.x.dtype), stored_dtype(part.y.dtype, labels=recipe.takes_labels))
+    kinds = (stored_dtype(part.x.dtype), stored_dtype(part.y.dtype, labels=recipe.takes_labels))
+    types = map(jax.dtypes.canonicalize_dtype, kinds)  # float64 is float32 there, unless JAX's 64 bits are enabled
     return Examples(*(jax.ShapeDtypeStruct(a.shape, dtype) for a, dtype in zip(part, types, strict=True)))  # type: ignore[arg-type]
 
 
