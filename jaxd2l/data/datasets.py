@@ -15,27 +15,28 @@ from jaxd2l.data.examples import Dataset, Examples, check_examples
 from jaxd2l.data.sources import DATASETS, File, Source
 
 
-def _packed(name: str, source: Source, file: File) -> bytes:
-    """The bytes of one file: from the data folder, from the package, or downloaded, in that order.
+def _packed(name: str, source: Source, file: File) -> tuple[bytes, str]:
+    """The bytes of one file and where they lie: in the data folder, in the package, or downloaded, in that order.
 
-    The folder itself may hold the file with or without its `.gz`.
+    The folder itself may hold the file without its `.gz` too, where the digest of what it holds is known.
     """
     folder = data_dir(name) if not source.embedded or "JAXD2L_DATA_DIR" in os.environ else None
     if folder is not None and folder.is_dir():
-        for candidate in (folder / file.name, folder / file.name.removesuffix(".gz")):
-            if candidate.is_file():
-                return candidate.read_bytes()
+        for candidate in (file.name, *([file.name.removesuffix(".gz")] if file.unpacked else [])):
+            if (folder / candidate).is_file():
+                return (folder / candidate).read_bytes(), str(folder / candidate)
         if source.embedded:
             raise DataError(f"{folder}: {file.name} is missing; add it, or remove the folder to use the embedded copy")
     if folder is None or source.embedded:
-        return resources.files("jaxd2l.data").joinpath(name, file.name).read_bytes()
-    return fetch(source.url + file.name, file.sha256, file.size, folder).read_bytes()
+        return resources.files("jaxd2l.data").joinpath(name, file.name).read_bytes(), f"{name}/{file.name}"
+    path = fetch(source.url + file.name, file.sha256, file.size, folder)
+    return path.read_bytes(), str(path)
 
 
 def _verified(name: str, source: Source, file: File) -> tuple[bytes, str]:
     """Unpacked bytes and their SHA-256, which must be the published one (of the packed file if only that is known)."""
-    packed = _packed(name, source, file)
-    data = packed if file.name.endswith(".tar.gz") else idx.unpack(packed, file.name)
+    packed, where = _packed(name, source, file)
+    data = packed if file.name.endswith(".tar.gz") else idx.unpack(packed, where)
     digest = hashlib.sha256(data).hexdigest()
     if file.unpacked:
         found, expected, what = digest, file.unpacked, "unpacked content"
@@ -43,8 +44,8 @@ def _verified(name: str, source: Source, file: File) -> tuple[bytes, str]:
         found, expected, what = hashlib.sha256(packed).hexdigest(), file.sha256, "file"
     if found != expected:
         raise DataError(
-            f"{name}/{file.name}: SHA-256 of the {what} is {found[:16]}..., expected {expected[:16]}...; "
-            "the file is damaged or another one: fetch it again"
+            f"{where}: SHA-256 of the {what} is {found[:16]}..., expected {expected[:16]}...; "
+            f"the file is damaged or another one: {'remove it and ' if source.url else ''}fetch it again"
         )
     return data, digest
 

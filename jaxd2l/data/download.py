@@ -1,10 +1,10 @@
 """Fetching what is not embedded, with tensorflow-datasets' download manager and no TensorFlow.
 
-The manager knows the published address, size and SHA-256 and keeps a cache. Its image builders
-would need TensorFlow, so the bytes are read by our own readers. It is imported only when
-something is really missing: the import takes a second and 50 MB.
+The manager checks size and SHA-256 of what is published. Its image builders would need TensorFlow, so the bytes are
+read by our own readers. It is imported only when something is really missing: the import takes a second and 50 MB.
 """
 
+import hashlib
 import os
 import socket
 import tempfile
@@ -53,7 +53,7 @@ def _shared_cache() -> Path:
 
 
 def fetch(url: str, sha256: str, size: int, folder: Path) -> Path:
-    """Download one file unless the cache in `folder` has it.
+    """Download one file unless `folder` has it, under its name or where earlier versions left it.
 
     Args:
         url: published address.
@@ -66,25 +66,38 @@ def fetch(url: str, sha256: str, size: int, folder: Path) -> Path:
 
     Raises:
         DownloadError: the host does not answer within 5 s, or the transfer failed. Without the
-            probe an unreachable host would take minutes to fail.
+            probe an unreachable host would take minutes to fail; where a proxy leads out, nothing is probed.
     """
+    from urllib.request import getproxies, proxy_bypass  # brings HTTP and mail along
+
     parts = urlsplit(url)
-    port = parts.port or (443 if parts.scheme == "https" else 80)
+    name = Path(parts.path).name
+    for path in (folder / name, *(folder / "downloads").rglob("*")):
+        if path.is_file() and path.stat().st_size == size and _digest(path) == sha256:
+            return path
     advice = f"fetch {url} elsewhere and put it into {folder}, or set JAXD2L_DATA_DIR to the parent of such a folder"
+    host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
     try:
-        socket.create_connection((parts.hostname or "", port), timeout=_PROBE_SECONDS).close()
+        if proxy_bypass(host) or not {parts.scheme, "all"} & getproxies().keys():
+            socket.create_connection((host, port), timeout=_PROBE_SECONDS).close()
     except OSError as error:
-        raise DownloadError(f"cannot reach {parts.hostname} ({error}); {advice}") from error
+        raise DownloadError(f"cannot reach {host} ({error}); {advice}") from error
 
     from tensorflow_datasets.core import units
-    from tensorflow_datasets.core.download import checksums, download_manager
+    from tensorflow_datasets.core.download import checksums, download_manager, util
 
-    name = Path(parts.path).name
     info = checksums.UrlInfo(size=units.Size(size), checksum=sha256, filename=name)
     try:
-        manager = download_manager.DownloadManager(
-            download_dir=folder / "downloads", url_infos={url: info}, force_checksums_validation=True
-        )
-        return Path(manager.download(url))
-    except (OSError, download_manager.NonMatchingChecksumError) as error:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder, prefix="downloading-") as place:
+            manager = download_manager.DownloadManager(
+                download_dir=place, url_infos={url: info}, force_checksums_validation=True
+            )
+            return Path(manager.download(url)).replace(folder / name)
+    except (OSError, util.DownloadError, download_manager.NonMatchingChecksumError) as error:
         raise DownloadError(f"downloading {name} failed ({error}); {advice}") from error
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -31,7 +31,7 @@ def linear_regression(
         seed: in [0, 2**32 - 1]; one seed always gives the same examples.
         n: number of examples, at least 1.
         weights: one finite number per feature, (d,).
-        bias: added to every target.
+        bias: added to every target, finite.
         noise: standard deviation of the noise, in the unit of y; 0 gives exact targets.
 
     Returns:
@@ -40,6 +40,8 @@ def linear_regression(
     Raises:
         ValueError: a seed out of range, no example, no weight, a negative or non-finite value.
     """
+    if not math.isfinite(bias):
+        raise ValueError(f"bias must be a finite number, got {bias}")
     w = np.asarray(weights, np.float64)
     if w.ndim != 1 or w.size == 0 or not np.isfinite(w).all():
         raise ValueError(f"weights must be a non-empty sequence of finite numbers, got shape {w.shape}: {weights}")
@@ -65,7 +67,7 @@ def polynomial(
     Args:
         seed: in [0, 2**32 - 1].
         n: number of examples, at least 1.
-        coefficients: of u**i / i!, lowest degree first.
+        coefficients: of u**i / i!, lowest degree first, finite.
         num_features: columns of x, the degrees 0 .. num_features - 1; at least one for every coefficient.
         noise: standard deviation of the noise, in the unit of y.
 
@@ -77,6 +79,8 @@ def polynomial(
     """
     if not 1 <= len(coefficients) <= num_features:
         raise ValueError(f"{len(coefficients)} coefficients need as many features, got num_features={num_features}")
+    if not np.isfinite(coefficients).all():
+        raise ValueError(f"coefficients must be finite numbers, got {coefficients}")
     features, errors = _streams(seed, n, noise)
     u = features.standard_normal((n, 1))
     degrees = np.arange(num_features)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import os
 import sys
 from os import PathLike
 from pathlib import Path
@@ -67,7 +68,7 @@ class TrainedRun(run_folder.KeptRun):
         if not (is_frame or isinstance(given, str | PathLike)) or not keeps_table(self.config):
             return given
         name = "table" if is_frame else str(given)
-        rows = table_rows(self, given if is_frame else read_table(Path(given)), name)
+        rows = table_rows(self, given if is_frame else read_table(Path(os.path.expanduser(given))), name)
         for note in rows.notes:
             warn(note)
         return rows.x
@@ -79,19 +80,31 @@ class TrainedRun(run_folder.KeptRun):
             DataError: the weights cannot be used, or no epoch is finished.
             ValueError: another choice, or a run that averages no weights.
         """
+        return self._answering(which)[0]
+
+    def origin(self, which: str = "last") -> run_folder.Chosen:
+        """Where the weights of `predictor(which)` were read, and of which epoch; its `tensors` are left out.
+
+        Raises:
+            DataError, ValueError: see `predictor`.
+        """
+        return self._answering(which)[1]
+
+    def _answering(self, which: str) -> tuple[Predictor, run_folder.Chosen]:
         if which not in self._predictors:
             try:
-                weights = self.weights(which)
+                chosen = run_folder.choose_weights(self.folder, which)
             except FileNotFoundError as error:
                 raise DataError(
                     f"{self.folder} has no weights yet: no epoch is finished; train on with --resume"
                 ) from error
-            example = self.stored_example
-            self._predictors[which] = Predictor(self.recipe, *weights, self.classes, example.shape[1:], example.dtype)
+            weights, example = self.fitted(chosen), self.stored_example
+            made = Predictor(self.recipe, *weights, self.classes, example.shape[1:], example.dtype)
+            self._predictors[which] = made, chosen._replace(tensors={})
         return self._predictors[which]
 
     @functools.cached_property
-    def _predictors(self) -> dict[str, Predictor]:
+    def _predictors(self) -> dict[str, tuple[Predictor, run_folder.Chosen]]:
         return {}
 
 

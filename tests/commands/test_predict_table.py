@@ -60,7 +60,7 @@ def test_rows_get_the_class_and_probabilities_that_the_network_gives_their_input
     assert (kind == np.array(KINDS)[data.test.y]).mean() == pytest.approx(run.epochs[-1].test_accuracy)
 
 
-def test_a_frame_and_a_file_are_predicted_from_python_as_arrays_are(place):
+def test_a_frame_and_a_file_are_predicted_from_python_as_arrays_are(place, monkeypatch):
     run = jaxd2l.load_run(place / "prices")
     frame = read_table(place / "prices.csv").drop(columns="price")
     table = kept_data(run.config).table
@@ -72,6 +72,10 @@ def test_a_frame_and_a_file_are_predicted_from_python_as_arrays_are(place):
     assert run.predict(frame[:0]).shape == (0, 1)
     with pytest.warns(DataWarning, match="price is the target"):
         np.testing.assert_array_equal(run.predict(place / "prices.csv", "best"), run.predict(frame, "best"))
+    for home in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(home, str(place))
+    with pytest.warns(DataWarning, match="price is the target"):
+        np.testing.assert_array_equal(run.predict("~/prices.csv"), expected)
     kinds = jaxd2l.load_run(place / "kinds")
     with pytest.warns(DataWarning, match=r"passed over.*: id, size"):
         named = kinds.predict(frame.assign(id="a", size=1))

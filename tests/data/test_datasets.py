@@ -95,6 +95,7 @@ def test_an_unknown_name_is_refused_with_the_nearest():
 def test_an_unreachable_host_is_said_at_once_with_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setenv("JAXD2L_DATA_DIR", str(tmp_path))
     monkeypatch.setattr(download.socket, "create_connection", _refuse)
+    monkeypatch.setattr("urllib.request.getproxies", dict)
     with pytest.raises(OSError, match=r"cannot reach codh.rois.ac.jp .*put it into .*kmnist"):
         data.load("kmnist")
 
@@ -145,6 +146,61 @@ def test_a_download_with_other_content_is_refused(served, tmp_path):
     url, body, _ = served
     with pytest.raises(download.DownloadError, match=r"downloading file\.gz failed"):
         download.fetch(url, "0" * 64, len(body), tmp_path / "cache")
+    assert not list((tmp_path / "cache").iterdir())
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning", "ignore::FutureWarning")
+def test_a_file_that_the_host_does_not_have_is_a_failed_download(served, tmp_path):
+    url, body, digest = served
+    with pytest.raises(download.DownloadError, match=r"downloading absent\.gz failed .*404.*; fetch"):
+        download.fetch(url.replace("file.gz", "absent.gz"), digest, len(body), tmp_path / "cache")
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning", "ignore::FutureWarning")
+def test_what_was_downloaded_needs_no_network_and_what_is_damaged_is_fetched_anew(served, tmp_path, monkeypatch):
+    url, body, digest = served
+    path = download.fetch(url, digest, len(body), tmp_path)
+    assert path == tmp_path / "file.gz"
+    path.write_bytes(body[::-1])
+    assert download.fetch(url, digest, len(body), tmp_path).read_bytes() == body
+    monkeypatch.setattr(download.socket, "create_connection", _refuse)
+    monkeypatch.setattr("urllib.request.getproxies", dict)
+    assert download.fetch(url, digest, len(body), tmp_path) == path
+    (tmp_path / "downloads").mkdir()
+    path.rename(earlier := tmp_path / "downloads" / "host_file_hash.gz")  # as earlier versions left it
+    assert download.fetch(url, digest, len(body), tmp_path) == earlier
+
+
+@pytest.mark.parametrize("proxies", [{"http": "http://proxy.example"}, {"all": "http://proxy.example"}])
+def test_where_a_proxy_leads_out_the_host_is_not_probed(proxies, tmp_path, monkeypatch):
+    from tensorflow_datasets.core.download import download_manager
+
+    def manager(**_):
+        raise OSError("the manager was asked")
+
+    monkeypatch.setattr(download.socket, "create_connection", _refuse)
+    monkeypatch.setattr(download_manager, "DownloadManager", manager)
+    monkeypatch.setattr("urllib.request.getproxies", lambda: proxies)
+    monkeypatch.setattr("urllib.request.proxy_bypass", lambda _: False)
+    with pytest.raises(OSError, match="the manager was asked"):
+        download.fetch("http://host.example/file.gz", "", 1, tmp_path)
+    monkeypatch.setattr("urllib.request.proxy_bypass", lambda _: True)
+    with pytest.raises(OSError, match="cannot reach"):
+        download.fetch("http://host.example/file.gz", "", 1, tmp_path)
+
+
+def test_a_damaged_file_is_named_by_its_path_and_only_a_known_digest_lets_it_lie_unpacked(tmp_path, monkeypatch):
+    monkeypatch.setenv("JAXD2L_DATA_DIR", str(tmp_path))
+    (tmp_path / "kmnist").mkdir()
+    packed = tmp_path / "kmnist" / "train-images-idx3-ubyte.gz"
+    packed.write_bytes(b"other")
+    with pytest.raises(DataError, match=r"SHA-256 .* remove it and fetch it again") as refused:
+        data.load("kmnist")
+    assert str(refused.value).startswith(f"{packed}: ")
+    packed.rename(packed.with_suffix(""))
+    monkeypatch.setattr(images, "fetch", lambda *_: _refuse())
+    with pytest.raises(ConnectionRefusedError):
+        data.load("kmnist")
 
 
 def _cifar_archive(batches):

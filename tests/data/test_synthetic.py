@@ -56,6 +56,8 @@ def test_polynomial_features_are_powers_over_factorials():
         ({"n": 0}, "n must"),
         ({"weights": ()}, "weights"),
         ({"weights": (1.0, np.nan)}, "weights"),
+        ({"bias": np.nan}, "bias"),
+        ({"bias": -np.inf}, "bias"),
         ({"noise": -0.1}, "noise"),
         ({"noise": np.inf}, "noise"),
     ],
@@ -68,3 +70,8 @@ def test_wrong_settings_are_refused(wrong, message):
 def test_a_polynomial_needs_a_feature_for_every_coefficient():
     with pytest.raises(ValueError, match="num_features=2"):
         polynomial(0, coefficients=(1.0, 2.0, 3.0), num_features=2)
+
+
+def test_coefficients_of_a_polynomial_are_finite():
+    with pytest.raises(ValueError, match="coefficients must be finite"):
+        polynomial(0, coefficients=(1.0, np.nan))

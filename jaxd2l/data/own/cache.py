@@ -7,6 +7,7 @@ error. `JAXD2L_CACHE_DIR` names another folder than the user's cache.
 import contextlib
 import hashlib
 import json
+import math
 import os
 import tempfile
 from collections.abc import Iterable
@@ -30,6 +31,7 @@ class Decoded(NamedTuple):
         rows: their place in the list, int64 (m,).
         unreadable: name and reason of each of the others.
         peak: the largest value of any 16-bit grey picture, None without such.
+        lasting: whether each reason lies in its picture; only what lasts is kept.
     """
 
     images: np.ndarray
@@ -37,6 +39,7 @@ class Decoded(NamedTuple):
     rows: np.ndarray
     unreadable: tuple[tuple[str, str], ...]
     peak: int | None
+    lasting: bool = True
 
 
 def cache_dir() -> Path | None:
@@ -54,6 +57,22 @@ def cache_file(root: str, settings: str) -> Path | None:
 def fingerprint(parts: Iterable[str]) -> str:
     """What a file is valid for: any part that changes makes it another."""
     return _hex((_FORMAT, *parts))
+
+
+def kept_shape(path: Path, valid_for: str) -> tuple[int, int, int, int] | None:
+    """The shape of the images that `load` would read; None where it would give None, as far as the heads say."""
+    try:
+        with path.open("rb") as file:
+            if json.loads(file.readline())["valid_for"] != valid_for:
+                return None
+            for _ in range(2):
+                np.load(file, allow_pickle=False)
+            np.lib.format.read_magic(file)
+            (count, height, width, channels), _, _ = np.lib.format.read_array_header_1_0(file)
+        shape = count, height, width, channels
+        return shape if math.prod(shape) <= path.stat().st_size else None
+    except Exception:  # see `load`
+        return None
 
 
 def load(path: Path, valid_for: str) -> Decoded | None:

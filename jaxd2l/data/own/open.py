@@ -51,7 +51,8 @@ def open_data(
         on_progress: called with the pictures decoded so far and their number.
         on_note: called with each line that a user should know; by default a `DataWarning`.
         convert: makes the image of a picture's file and name, uint8 of `image_size` and `channels`, which have to be
-            given, or raises DataError; the arrays of a `.npz` are images already. None reads as described here.
+            given, or raises DataError; the arrays of a `.npz` are images already. None reads as described here. What it
+            makes is not kept; with `stream` it makes the same image at each reading, also in worker processes.
         stream: look at every picture file once and leave its pixels on the disk, from which a training reads them a
             batch at a time, see `jaxd2l.fit`; None does so where they would not fit into memory. Rows are the same.
 

@@ -1,5 +1,6 @@
 """A list of pictures to one array: in parallel, straight to the size asked for, kept for the next start."""
 
+import errno
 import math
 import statistics
 import threading
@@ -7,7 +8,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import PIL
@@ -40,13 +41,15 @@ def read_pictures(pictures: Pictures, settings: Settings) -> Decoded:
         The pictures that are readable, the same whatever the number of threads and whether the cache was used.
 
     Raises:
-        DataError: the decoded pictures would not fit into half of the memory that is left.
+        NoRoomError: the decoded pictures would not fit into half of the memory that is left.
         UnreadableError: a picture cannot be read and `settings.skip_unreadable` is off, or none can be read.
     """
     asked = f"{settings.image_size} {settings.channels}"
     file = cache.cache_file(pictures.root, asked) if settings.cache and settings.convert is None else None
     states = (f"{name} {stamp}" for name, stamp in zip(pictures.names, pictures.stamps, strict=True))
     valid_for = cache.fingerprint((pictures.root, asked, PIL.__version__, *states))
+    if file and (kept := cache.kept_shape(file, valid_for)):
+        require_room(kept, pictures.name)
     decoded = cache.load(file, valid_for) if file else None
     fresh = decoded is None
     if decoded is None:
@@ -56,7 +59,7 @@ def read_pictures(pictures: Pictures, settings: Settings) -> Decoded:
     elif settings.on_progress:
         settings.on_progress(len(pictures.names), len(pictures.names))
     refuse_unreadable(pictures, decoded, settings)
-    if fresh and file:
+    if fresh and file and decoded.lasting:
         cache.save(file, valid_for, decoded)
     return decoded
 
@@ -125,11 +128,25 @@ def _decode_all(pictures: Pictures, settings: Settings) -> Decoded:
     require_room((n, *shape), pictures.name)
     images = np.empty((n, *shape), np.uint8)
     results = each_picture(pictures, settings, shape, images.__setitem__, images.nbytes)
-    rows = np.flatnonzero([not reason for reason, _ in results])
-    unreadable = sorted((name, reason) for name, (reason, _) in zip(pictures.names, results, strict=True) if reason)
+    rows = np.flatnonzero(results.readable)
     images = images if len(rows) == n else images[rows]
-    peaks = [peak for _, peak in results if peak is not None]
-    return Decoded(images, row_digests(images), rows, tuple(unreadable), max(peaks, default=None))
+    return Decoded(images, row_digests(images), rows, results.unreadable, results.peak, results.lasting)
+
+
+class Results(NamedTuple):
+    """What decoding n pictures found.
+
+    Attributes:
+        readable: bool (n,).
+        unreadable: name and reason of each of the others, sorted.
+        peak: the largest value of any 16-bit grey picture, None without such.
+        lasting: whether each reason lies in its picture; a disk or network that failed may do better next time.
+    """
+
+    readable: np.ndarray
+    unreadable: tuple[tuple[str, str], ...]
+    peak: int | None
+    lasting: bool
 
 
 def each_picture(
@@ -138,12 +155,8 @@ def each_picture(
     shape: tuple[int, int, int],
     see: Callable[[int, np.ndarray], None],
     held: int = 0,
-) -> list[tuple[str, int | None]]:
-    """Decode every picture in threads and show it to `see(row, image)`, beside `held` bytes that are to be filled.
-
-    Returns:
-        For each why it cannot be read, "" where it can, and the peak as `decode` gives it.
-    """
+) -> Results:
+    """Decode every picture in threads and show it to `see(row, image)`, beside `held` bytes that are to be filled."""
     height, width, channels = shape
     free = free_host_bytes()
     room = Room(1 << 62 if free is None else (free - held) // 2)
@@ -151,20 +164,27 @@ def each_picture(
     def taken(pixels: int) -> AbstractContextManager[None]:
         return room.taken(_BYTES_A_PIXEL * (pixels + height * width))
 
-    def one(row: int) -> tuple[str, int | None]:
+    def one(row: int) -> tuple[str, int | None, bool]:
         try:
             with pictures.open(row) as file:
                 if settings.convert is None:
                     image, peak = decode(file, height, width, channels, taken)
                     see(row, image)
-                    return "", peak
+                    return "", peak, True
                 with taken(_pixels(file)):
                     see(row, settings.convert(file, pictures.names[row]))
-                return "", None
+                return "", None, True
         except (OSError, UnreadablePictureError, DataError) as error:
-            return _why(error).removeprefix(f"{pictures.names[row]}: "), None
+            return _why(error).removeprefix(f"{pictures.names[row]}: "), None, not _of_the_system(error)
 
-    return in_threads(one, len(pictures.names), settings.threads, settings.on_progress)
+    results = in_threads(one, len(pictures.names), settings.threads, settings.on_progress)
+    unreadable = sorted((name, reason) for name, (reason, *_) in zip(pictures.names, results, strict=True) if reason)
+    return Results(
+        np.array([not reason for reason, *_ in results]),
+        tuple(unreadable),
+        max((peak for _, peak, _ in results if peak is not None), default=None),
+        all(lasting for *_, lasting in results),
+    )
 
 
 def array_shape(pictures: Pictures, settings: Settings) -> tuple[int, int, int]:
@@ -216,6 +236,12 @@ def refuse_unreadable(pictures: Pictures, decoded: Decoded, settings: Settings) 
     if not settings.skip_unreadable:
         advice = "repair or remove them, or go on without them (skip_unreadable)"
         raise UnreadableError(f"{count}: {describe(found)}; {advice}", found)
+
+
+def _of_the_system(error: Exception) -> bool:
+    """Whether a disk, a network or a right failed; a damaged picture sends its reader to places that are not there."""
+    cause = error.__cause__ or error
+    return isinstance(cause, OSError) and cause.errno not in (None, errno.EINVAL)
 
 
 def _why(error: Exception) -> str:

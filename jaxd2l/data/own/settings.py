@@ -75,7 +75,8 @@ class Settings:
         size = self.image_size
         if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 1):
             raise ValueError(f"image_size is a whole number of pixels a side, at least 1, got {size!r}")
-        if self.channels not in (None, 1, 3) or isinstance(self.channels, bool):
+        channels = self.channels
+        if channels is not None and (type(channels) is not int or channels not in (1, 3)):
             raise ValueError(f"channels must be 1 (grey) or 3 (colour), got {self.channels!r}")
         if not isinstance(self.test_fraction, int | float) or not 0 < self.test_fraction < 1:
             raise ValueError(f"test_fraction is the share held out, between 0 and 1, got {self.test_fraction!r}")

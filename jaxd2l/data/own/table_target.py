@@ -1,5 +1,6 @@
 """A table with a target column to a data set: classes or numbers, the transform fitted on the training rows alone."""
 
+import os
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from decimal import Decimal
 from os import PathLike
@@ -88,21 +89,25 @@ def from_table(
         raise ValueError(f"task must be 'classification', 'regression' or None, got {task!r}")
     name = shown(Path(table).stem) if isinstance(table, str | PathLike) else "table"
     frames = [
-        read_table(Path(part)) if isinstance(part, str | PathLike) else part
+        read_table(Path(os.path.expanduser(part))) if isinstance(part, str | PathLike) else part
         for part in (table, *([] if test is None else [test]))
     ]
-    targets = [_target(frame, str(target), name) for frame in frames]
+    where = [name, f"{name}, test table"]
+    targets = [_target(frame, str(target), of) for frame, of in zip(frames, where, strict=False)]
     if fitted is None:
         _require_columns(frames[0], ignore, str(target), name)
     classify = _is_classes(targets[0], target) if task is None else task == "classification"
     if classify:
         ys, names = _labels(targets, classes, f"{name}: target {target}", on_note)
     else:
-        ys, names = [_numbers(part, f"{name}: target {target}") for part in targets], ()
+        ys, names = [_numbers(part, f"{of}: target {target}") for part, of in zip(targets, where, strict=False)], ()
+    spans = [np.arange(len(y)) for y in ys]  # of each part, in its table
     if test is not None:
         settings.note_test_part(name)
     if len(frames) == 1 and hold_out:
-        frames, ys = _drawn(frames[0], ys[0], names, settings, name)
+        in_test = _drawn(ys[0], names, settings, name)
+        spans = [np.flatnonzero(~in_test), np.flatnonzero(in_test)]
+        frames, ys = [frames[0].iloc[span] for span in spans], [ys[0][span] for span in spans]
     elif classify and len(frames) == 2:
         in_test = np.repeat([False, True], [len(y) for y in ys])
         for note in check_classes(names, np.concatenate(ys), in_test, name):
@@ -110,15 +115,22 @@ def from_table(
     apart = {str(target), *ignore}
     features = [frame.loc[:, [str(column) not in apart for column in frame.columns]] for frame in frames]
     learned = np.ones(len(ys[0]), bool) if learned_from is None else learned_from(ys[0])
-    fit = fit_table(features[0][learned], limit=limit) if fitted is None else fitted
+    fit = fit_table(features[0][learned], limit=limit, rows=spans[0][learned] + 1) if fitted is None else fitted
     parts = []
-    for frame, y, what in zip(features, ys, ("training", "test"), strict=False):
-        rows = apply_table(fit, frame)
+    for frame, y, span, what in zip(features, ys, spans, ("training", "test"), strict=False):
+        try:
+            rows = apply_table(fit, frame, span + 1)
+        except DataError as error:
+            if test is None or what == "training":
+                raise
+            raise DataError(f"{where[1]}: {error}") from error
         parts.append(check_examples(Examples(rows.x, y), len(names) or None, f"{name} {what} part"))
         if rows.unseen:
             counts = some(f"{column} ({counted(n, 'row')})" for column, n in rows.unseen.items())
-            having = f"the {what} part has" if what == "test" or learned.all() else "rows that are not trained on have"
-            on_note(f"{name}: {having} categories that no training row has, in {counts}")
+            had = "no training row has" if fitted is None else "no training row of the run had"
+            who = f"the {what} part has" if len(spans) == 2 else "rows have"
+            having = who if what == "test" or learned.all() else "rows that are not trained on have"
+            on_note(f"{name}: {having} categories that {had}, in {counts}")
     for note in fit.notes if fitted is None else ():
         on_note(f"{name}: {note}")
     parts = parts * 2 if len(parts) == 1 else parts
@@ -215,17 +227,14 @@ def _numbers(cells: Cells, what: str) -> np.ndarray:
     return numbers.astype(np.float32)[:, np.newaxis]
 
 
-def _drawn(
-    frame: "pd.DataFrame", y: np.ndarray, classes: tuple[str, ...], settings: Settings, name: str
-) -> tuple[list["pd.DataFrame"], list[np.ndarray]]:
-    """Training and test rows in file order."""
+def _drawn(y: np.ndarray, classes: tuple[str, ...], settings: Settings, name: str) -> np.ndarray:
+    """Which rows are held out, bool (n,)."""
     names = [f"row {row}" for row in range(len(y))]
     if classes:
-        in_test = draw_test_rows(y, names, classes, settings.test_fraction, settings.seed, np.arange(len(y)), name)
-    elif len(y) < 2:
+        return draw_test_rows(y, names, classes, settings.test_fraction, settings.seed, np.arange(len(y)), name)
+    if len(y) < 2:
         raise DataError(f"{name}: the table has one row; at least two are needed, one for each part")
-    else:
-        held = max(1, min(round(settings.test_fraction * len(y)), len(y) - 1))
-        in_test = np.zeros(len(y), bool)
-        in_test[sorted(range(len(y)), key=lambda row: rank(names[row], settings.seed))[:held]] = True
-    return [frame[~in_test], frame[in_test]], [y[~in_test], y[in_test]]
+    held = max(1, min(round(settings.test_fraction * len(y)), len(y) - 1))
+    in_test = np.zeros(len(y), bool)
+    in_test[sorted(range(len(y)), key=lambda row: rank(names[row], settings.seed))[:held]] = True
+    return in_test

@@ -45,6 +45,7 @@ class Cells(NamedTuple):
         numbers: float64 (n,), NaN where a cell is missing or no number.
         truth: float64 (n,), 1 for True and 0 for False in either spelling, NaN elsewhere.
         declared: what the column's dtype says it is; None where it says nothing, as for text.
+        rows: the number of each in messages (n,); from 1, the first after the header, unless others are given.
     """
 
     raw: np.ndarray
@@ -52,6 +53,7 @@ class Cells(NamedTuple):
     numbers: np.ndarray
     truth: np.ndarray
     declared: Kind | None
+    rows: np.ndarray
 
 
 @lru_cache(maxsize=2**17)
@@ -77,8 +79,8 @@ def dressed_number_in(text: str) -> float | None:
     return number_in(plain)
 
 
-def read_cells(column: "pd.Series", name: str) -> Cells:
-    """Read a column of any dtype.
+def read_cells(column: "pd.Series", name: str, rows: np.ndarray | None = None) -> Cells:
+    """Read a column of any dtype; `rows` are their numbers in messages, where the column is a part of one.
 
     Raises:
         DataError: a dtype or a cell that is neither number, text nor boolean, such as a date or a list.
@@ -86,15 +88,16 @@ def read_cells(column: "pd.Series", name: str) -> Cells:
     import pandas as pd
 
     dtype = column.dtype
+    rows = np.arange(1, len(column) + 1) if rows is None else rows
     missing = column.isna().to_numpy(bool, copy=True)
     nothing = np.full(len(column), np.nan)
     is_category = isinstance(dtype, pd.CategoricalDtype)
     if pd.api.types.is_bool_dtype(dtype) and not is_category:
         values = column.to_numpy(np.float64, na_value=np.nan)
-        return Cells(column.to_numpy(object), missing, values, values, "boolean")
+        return Cells(column.to_numpy(object), missing, values, values, "boolean", rows)
     if pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_complex_dtype(dtype):
         values = column.to_numpy(np.float64, na_value=np.nan)
-        return Cells(column.to_numpy(object), missing, values, nothing, "number")
+        return Cells(column.to_numpy(object), missing, values, nothing, "number", rows)
     if not (is_category or pd.api.types.is_object_dtype(dtype) or pd.api.types.is_string_dtype(dtype)):
         raise DataError(
             f"column {name} holds {dtype}; expected numbers, text or booleans: turn it into numbers, or into text with "
@@ -115,9 +118,9 @@ def read_cells(column: "pd.Series", name: str) -> Cells:
             numbers[row] = _as_float(cell)
         elif not is_category:
             raise DataError(
-                f"column {name} holds a {type(cell).__name__} at row {row + 1}; expected numbers, text or booleans"
+                f"column {name} holds a {type(cell).__name__} at row {rows[row]}; expected numbers, text or booleans"
             )
-    return Cells(raw, missing, numbers, truth, "category" if is_category else None)
+    return Cells(raw, missing, numbers, truth, "category" if is_category else None, rows)
 
 
 def kind_of(cells: Cells, name: str) -> tuple[Kind, str | None]:
@@ -148,13 +151,13 @@ def kind_of(cells: Cells, name: str) -> tuple[Kind, str | None]:
     words = [str(cell) for cell in cells.raw[present & ~is_number]]
     dressed = [number for number in map(dressed_number_in, words) if number is not None]
     like = np.concatenate([cells.numbers[is_number], dressed])
-    row = int(np.flatnonzero(present & ~is_number)[0]) + 1
+    row = int(cells.rows[present & ~is_number][0])
     codes = len(np.unique(like)) <= min(FEW, len(like) - 1) or any(
         isinstance(cell, str) and _LEADING_ZERO.match(cell) for cell in cells.raw[is_number]
     )
     if 4 * len(like) >= 3 * present.sum() and not codes:
         raise DataError(
-            f"column {name} holds {words[0]!r} at row {row}, but numbers in most rows ({is_number.sum()} of "
+            f"column {name} holds {words[0]!r} at row {row}, but numbers in most rows ({len(like)} of "
             f"{present.sum()}); write a plain number, as 1200.5, or leave the field empty where it is missing"
         )
     if len(like):
@@ -172,8 +175,7 @@ def as_kind(cells: Cells, kind: Kind, name: str) -> np.ndarray:
     """Read cells as what the training column is: float64 with NaN where missing, or text with None.
 
     Raises:
-        DataError: text where numbers are expected, or an infinite number, naming the row from 1, the first after the
-            header.
+        DataError: text where numbers are expected, or an infinite number, naming the row.
     """
     if kind == "category":
         return np.array(
@@ -183,10 +185,14 @@ def as_kind(cells: Cells, kind: Kind, name: str) -> np.ndarray:
     wrong = ~cells.missing & np.isnan(values)
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
-        raise DataError(f"column {name} holds {cells.raw[row]!r} at row {row + 1}, but numbers in the training table")
+        raise DataError(
+            f"column {name} holds {cells.raw[row]!r} at row {cells.rows[row]}, but numbers in the training table"
+        )
     if np.isinf(values).any():
         row = int(np.flatnonzero(np.isinf(values))[0])
-        raise DataError(f"column {name} is infinite at row {row + 1} ({cells.raw[row]}); expected a finite number")
+        raise DataError(
+            f"column {name} is infinite at row {cells.rows[row]} ({cells.raw[row]}); expected a finite number"
+        )
     return values
 
 

@@ -28,7 +28,13 @@ class Features(NamedTuple):
     unseen: dict[str, int]
 
 
-def fit_table(frame: "pd.DataFrame", *, standardise: bool = True, limit: float = float("inf")) -> Table:
+def fit_table(
+    frame: "pd.DataFrame",
+    *,
+    standardise: bool = True,
+    limit: float = float("inf"),
+    rows: np.ndarray | None = None,
+) -> Table:
     """Estimate the transform from training rows.
 
     Args:
@@ -39,6 +45,7 @@ def fit_table(frame: "pd.DataFrame", *, standardise: bool = True, limit: float =
             only imputes, as in D2L sec_pandas.
         limit: standardised values beyond +-limit are set to it. One house of 5,642 square feet, nine deviations
             above the mean, else decides the slope for all others.
+        rows: their numbers in messages (n,), where they are some of a table's; None counts from 1.
 
     Returns:
         The transform. A column without information, all missing or constant up to rounding, is left out and noted: it
@@ -59,7 +66,7 @@ def fit_table(frame: "pd.DataFrame", *, standardise: bool = True, limit: float =
     categorical: list[Categorical] = []
     notes: list[str] = []
     for name, column in columns.items():
-        cells = read_cells(column, name)
+        cells = read_cells(column, name, rows)
         if cells.missing.all():
             notes.append(f"column {name} is left out: every training value is missing")
             continue
@@ -106,12 +113,13 @@ def typed(frame: "pd.DataFrame") -> "pd.DataFrame":
     return pd.DataFrame(columns, index=pd.RangeIndex(len(frame)))
 
 
-def apply_table(table: Table, frame: "pd.DataFrame") -> Features:
+def apply_table(table: Table, frame: "pd.DataFrame", rows: np.ndarray | None = None) -> Features:
     """Transform rows by what `fit_table` estimated.
 
     Args:
         table: from the training rows.
         frame: rows with the same columns, in any order and of any dtype: what they are is decided by the table.
+        rows: see `fit_table`.
 
     Returns:
         x (n, len(table.names)), finite. A category, or a missing category, that no training row had gives zeros in all
@@ -134,9 +142,9 @@ def apply_table(table: Table, frame: "pd.DataFrame") -> Features:
         raise DataError(f"the columns differ from the training table's: {found}; give both the same header")
     parts, unseen = [np.empty((len(frame), 0), np.float32)], {}
     for number in table.numeric:
-        parts.append(_apply_numbers(number, columns[number.name], table)[:, None])
+        parts.append(_apply_numbers(number, read_cells(columns[number.name], number.name, rows), table)[:, None])
     for category in table.categorical:
-        indicators = _apply_categories(category, columns[category.name])
+        indicators = _apply_categories(category, read_cells(columns[category.name], category.name, rows))
         count = int((~indicators.any(axis=1)).sum())
         if count:
             unseen[category.name] = count
@@ -180,8 +188,8 @@ def _fit_categories(cells: Cells, name: str) -> tuple[list[Categorical], str | N
     return [], f"column {name} is left out: every training value is {categories[0]}"
 
 
-def _apply_numbers(number: Numeric, column: "pd.Series", table: Table) -> np.ndarray:
-    values = as_kind(read_cells(column, number.name), "boolean" if number.boolean else "number", number.name)
+def _apply_numbers(number: Numeric, cells: Cells, table: Table) -> np.ndarray:
+    values = as_kind(cells, "boolean" if number.boolean else "number", number.name)
     given = np.where(np.isnan(values), number.mean, values)
     if table.standardise:
         given = np.clip(standard(given, number.mean, number.scale), -table.limit, table.limit)
@@ -189,7 +197,7 @@ def _apply_numbers(number: Numeric, column: "pd.Series", table: Table) -> np.nda
     if beyond.any():
         row = int(np.flatnonzero(beyond)[0])
         raise DataError(
-            f"column {number.name} is {values[row]:g} at row {row + 1}, which is too large for float32"
+            f"column {number.name} is {values[row]:g} at row {cells.rows[row]}, which is too large for float32"
             + (
                 f" after (x - {number.mean:g}) / {number.scale:g}; correct it, or bound it from Python (`limit`)"
                 if table.standardise
@@ -199,9 +207,8 @@ def _apply_numbers(number: Numeric, column: "pd.Series", table: Table) -> np.nda
     return given.astype(np.float32)
 
 
-def _apply_categories(category: Categorical, column: "pd.Series") -> np.ndarray:
+def _apply_categories(category: Categorical, cells: Cells) -> np.ndarray:
     """Indicators (n, categories and missing), bool."""
-    cells = read_cells(column, category.name)
     place = {text: number for number, text in enumerate(category.categories)}
     # A number that pandas made of text finds the category that is spelled otherwise, 20.0 or 020, if there is just one.
     spelled: dict[float, list[int]] = {}
@@ -209,7 +216,7 @@ def _apply_categories(category: Categorical, column: "pd.Series") -> np.ndarray:
         value = number_in(text)
         if value is not None:
             spelled.setdefault(value, []).append(number)
-    found = np.full(len(column), -1)
+    found = np.full(len(cells.raw), -1)
     for row, text in enumerate(as_kind(cells, "category", category.name)):
         if text is None:
             found[row] = len(place) if category.missing else -1

@@ -136,6 +136,14 @@ def test_files_of_other_kinds_are_counted(tmp_path, notes):
     ]
 
 
+def test_pictures_beside_the_class_folders_of_a_part_are_counted(tmp_path, notes):
+    for part, first in (("train", 0), ("test", 4)):
+        digit_folder(tmp_path / "set" / part, each=4, first=first)
+        save(DIGITS[0], tmp_path / "set" / part / "stray.png")
+    opened(tmp_path / "set", notes)
+    assert notes == [f"set: 1 picture beside the class folders of {part}/ not read" for part in ("train", "test")]
+
+
 @pytest.mark.posix
 def test_links_are_followed_but_not_in_circles(tmp_path, notes):
     folder = digit_folder(tmp_path / "set", classes=2)
@@ -362,6 +370,8 @@ def test_what_is_no_data_is_said(tmp_path, monkeypatch, spec, error, message):
     [
         {"image_size": 0},
         {"image_size": 2.5},
+        {"channels": 1.0},
+        {"channels": True},
         {"channels": 4},
         {"test_fraction": 0},
         {"test_fraction": 20},

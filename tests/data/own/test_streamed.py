@@ -1,16 +1,24 @@
 """Pictures left on the disk: rows, parts, digests and statistics of decoded ones, read when they are needed."""
 
+import errno
+import io
 import pickle
+import threading
+import warnings
 
 import jax
 import numpy as np
 import pytest
 from picture_files import CHINA, DIGIT_LABELS, DIGITS, FLOWER, digit_folder, save
+from PIL import Image
 
 from jaxd2l import data
 from jaxd2l.data import DataError, UnreadableError, channel_statistics, hold_out
+from jaxd2l.data.own import open as opening
 from jaxd2l.data.own import read as reading
-from jaxd2l.data.own.streamed import seen
+from jaxd2l.data.own.listing.folder import list_folder
+from jaxd2l.data.own.settings import Settings
+from jaxd2l.data.own.streamed import reader, seen
 from jaxd2l.data.streaming import Course, OnDisk, Shuffled, on_disk, read_ahead
 from jaxd2l.run_folder.settings import digest_of_rows
 
@@ -55,6 +63,84 @@ def test_what_was_seen_is_kept_for_the_next_start(folder, monkeypatch):
     monkeypatch.undo()
     save(DIGITS[7], folder / "0" / "new.png")
     assert len(data.open_data(folder, stream=True).train.x) > len(first.train.x)
+
+
+def negative(file, _name):
+    return 255 - np.asarray(Image.open(file).convert("RGB").resize((7, 7)))
+
+
+def test_an_image_made_by_the_caller_is_the_same_from_the_disk_and_never_kept(folder):
+    own = {"image_size": 7, "channels": 3, "on_note": print}
+    plain = data.open_data(folder, stream=True, **own)  # its cache is not that of the others
+    made = [data.open_data(folder, convert=negative, stream=stream, **own) for stream in (False, True)]
+    assert made[0].sha256 == made[1].sha256 != plain.sha256
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(made[1].train.x)), made[0].train.x)
+    assert data.open_data(folder, stream=True, **own).sha256 == plain.sha256
+
+
+class Failing(io.BytesIO):
+    def read(self, *_):
+        raise OSError(errno.EIO, "Input/output error")
+
+
+@pytest.mark.parametrize("where", ["open", "read"])
+@pytest.mark.parametrize("skip", [False, True])
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_read_error_that_passes_is_not_remembered(folder, where, skip, stream):
+    pictures = list_folder(folder)
+
+    def failing(row):
+        if row != 3:
+            return pictures.open(row)
+        return Failing(b"content") if where == "read" else Failing().read()
+
+    settings = Settings(skip_unreadable=skip, stream=stream, on_note=print, image_size=8, channels=3)
+    if skip:
+        assert len(opening.read(pictures._replace(open=failing), settings).sha256)
+    else:
+        with pytest.raises(UnreadableError, match="input/output error"):
+            opening.read(pictures._replace(open=failing), settings)
+    found = opening.read(pictures, settings)
+    assert len(found.train.x) + len(found.test.x) == len(pictures.names)
+
+
+def test_threads_that_read_silence_pillow_and_nobody_else(folder, monkeypatch):
+    palette = Image.fromarray(CHINA[:8, :8]).quantize(4)
+    palette.save(folder / "0" / "a.png", transparency=bytes([0, 10, 200, 255]))  # Pillow advises RGBA
+    read = data.open_data(folder, stream=True, cache=False).train.x.read
+    began, ended, decode = threading.Event(), threading.Event(), reader.decode
+
+    def overlapping(*args):
+        if threading.current_thread().name == "first":
+            assert began.wait(30)
+        else:
+            began.set()
+            assert ended.wait(30)
+        return decode(*args)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        read(np.arange(len(read._names)))
+        monkeypatch.setattr(reader, "decode", overlapping)
+        first, second = (
+            threading.Thread(target=read, args=(np.array([0]),), name=name) for name in ("first", "second")
+        )
+        first.start()
+        second.start()
+        first.join(30)
+        ended.set()
+        second.join(30)
+        with pytest.raises(UserWarning, match="of another"):
+            warnings.warn("of another", stacklevel=1)
+
+
+def test_kept_pictures_beyond_memory_are_not_loaded(folder, monkeypatch):
+    data.open_data(folder)
+    monkeypatch.setattr(reading, "free_host_bytes", lambda: 1000)
+    monkeypatch.setattr(reading.cache, "load", None)
+    with pytest.raises(DataError, match="more than half of the memory"):
+        data.open_data(folder)
+    assert isinstance(data.open_data(folder, stream=None).train.x, OnDisk)
 
 
 def test_pictures_beyond_memory_are_streamed_where_that_is_allowed(folder, monkeypatch):

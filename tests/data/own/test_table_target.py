@@ -93,6 +93,48 @@ def test_a_test_table_is_judged_by():
         data.from_table(train, "kind", test=test.assign(kind="rose"))
 
 
+def test_a_row_is_named_by_its_place_in_the_users_table():
+    """Whichever part it falls into, and whatever is held out of the training rows."""
+    for row in range(12):
+        frame = pd.DataFrame({"x": np.arange(12.0), "t": np.arange(12) * 0.5}, index=range(100, 112))
+        frame.loc[100 + row, "x"] = np.inf
+        for dtype in (float, object):
+            with pytest.raises(DataError, match=rf"column x is infinite at row {row + 1} "):
+                data.from_table(frame.astype({"x": dtype}), "t", learned_from=lambda y: np.arange(len(y)) % 3 > 0)
+    texts = pd.DataFrame({"x": [*map(str, range(11)), "none"], "t": np.arange(12) * 0.5})
+    told = [_refused(texts.iloc[np.roll(range(12), by)], seed=by) for by in range(6)]
+    assert [f"'none' at row {by or 12}" in line for by, line in enumerate(told)] == [True] * 6
+
+
+def _refused(frame, **options):
+    with pytest.raises(DataError) as refused:
+        data.from_table(frame, "t", **options)
+    return str(refused.value)
+
+
+def test_an_error_of_the_test_table_says_so():
+    frame = pd.DataFrame({"x": np.arange(8.0), "t": np.arange(8) * 0.5})
+    wrong = frame.assign(x=["0", "1", "two", *map(str, range(5))])
+    assert _refused(frame, test=wrong).startswith("table, test table: column x holds 'two' at row 3")
+    assert _refused(frame, test=frame.where(frame.t != 1)).startswith("table, test table: target t is missing at row 3")
+    assert "test table" not in _refused(frame.where(frame.t != 1), test=frame)
+
+
+def test_new_categories_are_told_of_the_rows_that_have_them():
+    frame = pd.DataFrame({"x": list("aabbab"), "t": np.arange(6) * 0.5})
+    notes, fitted = [], fit_table(frame[["x"]])
+    other = frame.assign(x=list("aabbac"))
+    data.from_table(other, "t", fitted=fitted, hold_out=False, on_note=notes.append)
+    assert notes == ["table: rows have categories that no training row of the run had, in x (1 row)"]
+
+
+def test_a_path_below_home_is_found(tmp_path, monkeypatch):
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(tmp_path))
+    IRIS.to_csv(tmp_path / "iris.csv", index=False)
+    assert data.from_table("~/iris.csv", "kind", test="~/iris.csv").dataset.name == "iris"
+
+
 @pytest.mark.parametrize(
     ("frame", "options", "message"),
     [

@@ -47,7 +47,10 @@ def list_folder(folder: Path) -> Pictures:
     others: Counter[str] = Counter()
     for in_test, part in parts:
         found: dict[str, str] = {}
-        for name in _inside(part)[0]:
+        names_of_part, beside = _inside(part)
+        if beside and part != folder:
+            notes.append(f"{counted(beside, 'picture')} beside the class folders of {shown(part.name)}/ not read")
+        for name in names_of_part:
             label = unicodedata.normalize("NFC", name)  # macOS writes é as two signs, others as one
             check_class_name(label, shown(str(folder)))
             if label in found:

@@ -1,5 +1,6 @@
 """Rows of a list of pictures to their pixels, whenever and in whatever process they are needed."""
 
+import re
 import warnings
 from collections.abc import Callable
 from typing import BinaryIO
@@ -10,6 +11,7 @@ from jaxd2l.data.division.equal import row_digests
 from jaxd2l.data.error import DataError
 from jaxd2l.data.own.decode import UnreadablePictureError, decode
 from jaxd2l.data.own.listing.pictures import shown
+from jaxd2l.data.own.settings import Convert
 
 
 class ReadPictures:
@@ -22,6 +24,7 @@ class ReadPictures:
         digests: np.ndarray,
         shape: tuple[int, int, int],
         where: str,
+        convert: Convert | None = None,
     ) -> None:
         """Bind a list.
 
@@ -31,8 +34,10 @@ class ReadPictures:
             digests: of the pixels of each, uint8 (rows, 32).
             shape: height, width and channels that pictures are brought to.
             where: names the data in messages.
+            convert: makes the image of a file and its name, as it did when they were looked at; None decodes.
         """
         self._open, self._names, self._digests, self._shape, self._where = open_row, names, digests, shape, where
+        self._convert = convert
 
     def __call__(self, rows: np.ndarray) -> np.ndarray:
         """Decode rows of the list (k,) to uint8 (k, height, width, channels).
@@ -41,14 +46,16 @@ class ReadPictures:
             DataError: a picture cannot be read any more, or is another one than it was.
         """
         images = np.empty((len(rows), *self._shape), np.uint8)
-        with warnings.catch_warnings():  # Pillow's are about single files
-            warnings.simplefilter("ignore")
-            for place, row in enumerate(rows.tolist()):
-                try:
-                    with self._open(row) as file:
+        _silence_pillow()
+        for place, row in enumerate(rows.tolist()):
+            try:
+                with self._open(row) as file:
+                    if self._convert is None:
                         images[place], _ = decode(file, *self._shape)
-                except (OSError, UnreadablePictureError) as error:
-                    raise DataError(f"{self._named(row)} cannot be read any more: {error}; put it back") from None
+                    else:
+                        images[place] = self._convert(file, self._names[row])
+            except (OSError, UnreadablePictureError, DataError) as error:
+                raise DataError(f"{self._named(row)} cannot be read any more: {error}; put it back") from None
         changed = (row_digests(images) != self._digests[rows]).any(axis=1)
         if changed.any():
             row = int(rows[np.flatnonzero(changed)[0]])
@@ -57,3 +64,14 @@ class ReadPictures:
 
     def _named(self, row: int) -> str:
         return f"{self._where}: {shown(self._names[row])}"
+
+
+def _silence_pillow() -> None:
+    """Its warnings are about single files.
+
+    Filters belong to the process and not to a thread, so this one stays; threads that set filters and took them back
+    would leave those of another.
+    """
+    ours = ("ignore", None, Warning, re.compile(r"PIL\."), 0)
+    if next(iter(warnings.filters), None) != ours:
+        warnings.filterwarnings("ignore", module=ours[3].pattern)

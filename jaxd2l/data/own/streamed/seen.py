@@ -35,6 +35,7 @@ class Seen(NamedTuple):
         readable: bool (n,).
         unreadable: name and reason of each of the others.
         peak: the largest value of any 16-bit grey picture, None without such.
+        lasting: whether each reason lies in its picture; only what lasts is kept.
     """
 
     shape: tuple[int, int, int]
@@ -43,6 +44,7 @@ class Seen(NamedTuple):
     readable: np.ndarray
     unreadable: tuple[tuple[str, str], ...]
     peak: int | None
+    lasting: bool = True
 
 
 def seen_pictures(pictures: Pictures, settings: Settings) -> Decoded:
@@ -52,21 +54,22 @@ def seen_pictures(pictures: Pictures, settings: Settings) -> Decoded:
         UnreadableError: see `read_pictures`.
     """
     asked = f"streamed {settings.image_size} {settings.channels}"
-    file = cache.cache_file(pictures.root, asked) if settings.cache else None
+    file = cache.cache_file(pictures.root, asked) if settings.cache and settings.convert is None else None
     states = (f"{name} {stamp}" for name, stamp in zip(pictures.names, pictures.stamps, strict=True))
     valid_for = cache.fingerprint((pictures.root, asked, PIL.__version__, *states))
     seen = _load(file, valid_for) if file else None
+    fresh = seen is None
     if seen is None:
         seen = _look(pictures, settings)
-        if file:
-            _save(file, valid_for, seen)
-    rows = np.flatnonzero(seen.readable)
-    if settings.on_progress:
+    elif settings.on_progress:
         settings.on_progress(len(pictures.names), len(pictures.names))
-    read = ReadPictures(pictures.open, pictures.names, seen.digests, seen.shape, pictures.name)
+    rows = np.flatnonzero(seen.readable)
+    read = ReadPictures(pictures.open, pictures.names, seen.digests, seen.shape, pictures.name, settings.convert)
     images = OnDisk(read, seen.shape, np.uint8, rows=rows, digests=seen.digests[rows], sums=seen.sums[rows])
     decoded = Decoded(images, images.digests, rows, seen.unreadable, seen.peak)  # type: ignore[arg-type]
     refuse_unreadable(pictures, decoded, settings)
+    if fresh and file and seen.lasting:
+        _save(file, valid_for, seen)
     return decoded
 
 
@@ -85,11 +88,7 @@ def _seen(pictures: Pictures, settings: Settings) -> Seen:
         pixels = image.reshape(-1, shape[2]).astype(np.int64)
         sums[row] = pixels.sum(0), (pixels**2).sum(0)
 
-    results = each_picture(pictures, settings, shape, see)
-    readable = np.array([not reason for reason, _ in results])
-    unreadable = sorted((name, reason) for name, (reason, _) in zip(pictures.names, results, strict=True) if reason)
-    peaks = [peak for _, peak in results if peak is not None]
-    return Seen(shape, digests, sums, readable, tuple(unreadable), max(peaks, default=None))
+    return Seen(shape, digests, sums, *each_picture(pictures, settings, shape, see))
 
 
 def _load(path: Path, valid_for: str) -> Seen | None:
