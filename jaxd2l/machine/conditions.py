@@ -33,7 +33,7 @@ _NEUTRAL = re.compile(
     r"no_tracing|no_execution|collectives|async_dispatch|transfers|pgle"
 )
 _VARIABLES = re.compile(
-    r"(LIBTPU_INIT_ARGS|NPROC|ONEDNN_\w+|DNNL_\w+|NVIDIA_TF32_OVERRIDE|CUBLAS_\w+|CUDNN_\w+|TF_CUDNN_\w+|MIOPEN_\w+|"
+    r"(LIBTPU_INIT_ARGS|(?:PJRT_)?NPROC|ONEDNN_\w+|DNNL_\w+|NVIDIA_TF32_OVERRIDE|CUBLAS_\w+|CUDNN_\w+|TF_CUDNN_\w+|MIOPEN_\w+|"
     r"JAX_PJRT_CLIENT_CREATE_OPTIONS)\Z"
 )
 

@@ -34,7 +34,8 @@ def fingerprint() -> str:
     """All of this as text, for the name of a folder of compiled programs."""
     described = {f"{name}:{text}" for name, text in _described() if name in ("model name", "flags", "Features")}
     parts = sorted(described or {platform.machine(), platform.processor()})
-    return "\n".join([*parts, str(visible_cores()), os.environ.get("NPROC", "")])
+    pinned = [os.environ.get("PJRT_NPROC")]
+    return "\n".join([*parts, str(visible_cores()), os.environ.get("NPROC", ""), *filter(None, pinned)])
 
 
 def _described() -> list[tuple[str, str]]:

@@ -13,6 +13,7 @@ from jaxd2l.data.own import by_class_name
 from jaxd2l.data.own.settings import warn
 from jaxd2l.recipes import open_kept
 from jaxd2l.run_folder.best import Chosen, best_of, choose_weights
+from jaxd2l.run_folder.files import CONFIG
 from jaxd2l.run_folder.metrics import read_tested, whole_rows
 from jaxd2l.run_folder.settings import changed_code, digest_of_rows, recipe_of
 from jaxd2l.run_folder.weights import fit_to, unsound
@@ -215,8 +216,13 @@ def load_run(run_dir: Path | str, recipe: Recipe | None = None) -> KeptRun:
     folder = Path(run_dir)
     found, config = recipe_of(folder, recipe)
     epochs = tuple(EpochResult(**row) for row in whole_rows(folder))
-    described = config.get("data")
-    classes = tuple(described.get("classes", ())) if isinstance(described, dict) else ()
+    described, seed = config.get("data"), config.get("seed", 0)
+    classes = described.get("classes", []) if isinstance(described, dict) else []
+    if not isinstance(seed, int) or not isinstance(classes, list):
+        raise DataError(
+            f"{folder / CONFIG}: expected a number as seed and a list of classes, got {seed!r}, {classes!r}"
+        )
+    classes = tuple(classes)
     if not classes and found.hits is not None and recipe is None:
         classes = shapes(found.dataset).classes
-    return KeptRun(folder, found, int(config.get("seed", 0)), epochs, classes, config)
+    return KeptRun(folder, found, seed, epochs, classes, config)

@@ -6,6 +6,7 @@ without them.
 
 import dataclasses
 import hashlib
+import inspect
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxd2l import train
 from jaxd2l.data import DataError, Dataset
 from jaxd2l.data.streaming import rows_in_order
 from jaxd2l.recipes import kept_code, kept_recipe
@@ -27,7 +29,7 @@ from jaxd2l.wording import counted
 _FUNCTIONS = ("optimizer", "loss", "hits")
 _ADDED = ("data.", "rows", "pictures_together", *_FUNCTIONS)
 # Where data, network and first weights lie and how they were read: what they are is compared instead.
-_WHERE = ("own_data", "code", "init_from")
+WHERE = ("own_data", "code", "init_from")
 
 
 def configuration(recipe: Recipe, seed: int, data: Dataset | None = None, **others: Any) -> dict[str, Any]:
@@ -93,7 +95,7 @@ def fingerprint(config: Mapping[str, Any], files: Mapping[str, str]) -> dict[str
         config: from `configuration`.
         files: digest of each file that the data were read from.
     """
-    described = {name: value for name, value in config.items() if name not in ("epochs", "data", *_WHERE)}
+    described = {name: value for name, value in config.items() if name not in ("epochs", "data", *WHERE)}
     rows = config.get("data", {}).get("sha256")
     return {**described, "data": dict(files), **({} if rows is None else {"rows": rows})}
 
@@ -155,7 +157,7 @@ def refuse_other_settings(folder: Path, found: Mapping[str, Any], asked: Mapping
     then, now = _flat(found), _flat(asked)
     names = [name for name in {**then, **now} if not name.startswith(_ADDED) or (name in then and name in now)]
     then, now = complete(then), complete(now)
-    names = [name for name in names if name not in _WHERE]
+    names = [name for name in names if name not in WHERE]
     differing = [name for name in names if _as_today(then.get(name)) != _as_today(now.get(name))]
     if differing:
         said = ", ".join("{} {} (asked: {})".format(n, *_shorts(then.get(n), now.get(n))) for n in differing)
@@ -176,6 +178,23 @@ def refuse_other_run(folder: Path, found: Mapping[str, Any], asked: Mapping[str,
             f"it cannot become one of {recipe.epochs}; train that anew in another folder, or under a schedule that can "
             "go on: constant, or step with a number of step_epochs"
         )
+
+
+def refuse_options(options: Mapping[str, Any], data: Dataset) -> None:
+    """Refuse what a run that is kept in a folder cannot be given, before anything there is replaced.
+
+    Raises:
+        TypeError: `train.fit` has no such option.
+        ValueError: the folder itself decides it.
+    """
+    if unknown := options.keys() - inspect.signature(train.fit).parameters.keys():
+        raise TypeError(f"fit() got an unexpected keyword argument {min(unknown)!r}")
+    if "weights" in options:
+        raise ValueError("a run in a folder begins with init_from=(params, batch_stats), which it records; not weights")
+    if kept := sorted({"start", "best_weights"} & options.keys()):
+        raise ValueError(f"a run in a folder goes on by what that holds; leave {kept[0]} out and give resume=True")
+    if not options.get("with_test", True) and data.validation is None:
+        raise ValueError("a run in a folder is judged in each epoch: give with_test=False with a validation part alone")
 
 
 def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Train a recipe and keep the run in a folder, or go on with the run that the folder holds."""
 
+import dataclasses
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, nullcontext
@@ -22,15 +23,16 @@ from jaxd2l.run_folder.load import load_run
 from jaxd2l.run_folder.lock import FolderInUseError, FolderLock
 from jaxd2l.run_folder.metrics import read_tested, whole_rows, write_tested
 from jaxd2l.run_folder.provenance import environment, note_start
-from jaxd2l.run_folder.settings import configuration, fingerprint, refuse_other_run
+from jaxd2l.run_folder.settings import WHERE, configuration, fingerprint, refuse_options, refuse_other_run
 from jaxd2l.run_folder.weights import weights_epoch
 from jaxd2l.run_folder.writer import RunWriter
 from jaxd2l.train import DivergenceError, EpochResult, Program, Progress, Recipe, Run, TrainState
 from jaxd2l.train.check_data import check_run
 from jaxd2l.train.evaluation import CHUNK_SECONDS
 from jaxd2l.train.loop import beginning
-from jaxd2l.train.mesh import agreed, agreed_text, data_mesh, meet, require_same, writes_files
+from jaxd2l.train.mesh import agreed, agreed_text, data_mesh, meet, readable, require_same, writes_files
 from jaxd2l.train.program import initial_state
+from jaxd2l.train.program.same import require_same_program
 from jaxd2l.wording import counted
 
 Stop = Callable[[], type[BaseException] | None]
@@ -119,13 +121,19 @@ def fit(
         if init_from is not None:
             begin_with = fit_to_network(read_source(init_from, init_weights), recipe, data)
             program = program or train.compile_program(recipe, check_run(recipe, data), mesh=mesh, stream=stream)
-            options["weights"] = begin_with.weights(_initial(program, recipe, seed))
+            options["weights"] = begin_with.weights(readable(_initial(program, recipe, seed)))
         options |= {"on_epoch": on_epoch, "on_chunk": on_chunk, "stream": stream, "chunk_seconds": chunk_seconds}
         return train.fit(recipe, data, seed, program=program, mesh=mesh, **options)
     if resume and overwrite:
         raise ValueError("resume keeps the run that overwrite would replace; give one of them")
     train.run_keys(seed)
+    if checkpoint_every < 0 or keep < 1:
+        got = f"{checkpoint_every:g} and {keep}"
+        raise ValueError(f"checkpoint_every is 0 or more seconds and keep 1 or more checkpoints, got {got}")
     data = check_run(recipe, data)
+    refuse_options(options, data)
+    if program is not None:
+        require_same_program(program, recipe, data, mesh, stream)
     config = configuration(recipe, seed, data, **(settings or {}))
     begun_with: Fit | None = None
     together = data_mesh(mesh) if program is None else program.mesh
@@ -143,7 +151,7 @@ def fit(
             refuse_other_run(folder, found, config, recipe)
             if init_from is not None:
                 refuse_other_source(folder, found.get(INIT_FROM), init_from, init_weights)
-            config |= {INIT_FROM: found[INIT_FROM]} if INIT_FROM in found else {}
+            config |= {name: found[name] for name in WHERE if name in found and name not in config}
             done, _ = finished_epochs(folder)
             if recipe.epochs < done:
                 raise ValueError(
@@ -153,6 +161,7 @@ def fit(
                 return load_run(folder, recipe).as_run()
         elif writes:
             check_free(folder, overwrite or resume)
+        compiled_here = program is None
         program = program or train.compile_program(recipe, data, mesh=mesh, stream=stream)
         meet(together, "nobody reads what the folder held before")
         if not going_on and writes:
@@ -186,7 +195,7 @@ def fit(
                 given = init_from if isinstance(init_from, tuple) else None
                 source = kept_source(config[INIT_FROM], folder) if given is None else read_source(given)
                 begun_with = fit_to_network(source, recipe, data)
-            options["weights"] = begun_with.weights(_initial(program, recipe, seed))
+            options["weights"] = begun_with.weights(readable(_initial(program, recipe, seed)))
         if writes:
             note_start(folder, environment(data, program.mesh), warn)
         if on_start is not None:
@@ -224,7 +233,7 @@ def fit(
         writer.close()
         if done_run.tested and writes:
             write_tested(folder, done_run.tested)
-        return done_run
+        return dataclasses.replace(done_run, compile_seconds=program.compile_seconds if compiled_here else 0.0)
 
 
 def is_finished(folder: Path, recipe: Recipe, data: Dataset) -> bool:

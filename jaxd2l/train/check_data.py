@@ -4,7 +4,6 @@ Inside a compiled loop nothing can be raised: a label out of range, a NaN pixel 
 place would train on in silence.
 """
 
-import functools
 from typing import Any
 
 import flax.linen as nn
@@ -14,6 +13,7 @@ import numpy as np
 
 from jaxd2l.data import DataError, Dataset, Examples, ImageSize, as_stored, check_examples, image_preparer, num_steps
 from jaxd2l.earlier import place_of, remembered
+from jaxd2l.kept import made_once
 from jaxd2l.nn.loss import cross_entropy
 from jaxd2l.nn.metric import hits
 from jaxd2l.train.program import stored
@@ -171,26 +171,15 @@ _ROWS = 2  # enough to tell a batch from a single example
 
 def _output(model: nn.Module, image_size: ImageSize | None, shape: tuple[int, ...], dtype: Any) -> Any:
     """Shape and type of the network's output, or whatever else it gives."""
-    try:
-        return _traced_output(model, image_size, shape, dtype)
-    except TypeError as error:
-        if "unhashable" not in str(error):
-            raise
-        return _traced_output.__wrapped__(model, image_size, shape, dtype)
-
-
-@functools.lru_cache(maxsize=64)
-def _traced_output(model: nn.Module, image_size: ImageSize | None, shape: tuple[int, ...], dtype: Any) -> Any:
     prepare = as_stored if image_size is None else image_preparer(image_size)
 
     def output(stored: jax.Array) -> Any:
         x = prepare(stored).astype(jnp.float32)
         return model.init_with_output(jax.random.key(0), x, train=False)[0]
 
-    return remembered(
-        place_of("output", (model, image_size, shape, dtype)),
-        lambda: jax.eval_shape(output, jax.ShapeDtypeStruct(shape, dtype)),
-    )
+    key = model, image_size, shape, dtype
+    traced = lambda: jax.eval_shape(output, jax.ShapeDtypeStruct(shape, dtype))  # noqa: E731
+    return made_once(("output", key), lambda: remembered(place_of("output", key), traced), installed=True)
 
 
 def require_labels(labels: np.ndarray, outputs: int, what: str) -> None:

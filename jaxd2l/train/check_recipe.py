@@ -26,6 +26,11 @@ def as_python(value: Any) -> Any:
     return tuple(map(as_python, value)) if type(value) is tuple else value
 
 
+def as_floats(values: list[Any]) -> tuple[Any, ...]:
+    """Numbers as Python's floats; what is none stays, for `check_recipe` to refuse."""
+    return tuple(float(value) if _is_number(value) else value for value in values)
+
+
 def check_recipe(recipe: Recipe) -> None:
     """Refuse settings that cannot train.
 
@@ -50,7 +55,7 @@ def check_recipe(recipe: Recipe) -> None:
             f"weight_decay {recipe.weight_decay!r} does not reach a finished optimizer; give weight_decay=0, or "
             "optimizer as f(learning_rate, weight_decay)"
         )
-    if recipe.clip_norm is not None and not (math.isfinite(recipe.clip_norm) and recipe.clip_norm > 0):
+    if recipe.clip_norm is not None and not (_is_number(recipe.clip_norm) and recipe.clip_norm > 0):
         raise ValueError(f"clip_norm must be a positive number, got {recipe.clip_norm!r}")
     if recipe.early_stop is not None and not _is_count(recipe.early_stop):
         raise ValueError(f"early_stop must be an integer of at least 1, got {recipe.early_stop!r}")

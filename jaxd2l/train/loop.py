@@ -188,7 +188,7 @@ def _refuse_nonfinite(now: Progress, recipe: Recipe, finite: TrainState) -> None
     loss, norm = (np.asarray(a)[: now.step] for a in (now.record.loss, now.record.gradient_norm))
     bad = np.flatnonzero(~(np.isfinite(loss) & np.isfinite(norm)))
     if bad.size:
-        if problem := unsound_weights(finite.params, finite.batch_stats):
+        if problem := unsound_weights(*readable((finite.params, finite.batch_stats))):
             raise ValueError(f"the network draws weights that nothing can be trained from: {problem}; look at its init")
         raise _divergence(now, int(bad[0]), recipe, finite)
 

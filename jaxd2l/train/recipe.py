@@ -14,7 +14,7 @@ from jaxd2l.data import ChannelStatistics, ImageSize, Prepare, as_stored, augmen
 from jaxd2l.nn.loss import cross_entropy
 from jaxd2l.nn.metric import hits
 from jaxd2l.notebook_table import html_table
-from jaxd2l.train.check_recipe import PRECISIONS, as_python, check_recipe
+from jaxd2l.train.check_recipe import PRECISIONS, as_floats, as_python, check_recipe
 from jaxd2l.train.optimizer import Course, Factory, Rate, bound, clipped, scheduled, sgd
 from jaxd2l.train.optimizer.rules import name_of, rule_called, with_momentum
 from jaxd2l.train.step import Objective, PerExample, Step, make_step
@@ -112,7 +112,7 @@ class Recipe:
         if isinstance(self.optimizer, str):
             object.__setattr__(self, "optimizer", rule_called(self.optimizer))
         if isinstance(self.class_weights, list):
-            object.__setattr__(self, "class_weights", tuple(map(float, self.class_weights)))
+            object.__setattr__(self, "class_weights", as_floats(self.class_weights))
         if isinstance(self.freeze, str):
             object.__setattr__(self, "freeze", tuple(one.strip() for one in self.freeze.split(",")))
         if isinstance(self.freeze, list):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import json
 
 import flax.linen as nn
 import jax
@@ -9,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import jaxd2l
 from jaxd2l.data import DataError, Dataset, Examples
 from jaxd2l.nn import BatchNorm, Dense, Dropout, relu
 from jaxd2l.run_folder.checkpoint import Checkpoint, Checkpoints, pack, unpack
@@ -236,3 +238,64 @@ def test_64_bit_labels_are_small_numbers_and_are_narrowed_knowingly():
     checked = check_dataset(RECIPE, data)
     assert checked.train.y.dtype == np.int32
     np.testing.assert_array_equal(checked.train.y, LABELS)
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """A run of one epoch in a folder."""
+    folder = tmp_path_factory.mktemp("kept") / "run"
+    run = jaxd2l.fit(dataclasses.replace(RECIPE, epochs=1), _data(), run_dir=folder)
+    assert run.compile_seconds > 0
+    return folder
+
+
+def _files(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"worker": 2}, TypeError, "unexpected keyword argument 'worker'"),
+        ({"weights": ({}, {})}, ValueError, "init_from"),
+        ({"start": None}, ValueError, "resume=True"),
+        ({"best_weights": dict}, ValueError, "leave best_weights out"),
+        ({"with_test": False}, ValueError, "with_test"),
+        ({"keep": 0}, ValueError, "keep 1 or more"),
+        ({"checkpoint_every": -1.0}, ValueError, "checkpoint_every"),
+        ({"program": "of another recipe"}, ValueError, "batch_size"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_a_call_that_cannot_be_made_leaves_the_run_it_would_replace(kept, options, error, message):
+    if "program" in options:
+        options = {"program": compile_program(dataclasses.replace(RECIPE, batch_size=9), _data())}
+    before = _files(kept)
+    with pytest.raises(error, match=message):
+        jaxd2l.fit(RECIPE, _data(), run_dir=kept, overwrite=True, **options)
+    assert _files(kept) == before
+
+
+@pytest.mark.slow
+def test_a_run_that_goes_on_still_says_where_data_and_network_come_from(tmp_path):
+    recipe, folder = dataclasses.replace(RECIPE, epochs=1), tmp_path / "run"
+    jaxd2l.fit(recipe, _data(), run_dir=folder)
+    config = json.loads((folder / "config.json").read_bytes())
+    where = {"own_data": {"data": "clouds"}, "code": {"name": "clouds.py:Net"}}
+    (folder / "config.json").write_text(json.dumps({**config, **where}), encoding="utf-8")
+    run = jaxd2l.fit(dataclasses.replace(recipe, epochs=2), _data(), run_dir=folder, resume=True)
+    assert len(run.epochs) == 2
+    assert where.items() <= json.loads((folder / "config.json").read_bytes()).items()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("damage", [{"seed": None}, {"seed": "x"}, {"data": {"classes": 5}}])
+def test_a_damaged_seed_or_list_of_classes_is_said_to_be_one(kept, damage):
+    text = (kept / "config.json").read_bytes()
+    (kept / "config.json").write_text(json.dumps({**json.loads(text), **damage}), encoding="utf-8")
+    try:
+        with pytest.raises(DataError, match=r"config\.json: expected"):
+            jaxd2l.load_run(kept, RECIPE)
+    finally:
+        (kept / "config.json").write_bytes(text)

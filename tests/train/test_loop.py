@@ -1,5 +1,6 @@
 import dataclasses
 import math
+import sys
 
 import chex
 import flax.linen as nn
@@ -17,6 +18,7 @@ from jaxd2l.nn.init import xavier_uniform
 from jaxd2l.nn.models import MLP
 from jaxd2l.recipes import RECIPES, find, load_data
 from jaxd2l.train import DivergenceError, compile_program, fit, loop
+from jaxd2l.train.check_data import check_run
 from jaxd2l.train.program import bind
 from jaxd2l.train.recipe import Recipe
 
@@ -143,6 +145,25 @@ def test_what_is_ones_own_is_traced_anew_each_time():
         assert bind(recipe, DATA).evaluation is not bind(recipe, DATA).evaluation, field
 
 
+WIDTH = 4
+
+
+class Wide(MLP):
+    """As many outputs as a global name says."""
+
+    @nn.compact
+    def __call__(self, x, *, train: bool):
+        return Dense(WIDTH)(x.reshape(len(x), -1))
+
+
+def test_outputs_of_ones_own_network_are_those_it_has_now(monkeypatch):
+    recipe = dataclasses.replace(TINY, model=Wide())
+    check_run(recipe, DATA)
+    monkeypatch.setattr(sys.modules[__name__], "WIDTH", int(DATA.train.y.max()))
+    with pytest.raises(ValueError, match="outputs"):
+        check_run(recipe, DATA)
+
+
 @pytest.mark.slow
 def test_one_program_serves_other_learning_rates():
     program = compile_program(TINY, DATA)
@@ -201,6 +222,9 @@ def test_a_network_with_batch_statistics_drops_the_partial_batch_and_says_how_ma
         ("weight_decay", math.nan),
         ("image_size", 0),
         ("precision", "float16"),
+        ("clip_norm", "1"),
+        ("class_weights", ["a", "b"]),
+        ("class_weights", [None, 1]),
     ],
 )
 def test_a_recipe_refuses_settings_that_cannot_train(field, value):
