@@ -116,6 +116,16 @@ CASES = {
             abs(x) ** 1.5,
         ],
     ),
+    "transposed after it is repeated or compared": (
+        (1, 4, 4),
+        lambda x: [
+            x + jnp.broadcast_to(x[:, :1], x.shape).swapaxes(1, 2),
+            jnp.where((x <= 0).swapaxes(1, 2), 0, x),
+            jnp.where(x.swapaxes(1, 2) <= 0, 0, x),
+            jnp.where(x.swapaxes(1, 2) <= 0, 0, x.swapaxes(1, 2)),
+            jnp.where(x <= 0, jnp.zeros((1, 4, 1)), x),
+        ],
+    ),
     "a loop over known numbers": (ROWS, lambda x: x * lax.fori_loop(0, 3, lambda i, a: a * 2.0, jnp.float32(1.0))),
 }
 PAGE_ALONE = {

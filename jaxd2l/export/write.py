@@ -1,6 +1,5 @@
 """A run to a file: made, read back, compared with the run's own predictions, and only then written."""
 
-import contextlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +15,7 @@ from jaxd2l.export.program import load_program, prediction_program, require_flat
 from jaxd2l.export.training import compare_updates, training_of, training_program
 from jaxd2l.interop import safetensors_file
 from jaxd2l.interop.torch import from_torch, serialize_torch
+from jaxd2l.machine.disk import write_together
 from jaxd2l.prediction import Predictor, TrainedRun
 from jaxd2l.train.program import bind
 
@@ -34,12 +34,16 @@ class Exported(NamedTuple):
         inputs: shapes and types of a program's, such as "uint8[b,28,28,1]", of a training step those after the state;
             () of weights alone.
         outputs: likewise, of a prediction.
+        epoch: after which the weights were taken, see `jaxd2l.run_folder.Chosen`.
+        place: the file or folder of the run that they were read from.
     """
 
     files: dict[str, Path]
     comparison: Comparison
     inputs: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
+    epoch: int | None = None
+    place: str = ""
 
 
 def state_file(path: Path) -> Path:
@@ -75,23 +79,22 @@ def export_run(
             written for any number of examples.
         DataError: the run's weights cannot be used.
         ExportMismatchError: what was read back answers otherwise; nothing is written then.
-        OSError: the file cannot be written.
+        OSError: the file cannot be written; of a training step neither is replaced then.
     """
     require_possible(to, what, prepared)
-    predictor = run.predictor(weights)
-    chosen = run_folder.choose_weights(run.folder, weights)
+    predictor, origin = run.predictor(weights), run.origin(weights)
     if what == "train-step":
-        contents, found = _training_step(run, predictor, path, test, steps, chosen.epoch, weights)
+        contents, found = _training_step(run, predictor, path, test, steps, origin.epoch, weights)
     elif to in _PROGRAMS:
-        facts = {"epoch": chosen.epoch, **facts_of(run, predictor, weights), **_origin(run)}
+        facts = {"epoch": origin.epoch, **facts_of(run, predictor, weights), **_origin(run)}
         contents, found = _prediction(run, predictor, to, path, test, prepared, facts)
     else:
-        content = _torch(run, predictor) if to == "torch" else _weights(run, predictor, chosen.epoch, weights)
+        content = _torch(run, predictor) if to == "torch" else _weights(run, predictor, origin.epoch, weights)
         contents = {path: content}
         found = Exported({"weights": path}, _compare_weights(run, predictor, to, content, test))
     found.comparison.require()
     write_all(contents)
-    return found
+    return found._replace(epoch=origin.epoch, place=origin.place)
 
 
 def require_possible(to: str, what: str, prepared: bool) -> None:
@@ -227,15 +230,9 @@ def steps_of(run: TrainedRun, data: Dataset | None = None) -> int | None:
 
 
 def write_all(contents: dict[Path, bytes]) -> None:
-    """All files or none that was not there."""
-    new: list[Path] = []
-    try:
-        for path, content in contents.items():
-            there = path.exists()
-            run_folder.write_atomically(path.resolve(), content)
-            new += [] if there else [path]
-    except OSError:
-        for path in new:
-            with contextlib.suppress(OSError):
-                path.unlink()
-        raise
+    """All files or none, see `jaxd2l.machine.disk.write_together`; through a symbolic link, to where it leads.
+
+    Raises:
+        OSError: one cannot be written.
+    """
+    write_together({path.resolve(): content for path, content in contents.items()})

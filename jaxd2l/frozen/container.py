@@ -15,8 +15,7 @@ import hashlib
 import io
 import json
 import zipfile
-import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +28,8 @@ FORMAT, VERSION = "jaxd2l frozen run", 1
 MANIFEST, README = "manifest.json", "README.txt"
 INITIAL, DATA = "initial.safetensors", "data.safetensors"
 PROGRAMS = ("init", "shuffle", "epoch", "evaluation", "test")
+WEIGHTS = ("last", "best", "ema")
+FILES = ("config", "environment", "metrics", "test", *WEIGHTS)  # of the run's folder, whose names the manifest says
 _LONG_AGO = (1980, 1, 1, 0, 0, 0)  # equal runs are equal files
 _ENTRIES: dict[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("recipe", "network"), str),
@@ -119,18 +120,71 @@ def read_frozen(path: Path) -> Frozen:
         raise DataError(f"{path}: no frozen run; `jaxd2l freeze RUN_DIR` writes one")
     if version > VERSION:
         raise DataError(f"{path}: frozen by a later jaxd2l, version {version} of the format; this one reads {VERSION}")
-    wrong = [name for name, kind in _ENTRIES.items() if not isinstance(facts.get(name), kind)]
-    if wrong or not facts["rows"] or len(facts["rows"]) != facts["epochs"]:
-        raise DataError(f"{path}: its {MANIFEST} is not what freezing writes ({', '.join(wrong) or 'rows'})")
+    wrong = [name for name, kind in _ENTRIES.items() if not isinstance(facts.get(name), kind)] or _wrong_inside(facts)
+    if wrong:
+        raise DataError(f"{path}: its {MANIFEST} is not what freezing writes ({', '.join(wrong)})")
     return Frozen(path, facts, hashlib.sha256(content).hexdigest())
 
 
-def _entry(path: Path, name: str) -> bytes:
+def _wrong_inside(facts: dict[str, Any]) -> list[str]:
+    """The entries of a manifest, each of its kind, whose content is not what freezing writes."""
+    rows, tested, programs = facts["rows"], facts.get("tested"), facts["programs"].values()
+    right = {
+        **{name: facts[name] > 0 for name in ("epochs", "train_steps", "batch_size")},
+        "rows": bool(rows) and len(rows) == facts["epochs"] and _all_are(dict, rows),
+        "tested": tested is None or (isinstance(tested, dict) and _all_are(dict, tested.values())),
+        "keys": facts["keys"].keys() >= {"init", "shuffle", "noise"}
+        and all(isinstance(key, list) and _all_are(int, key) for key in facts["keys"].values()),
+        "environment": isinstance(facts["environment"].get("sha256", {}), dict),
+        "data": isinstance(facts["data"].get("name"), str) and _are_arrays(facts["data"].get("arrays")),
+        "programs": _all_are(dict, programs) and all(_all_are((dict, type(None)), one.values()) for one in programs),
+        "files": facts["files"].keys() <= set(WEIGHTS) and _all_are(str, facts["files"].values()),
+        "names": facts["names"].keys() == set(FILES) and _are_file_names(list(facts["names"].values())),
+    }
+    return [name for name, fits in right.items() if not fits]
+
+
+def _all_are(kind: type | tuple[type, ...], values: Iterable[Any]) -> bool:
+    return all(isinstance(value, kind) for value in values)
+
+
+def _are_arrays(described: Any) -> bool:
+    """Whether these are the arrays of a training and a test part, and of a validation part or none."""
+    train, validation, test = ({f"x_{part}", f"y_{part}"} for part in ("train", "validation", "test"))
+    if not isinstance(described, dict) or described.keys() not in (train | test, train | validation | test):
+        return False
+    return all(
+        isinstance(one, dict)
+        and one.keys() == {"dtype", "shape", "sha256"}
+        and _is_dtype(one["dtype"])
+        and isinstance(one["shape"], list)
+        and _all_are(int, one["shape"])
+        for one in described.values()
+    )
+
+
+def _is_dtype(name: Any) -> bool:
     try:
-        with zipfile.ZipFile(path) as archive:
-            return archive.read(name)
-    except KeyError:
-        what = "no frozen run; `jaxd2l freeze RUN_DIR` writes one" if name == MANIFEST else f"without its {name}"
-        raise DataError(f"{path}: {what}") from None
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
-        raise DataError(f"{path}: no frozen run, or a copy that was cut short or damaged ({error})") from error
+        return isinstance(name, str) and str(np.dtype(name)) == name and np.dtype(name).kind in "biufV"
+    except Exception:  # NumPy reads such words as Python
+        return False
+
+
+def _are_file_names(names: list[Any]) -> bool:
+    """Whether each is another file in one folder, on every system."""
+    plain = _all_are(str, names) and not any(name in ("", ".", "..") or set(name) & set("/\\:\0") for name in names)
+    return plain and len(set(names)) == len(names)
+
+
+def _entry(path: Path, name: str) -> bytes:
+    with open(path, "rb") as file:
+        try:
+            with zipfile.ZipFile(file) as archive:
+                return archive.read(name)
+        except KeyError:
+            what = "no frozen run; `jaxd2l freeze RUN_DIR` writes one" if name == MANIFEST else f"without its {name}"
+            raise DataError(f"{path}: {what}") from None
+        except MemoryError:
+            raise
+        except Exception as error:  # damage makes zipfile and the decoders raise nearly everything
+            raise DataError(f"{path}: no frozen run, or a copy that was cut short or damaged ({error})") from error

@@ -45,26 +45,25 @@ class Folder:
         facts = self._frozen.facts
         here = environment(facts["data"]["name"], facts["environment"].get("sha256", {}))
         thawed = {"file": str(self._frozen.path), "sha256": self._frozen.sha256}
+        write_json(self.path / self._names["environment"], {**here, "thawed_from": thawed})  # whose folder it is
         write_json(self.path / self._names["config"], facts["config"])
-        write_json(self.path / self._names["environment"], {**here, "thawed_from": thawed})
         write_atomically(self.path / self._names["metrics"], b"")
 
     def restore(self) -> tuple[Standing, dict[str, np.ndarray] | None] | None:
-        """Where an unfinished thawing stood, with the weights of its best epoch; None where nothing was kept yet.
+        """Where an unfinished thawing stood, with the weights of its best epoch; None where it has to begin again.
 
         Raises:
-            ValueError: the folder holds the thawing of another file, or nothing unfinished.
+            ValueError: the folder holds the thawing of another file, or a finished one.
             DataError: what it holds is damaged.
             OSError: it cannot be read.
         """
         if not any(self.path.iterdir()):
             return None
-        here = self._environment()
-        if here.get("thawed_from", {}).get("sha256") != self._frozen.sha256:
+        if not _holds(self.path, self._frozen):
             raise ValueError(f"{self.path} does not hold the thawing of {self._frozen.path}; name another folder")
+        if _is_finished(self.path, self._frozen):
+            raise ValueError(f"{self.path} is finished; name another folder to thaw it again")
         if not (self.path / STANDING).exists():
-            if (self.path / self._names["last"]).exists():
-                raise ValueError(f"{self.path} is finished; name another folder to thaw it again")
             return None
         arrays, facts = parse_with_facts((self.path / STANDING).read_bytes(), str(self.path / STANDING))
         epoch, step, rows = int(facts["epoch"]), int(facts["step"]), tuple(facts["rows"])
@@ -128,13 +127,6 @@ class Folder:
             write_json(self.path / self._names["test"], done.tested)
         patiently((self.path / STANDING).unlink, missing_ok=True)
 
-    def _environment(self) -> dict[str, Any]:
-        try:
-            found = json.loads((self.path / self._names["environment"]).read_bytes())
-        except (FileNotFoundError, NotADirectoryError, ValueError, RecursionError):
-            return {}
-        return found if isinstance(found, dict) else {}
-
     def _write_rows(self) -> None:
         lines = "".join(json.dumps(row, allow_nan=False) + "\n" for row in self._rows)
         write_atomically(self.path / self._names["metrics"], lines.encode())
@@ -145,8 +137,29 @@ def default_folder(file: Path) -> Path:
     return file.with_name(f"{file.stem}-thawed")
 
 
-def require_free(path: Path) -> None:
-    """Refuse a folder that holds something.
+def _holds(path: Path, frozen: Frozen) -> bool:
+    """Whether a folder is that of a thawing of this file."""
+    try:
+        found = json.loads((path / frozen.facts["names"]["environment"]).read_bytes())
+        return bool(found["thawed_from"]["sha256"] == frozen.sha256)
+    except (FileNotFoundError, ValueError, LookupError, TypeError, RecursionError):
+        return False
+
+
+def _is_finished(path: Path, frozen: Frozen) -> bool:
+    """Whether nothing is left to do in the folder of a thawing: every epoch, and what the test part said."""
+    names, facts = frozen.facts["names"], frozen.facts
+    if (path / STANDING).exists():
+        return False
+    try:
+        epochs = (path / names["metrics"]).read_bytes().count(b"\n")
+    except FileNotFoundError:
+        return False
+    return epochs == facts["epochs"] and (not facts.get("tested") or (path / names["test"]).exists())
+
+
+def require_free(path: Path, frozen: Frozen) -> None:
+    """Refuse a folder that holds something, be it an unfinished thawing of this file.
 
     Raises:
         ValueError: it does.
@@ -155,5 +168,6 @@ def require_free(path: Path) -> None:
     if path.exists() and not path.is_dir():
         raise NotADirectoryError(f"{path} is a file; name a folder for the run")
     if path.is_dir() and any(path.iterdir()):
-        hint = "; go on with --resume, or name another" if (path / STANDING).exists() else "; name another"
+        resumes = _holds(path, frozen) and not _is_finished(path, frozen)
+        hint = "; go on with --resume, or name another" if resumes else "; name another"
         raise ValueError(f"{path} holds something already{hint} folder for the run")

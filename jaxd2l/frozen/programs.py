@@ -55,7 +55,7 @@ def compile_programs(frozen: Frozen, on_note: Callable[[str], None]) -> dict[str
         on_note: called with a line where XLA does not know an option that the run's own programs were compiled with.
 
     Raises:
-        DataError: it holds none for this platform, or one that this jax does not read.
+        DataError: it holds none for this platform, not all that a training takes, or one that this jax does not read.
         ValueError: flatbuffers is missing.
     """
     require_flatbuffers()
@@ -66,10 +66,11 @@ def compile_programs(frozen: Frozen, on_note: Callable[[str], None]) -> dict[str
             "JAX_PLATFORMS=cpu trains it on the CPU"
         )
     options = frozen.facts["programs"][platform]
+    spare = {"init": not frozen.facts["drawn"], "test": "x_validation" not in frozen.facts["data"]["arrays"]}
     return {
         name: _compiled(frozen, platform, name, options.get(name), on_note)
         for name in PROGRAMS
-        if frozen.holds(program_entry(platform, name))
+        if not spare.get(name) or frozen.holds(program_entry(platform, name))
     }
 
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -104,13 +103,16 @@ def _from_npz(path: Path, known: Mapping[str, dict[str, Any]]) -> Rows | None:
     """The arrays as they are, where the file has all of them under these names; else None."""
     if not os.path.isfile(path):
         raise FileNotFoundError(2, "no such file", str(path))
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            if not set(known) <= set(archive.files):
-                return None
-            return _as_programs_take({name: archive[name] for name in known}, known)
-    except (ValueError, zipfile.BadZipFile, EOFError, AttributeError) as error:
-        raise DataError(f"{path}: no .npz of plain arrays, or a damaged one ({error})") from error
+    with path.open("rb") as file:
+        try:
+            with np.load(file, allow_pickle=False) as archive:
+                if not set(known) <= set(archive.files):
+                    return None
+                return _as_programs_take({name: archive[name] for name in known}, known)
+        except MemoryError:
+            raise DataError(f"{path}: the arrays do not fit into memory") from None
+        except Exception as error:  # damage makes zipfile, zlib and NumPy raise nearly everything
+            raise DataError(f"{path}: no .npz of plain arrays, or a damaged one ({error})") from error
 
 
 def _differences(frozen: Frozen, rows: Rows) -> list[str]:

@@ -21,18 +21,40 @@ def write_atomically(path: Path, data: bytes) -> None:
     Raises:
         OSError: it cannot be written; what was there before stays.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    write_together({path: data})
+
+
+def write_together(contents: Mapping[Path, bytes]) -> None:
+    """Write whole files, all of them or none: each one lies beside its place before the first takes its own.
+
+    Raises:
+        OSError: one cannot be written; what was there before stays, but for what an earlier one replaced already where
+            only a later place could not be taken.
+    """
+    temporary = {path: path.with_name(f".{path.name}.{os.getpid()}") for path in contents}
+    new: list[Path] = []
+    path = Path()
     try:
-        with open(temporary, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        replace(temporary, path)
+        for path, data in contents.items():
+            if path.is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+            with open(temporary[path], "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+        for path in contents:
+            there = os.path.lexists(path)
+            replace(temporary[path], path)
+            new += [] if there else [path]
     except OSError as error:
+        for made in new:
+            with contextlib.suppress(OSError):
+                patiently(made.unlink, missing_ok=True)
         raise with_name(error, path) from error
     finally:
-        with contextlib.suppress(OSError):  # never instead of the reason: a read-only system refuses this too
-            patiently(temporary.unlink, missing_ok=True)
+        for unused in temporary.values():
+            with contextlib.suppress(OSError):  # never instead of the reason: a read-only system refuses this too
+                patiently(unused.unlink, missing_ok=True)
 
 
 def write_named(path: Path, data: bytes) -> None:

@@ -74,6 +74,6 @@ def convert_like(
     """
     height, width, channels = shape
     if frame.own:
-        return convert_like_own(path, height, width, channels, invert == "yes")
+        return convert_like_own(path, height, width, channels, invert == "yes", data=data)
     invert = invert if invert != "auto" or frame.dark else "no"
     return convert_picture(path, height, width, channels, invert, frame.fill, data=data)

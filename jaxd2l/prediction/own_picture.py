@@ -1,5 +1,6 @@
 """A picture file as the pictures of a user's own data were read before training."""
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from jaxd2l.prediction.picture import Conversion
 
 
 def convert_like_own(
-    path: str | Path, height: int, width: int, channels: int, invert: bool = False
+    path: str | Path, height: int, width: int, channels: int, invert: bool = False, *, data: bytes | None = None
 ) -> tuple[np.ndarray, Conversion]:
     """Read a picture as `jaxd2l.data.open_data` reads those that a network is trained on: cut to the middle, resized.
 
@@ -19,6 +20,7 @@ def convert_like_own(
         width: likewise.
         channels: 1 for grey, 3 for colour.
         invert: exchange dark and light.
+        data: of the file, where it is read already or lies in another one; `path` then only names it.
 
     Returns:
         uint8 (height, width, channels) and what was done.
@@ -32,7 +34,7 @@ def convert_like_own(
     from jaxd2l.data.own.decode import UnreadablePictureError, decode, read_header
 
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb") if data is None else io.BytesIO(data) as file:
             header = read_header(file)
             file.seek(0)
             image, _ = decode(file, height, width, channels)

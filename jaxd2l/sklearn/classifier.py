@@ -5,12 +5,13 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.base import ClassifierMixin
-from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from sklearn.utils.validation import column_or_1d
 
 from jaxd2l.sklearn.estimator import JaxEstimator
-from jaxd2l.sklearn.inputs import as_stored, checked
+from jaxd2l.sklearn.inputs import checked
+from jaxd2l.sklearn.rows import some_weight
 
 
 class JaxClassifier(ClassifierMixin, JaxEstimator):
@@ -30,7 +31,8 @@ class JaxClassifier(ClassifierMixin, JaxEstimator):
             ema, augment, mixup, label_smoothing, image_size, precision, freeze: of `Recipe`; None leaves the recipe's.
         validation_fraction: of the rows, held out of the training where `early_stop` says how many epochs to wait for
             a better one; the best epoch's weights are kept then.
-        class_weight: a weight for each class, "balanced", or None; it multiplies `sample_weight`.
+        class_weight: a weight for each class, 1 for one that has none, "balanced", or None; it multiplies
+            `sample_weight`. Balanced classes weigh the same altogether, of those among the rows.
         image_shape: (height, width, channels) of pictures that are given flattened.
         random_state: an integer is the seed of the run; None draws one.
 
@@ -157,11 +159,39 @@ class JaxClassifier(ClassifierMixin, JaxEstimator):
         labels = column_or_1d(y, warn=True)
         check_classification_targets(labels)
         weight = self._weights(sample_weight, x)
-        return as_stored(x, self.image_shape), labels, weight
+        return self._stored(x, reset=reset), labels, weight
 
     def _learn(self, x: np.ndarray, y: np.ndarray, weight: np.ndarray, classes: np.ndarray, *, one_more: bool) -> None:
         if self.class_weight is not None:
-            weight = weight * compute_sample_weight(self.class_weight, classes[y])
+            weight = some_weight(weight * _factors(self.class_weight, classes, y, weight)[y])
         train = self._train_on if one_more else self._train
         train(x, y.astype(np.int32), weight, [str(k) for k in range(len(classes))])
         self.classes_ = classes
+
+
+def _factors(class_weight: Any, classes: np.ndarray, y: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """By what the weight of a row of each class is multiplied, float64 (classes,).
+
+    Args:
+        class_weight: see `JaxClassifier`.
+        classes: all that are known.
+        y: the place of each row's among them.
+        weight: of each row, not all 0.
+
+    Raises:
+        ValueError: another word, a weight below 0 or not finite, or a key that is no class where a class has no weight.
+    """
+    factors = np.ones(len(classes))
+    if isinstance(class_weight, Mapping):
+        labels = classes.tolist()
+        without = [label for label in labels if label not in class_weight]
+        if without and len(labels) - len(without) != len(class_weight):
+            raise ValueError(f"The classes, {without}, are not in class_weight")
+        factors[:] = [class_weight.get(label, 1) for label in labels]
+    else:
+        rows = weight > 0
+        present = np.unique(y[rows])
+        factors[present] = compute_class_weight(class_weight, classes=present, y=y[rows], sample_weight=weight[rows])
+    if not (np.isfinite(factors).all() and (factors >= 0).all()):
+        raise ValueError(f"class_weight must be finite numbers of at least 0, got {class_weight!r}")
+    return factors

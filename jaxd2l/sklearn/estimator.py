@@ -18,7 +18,7 @@ from jaxd2l.prediction import Predictor
 from jaxd2l.sklearn.inputs import as_stored
 from jaxd2l.sklearn.programs import dataset_of, predictor_for, training_of
 from jaxd2l.sklearn.recipe import recipe_for
-from jaxd2l.sklearn.rows import Weighted, different_rows
+from jaxd2l.sklearn.rows import Weighted, different_rows, some_weight
 from jaxd2l.train.loop import beginning, fit
 from jaxd2l.train.program import Weights, initial_state
 from jaxd2l.train.recipe import Recipe
@@ -165,10 +165,18 @@ class JaxEstimator(BaseEstimator):
                 self.recipe_, self.params_, self.batch_stats_, classes, self.input_shape_, self.input_dtype_
             )
             _predictors[self] = predictor
-        stored = as_stored(x, self.image_shape, self.input_dtype_)
-        if stored.shape[1:] != self.input_shape_:
+        return predictor.outputs(self._stored(x)).astype(np.float64)
+
+    def _stored(self, x: np.ndarray, *, reset: bool = False) -> np.ndarray:
+        """Rows in the shape and type that were trained on; in their own where the estimator is to know these.
+
+        Raises:
+            ValueError: another shape, or numbers that the type cannot hold.
+        """
+        stored = as_stored(x, self.image_shape, None if reset else self.input_dtype_)
+        if not reset and stored.shape[1:] != self.input_shape_:
             raise ValueError(f"X has rows of shape {stored.shape[1:]}, but was trained on {self.input_shape_}")
-        return predictor.outputs(stored).astype(np.float64)
+        return stored
 
     def _seed(self) -> int:
         if isinstance(self.random_state, int | np.integer) and not isinstance(self.random_state, bool):
@@ -182,10 +190,7 @@ class JaxEstimator(BaseEstimator):
         Raises:
             ValueError: they are not finite, below 0, or all 0.
         """
-        weight: np.ndarray = _check_sample_weight(sample_weight, x, dtype=np.float64, ensure_non_negative=True)
-        if not weight.any():
-            raise ValueError("sample_weight is 0 for every row; give at least one a weight above 0")
-        return weight
+        return some_weight(_check_sample_weight(sample_weight, x, dtype=np.float64, ensure_non_negative=True))
 
 
 def _share(fraction: Any) -> float:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import check_array, check_X_y, validate_data
+from sklearn.utils.validation import validate_data
 
 ABSENT = "no_validation"
 
@@ -13,7 +13,7 @@ ABSENT = "no_validation"
 def checked(
     estimator: Any, X: Any, y: Any = ABSENT, *, reset: bool = False, **options: Any
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Refuse what scikit-learn's estimators refuse, and count the features.
+    """Refuse what scikit-learn's estimators refuse, count the features and keep their names.
 
     Args:
         estimator: whose `image_shape` says whether flat rows are pictures.
@@ -26,19 +26,19 @@ def checked(
         `X` of any real numbers, in the shape that was given, and `y` where there is one.
 
     Raises:
-        ValueError: no rows of finite numbers, or another number of features than was trained on.
+        ValueError: no rows of finite numbers, another number of features than was trained on, or others by name.
     """
     given = {} if isinstance(y, str) and y == ABSENT else {"y": y}
-    if not is_pictures(X, estimator.image_shape):
-        options = {"dtype": "numeric", **(options if given else {})}
-        found = validate_data(estimator, X, **given, reset=reset, **options)
-        return found if given else (found, None)
-    if given and y is None:
+    if y is None and is_pictures(X, estimator.image_shape):
         raise ValueError(f"{type(estimator).__name__} requires y to be passed, but the target y is None")
-    if given:
-        x, y = check_X_y(X, y, allow_nd=True, dtype="numeric", estimator=estimator, **options)
-    else:
-        x, y = check_array(X, allow_nd=True, dtype="numeric", estimator=estimator), None
+    deep = _axes(X) > 2
+    options = {"dtype": "numeric", **(options if given else {})}
+    if deep:
+        options |= {"allow_nd": True, "ensure_2d": False}  # which would count the rows of a picture as its features
+    found = validate_data(estimator, X, **given, reset=reset, **options)
+    x, y = found if given else (found, None)
+    if not deep:
+        return x, y
     features = math.prod(x.shape[1:])
     if reset:
         estimator.n_features_in_ = features
@@ -52,7 +52,11 @@ def checked(
 
 def is_pictures(X: Any, image_shape: Sequence[int] | None) -> bool:
     """Whether rows are pictures: they have more than one axis, or it is said which they had."""
-    return image_shape is not None or len(getattr(X, "shape", ()) or np.shape(np.asarray(X))) > 2
+    return image_shape is not None or _axes(X) > 2
+
+
+def _axes(X: Any) -> int:
+    return len(getattr(X, "shape", ()) or np.shape(np.asarray(X)))
 
 
 def as_stored(x: np.ndarray, image_shape: Sequence[int] | None, dtype: np.dtype | None = None) -> np.ndarray:

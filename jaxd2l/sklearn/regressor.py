@@ -8,7 +8,7 @@ from sklearn.base import RegressorMixin
 from sklearn.utils import Tags
 
 from jaxd2l.sklearn.estimator import JaxEstimator
-from jaxd2l.sklearn.inputs import as_stored, as_values, checked
+from jaxd2l.sklearn.inputs import as_values, checked
 from jaxd2l.wording import counted
 
 
@@ -126,8 +126,9 @@ class JaxRegressor(RegressorMixin, JaxEstimator):
             raise ValueError(
                 f"y has {counted(values.shape[1], 'number')} a row, expected {self._outputs_trained} as before"
             )
-        self._one_number, self._outputs_trained = y.ndim == 1, values.shape[1]
-        return as_stored(x, self.image_shape), values, self._weights(sample_weight, x)
+        if reset:
+            self._one_number, self._outputs_trained = y.ndim == 1, values.shape[1]
+        return self._stored(x, reset=reset), values, self._weights(sample_weight, x)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -45,6 +45,17 @@ def different_rows(x: np.ndarray, y: np.ndarray, weight: np.ndarray) -> Weighted
     return Weighted(x[first], y[first], np.maximum(share, _SMALLEST).astype(np.float32))
 
 
+def some_weight(weight: np.ndarray) -> np.ndarray:
+    """Weights of rows, (n,), at least 0.
+
+    Raises:
+        ValueError: all of them are 0.
+    """
+    if not weight.any():
+        raise ValueError("sample_weight is 0 for every row; give at least one a weight above 0")
+    return weight
+
+
 def _unsigned_zero(a: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(a + 0.0 if a.dtype.kind == "f" else a)
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.base import clone
 
 from jaxd2l import train
 from jaxd2l.data import Dataset, Examples
@@ -155,6 +156,35 @@ def test_balanced_classes_are_weights_of_rows():
     weight = np.where(y == "yes", 30 / (y == "yes").sum(), 30 / (y == "no").sum())
     balanced = JaxClassifier(**SMALL, class_weight="balanced").fit(x, y)
     chex.assert_trees_all_equal(_weights(balanced), _weights(JaxClassifier(**SMALL).fit(x, y, weight)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("class_weight", ["balanced", {"yes": 3.0}, {"yes": 1, "no": 0.5, "later": 7}])
+def test_classes_are_weighed_by_the_weights_of_rows(class_weight):
+    x, y = _rows(40)
+    counts = np.random.default_rng(1).integers(0, 4, 40)
+    weighing = JaxClassifier(**SMALL, class_weight=class_weight)
+    repeated, weighted, left_out, weightless = (clone(weighing) for _ in range(4))
+    repeated.fit(x.repeat(counts, axis=0), y.repeat(counts))
+    chex.assert_trees_all_equal(_weights(repeated), _weights(weighted.fit(x, y, counts * 0.5)))
+    left_out.partial_fit(x[counts > 0], y[counts > 0], ["no", "yes"], counts[counts > 0])
+    chex.assert_trees_all_equal(_weights(left_out), _weights(weightless.partial_fit(x, y, ["no", "yes"], counts)))
+
+
+@pytest.mark.slow
+def test_a_class_weight_is_of_a_known_class_whatever_the_batch_has():
+    x, y = np.arange(12.0).reshape(6, 2), np.array([0, 1, 2, 0, 1, 1])
+    estimator = JaxClassifier(**SMALL, class_weight={2: 5.0}).partial_fit(x, y, classes=[0, 1, 2])
+    few = y < 2
+    plain = clone(estimator).partial_fit(x, y, classes=[0, 1, 2]).set_params(class_weight=None)
+    chex.assert_trees_all_equal(
+        _weights(estimator.partial_fit(x[few], y[few])), _weights(plain.partial_fit(x[few], y[few]))
+    )
+    for wrong, words in (({3: 1.0}, "The classes, .* are not in class_weight"), ({2: -1.0}, "at least 0, got {2: -1")):
+        with pytest.raises(ValueError, match=words):
+            estimator.set_params(class_weight=wrong).partial_fit(x, y)
+    with pytest.raises(ValueError, match="is 0 for every row"):
+        estimator.set_params(class_weight={0: 0.0}).partial_fit(x[y == 0], y[y == 0])
 
 
 @pytest.mark.slow

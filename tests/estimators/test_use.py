@@ -5,6 +5,7 @@ import sys
 
 import flax.linen as nn
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.compose import TransformedTargetRegressor
@@ -89,6 +90,37 @@ def test_pictures_flat_or_not_are_the_same_and_bytes_stay_bytes():
     assert deep.n_features_in_ == flat.n_features_in_ == grey.n_features_in_ == 144
     floats = JaxClassifier(NET, **settings).fit(x / 255, y)
     assert (floats.recipe_.image_size, floats.input_dtype_) == (None, np.float32)
+
+
+@pytest.mark.slow
+def test_flat_pictures_are_known_by_the_names_of_their_pixels():
+    x, y = _pictures()
+    named = pd.DataFrame(x.reshape(20, -1)).rename(columns="p{}".format)
+    estimator = JaxClassifier(NET, epochs=1, random_state=0, image_shape=(12, 12, 1)).fit(named, y)
+    assert list(estimator.feature_names_in_) == list(named.columns)
+    np.testing.assert_array_equal(estimator.predict_proba(named), clone(estimator).fit(x, y).predict_proba(x))
+    for call in (estimator.predict, lambda x: estimator.partial_fit(x, y)):
+        with pytest.raises(ValueError, match="in the same order"):
+            call(named.iloc[:, ::-1])
+    assert not hasattr(estimator.fit(x, y), "feature_names_in_")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", [np.uint8, np.float64])
+@pytest.mark.parametrize("make", [JaxClassifier, JaxRegressor])
+def test_one_epoch_more_takes_the_form_that_was_trained_on(make, first):
+    x, y = _pictures()
+    known = {"classes": [0, 1, 2]} if make is JaxClassifier else {}
+    one, two = (make(NET, epochs=1, random_state=0).partial_fit(x.astype(first), y, **known) for _ in range(2))
+    other = np.float64 if first == np.uint8 else np.uint8
+    one.partial_fit(x.astype(first), y)
+    two.partial_fit(x.astype(other), y)
+    assert one.input_dtype_ == two.input_dtype_
+    np.testing.assert_array_equal(one.predict(x.astype(first)), two.predict(x.astype(other)))
+    with pytest.raises(ValueError, match=r"rows of shape \(144,\), but was trained on \(12, 12, 1\)"):
+        two.partial_fit(x.reshape(20, -1), y)
+    if make is JaxRegressor:
+        assert two.partial_fit(x, y[:, None]).predict(x).shape == (20,)
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import shutil
 import sys
 
 import flax.linen as nn
@@ -14,6 +15,7 @@ from safetensors import safe_open
 from safetensors.numpy import load_file
 from small_networks import predictor_of, small
 
+from jaxd2l import run_folder
 from jaxd2l.cli import main
 from jaxd2l.data import DataError, Examples
 from jaxd2l.export import comparison, load_program, onnx_model, prediction_program, training_program
@@ -109,22 +111,41 @@ def test_where_it_differs_there_is_no_file(run, tmp_path, capsys, monkeypatch, k
 
 
 @pytest.mark.slow
-def test_a_full_disk_leaves_neither_program_nor_state(run, tmp_path, capsys, monkeypatch):
-    from jaxd2l import run_folder
+@pytest.mark.parametrize("old", [(), ("net.state.safetensors",)])
+def test_a_full_disk_leaves_neither_program_nor_state(run, tmp_path, capsys, monkeypatch, old):
+    sync, written = os.fsync, []
 
-    write, written = run_folder.write_atomically, []
+    def full(file):
+        written.append([path.name for path in tmp_path.iterdir() if path.name.startswith(".net")])
+        if len(written[-1]) == 2:
+            raise OSError(28, "No space left on device")
+        sync(file)
 
-    def full(path, data):
-        written.append(path)
-        if len(written) == 2:
-            raise OSError(28, "No space left on device", str(path))
-        write(path, data)
-
-    monkeypatch.setattr(run_folder, "write_atomically", full)
-    assert export(run, "train-step", tmp_path / "net") == 74
+    for name in old:
+        (tmp_path / name).write_bytes(b"old")
+    monkeypatch.setattr(os, "fsync", full)
+    assert export(run, "train-step", tmp_path / "net", "--overwrite") == 74
     assert "No space left" in capsys.readouterr().err
-    assert len(written) == 2
-    assert not list(tmp_path.iterdir())
+    assert len(written[-1]) == 2
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == dict.fromkeys(old, b"old")
+
+
+@pytest.mark.slow
+def test_the_epoch_is_that_of_the_weights_though_the_run_goes_on(run, tmp_path, capsys, monkeypatch):
+    folder, file = shutil.copytree(run, tmp_path / "run"), tmp_path / "net"
+    kept = load_run(folder)
+    before = kept.predictor().variables["params"]["Dense_0"]["bias"]
+    tensors = run_folder.choose_weights(folder).tensors
+    (folder / "weights.safetensors").write_bytes(
+        run_folder.pack_weights({name: a + 1 for name, a in tensors.items()}, 7)
+    )
+    monkeypatch.setattr("jaxd2l.commands.weights.export.load_run", lambda run_dir: kept)
+    assert export(folder, "safetensors", file, "--json") == 0
+    out = capsys.readouterr().out
+    held, epoch = run_folder.parse_weights(file.read_bytes(), "net")
+    assert np.array_equal(held["params.Dense_0.bias"], before)
+    assert (epoch, json.loads(out.splitlines()[-1])["epoch"]) == (1, 1)
+    assert "weights.safetensors after epoch 1" in out
 
 
 @pytest.mark.slow

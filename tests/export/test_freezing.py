@@ -4,6 +4,7 @@ import dataclasses
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -14,12 +15,13 @@ import pytest
 
 from jaxd2l import frozen as room
 from jaxd2l.cli import main
-from jaxd2l.data import Dataset, Examples
+from jaxd2l.data import DataError, Dataset, Examples
 from jaxd2l.data.own import from_arrays
 from jaxd2l.export import freeze_run
 from jaxd2l.frozen import folder as folder_of
 from jaxd2l.frozen import read_frozen
-from jaxd2l.frozen.container import MANIFEST, pack_frozen
+from jaxd2l.frozen.container import MANIFEST, PROGRAMS, pack_frozen, program_entry
+from jaxd2l.frozen.programs import compile_programs, platform_here
 from jaxd2l.prediction import load_run
 from jaxd2l.recipes import find
 from jaxd2l.run_folder import fit
@@ -138,10 +140,22 @@ def _foreign(content):
     return buffer.getvalue()
 
 
+def _packed_by(method):
+    def change(content):
+        changed = bytearray(content)
+        for begins, at in ((b"PK\3\4", 8), (b"PK\1\2", 10)):  # of an entry, and of its line in the directory
+            for found in re.finditer(re.escape(begins), content):
+                changed[found.start() + at] = method
+        return bytes(changed)
+
+    return change
+
+
 DAMAGED = {
     "text": (lambda content: b"no zip", "no frozen run, or a copy that was cut short"),
     "cut short": (_cut, "cut short or damaged"),
     "a bit flipped": (_flipped, "cut short or damaged"),
+    **{f"packed by method {n}": (_packed_by(n), "cut short or damaged") for n in (12, 14, 99)},
     "another zip": (_foreign, "`jaxd2l freeze RUN_DIR` writes one"),
 }
 
@@ -155,6 +169,116 @@ def test_a_damaged_file_is_one_line(file, tmp_path, capsys, kind):
     error = capsys.readouterr().err
     assert words in error
     assert len(error.splitlines()) == 1
+
+
+ARRAYS = {f"{xy}_{part}": {"dtype": "uint8", "shape": [3], "sha256": ""} for xy in "xy" for part in ("train", "test")}
+NAMES = {which: which for which in ("config", "environment", "metrics", "test", "last", "best", "ema")}
+FACTS = {  # the least that freezing writes
+    "recipe": "mine",
+    "network": "",
+    **{name: {} for name in ("config", "environment", "files")},
+    "keys": {name: [0, 0] for name in ("init", "shuffle", "noise")},
+    **dict.fromkeys(("learning_rate", "weight_decay"), 0.1),
+    "epochs": 2,
+    **dict.fromkeys(("train_steps", "batch_size"), 1),
+    **dict.fromkeys(("classified", "drawn"), True),
+    "rows": [{}, {}],
+    "tested": None,
+    "data": {"name": "mine", "arrays": ARRAYS},
+    "programs": {"cpu": {"init": None, "epoch": {}}},
+    "names": NAMES,
+}
+FOREIGN = {
+    **{
+        f"a file's name {name!r}": {"names": {**NAMES, "config": name}}
+        for name in ("../x.json", "/x", "a/b", "a\\b", "c:x", "..", ".", "", "a\0", "metrics", 3, None)
+    },
+    "a file more": {"names": {**NAMES, "other": "a"}},
+    "a file less": {"names": {name: NAMES[name] for name in list(NAMES)[1:]}},
+    "no arrays": {"data": {"name": "mine"}},
+    "an array less": {"data": {"name": "mine", "arrays": {k: v for k, v in ARRAYS.items() if k != "x_test"}}},
+    **{
+        f"an array of {key} {value!r}": {
+            "data": {"name": "mine", "arrays": {**ARRAYS, "x_train": {**ARRAYS["x_train"], key: value}}}
+        }
+        for key, value in (("dtype", "int7"), ("dtype", "O"), ("dtype", 3), ("shape", 3), ("shape", ["a"]), ("more", 1))
+    },
+    "an array of none": {"data": {"name": "mine", "arrays": {**ARRAYS, "x_train": None}}},
+    "no options": {"programs": {"cpu": None}},
+    "options of none": {"programs": {"cpu": {"init": 3}}},
+    "another key": {"keys": {"init": [0, 0]}},
+    "a key of words": {"keys": {**FACTS["keys"], "init": ["a"]}},
+    "a row of none": {"rows": [{}, None]},
+    "no steps": {"train_steps": 0},
+    "what a test said": {"tested": {"last": 1.0}},
+    "weights of a number": {"files": {"last": 3}},
+    "other weights": {"files": {"others": "last"}},
+    "digests of none": {"environment": {"sha256": 3}},
+}
+
+
+def test_what_freezing_writes_is_read(tmp_path):
+    (tmp_path / "a").write_bytes(pack_frozen(FACTS, {}, ""))
+    assert read_frozen(tmp_path / "a").facts.items() >= FACTS.items()
+
+
+@pytest.mark.parametrize("foreign", FOREIGN)
+def test_a_manifest_that_freezing_does_not_write_is_refused_when_it_is_read(tmp_path, foreign):
+    (tmp_path / "a").write_bytes(pack_frozen({**FACTS, **FOREIGN[foreign]}, {}, ""))
+    with pytest.raises(DataError, match="is not what freezing writes"):
+        read_frozen(tmp_path / "a")
+
+
+@pytest.mark.parametrize("name", ["init", "shuffle", "epoch", "evaluation", "test"])
+def test_a_program_that_is_missing_is_named(tmp_path, monkeypatch, name):
+    held_out = {f"{xy}_validation": ARRAYS["x_train"] for xy in "xy"}
+    facts = {**FACTS, "programs": {platform_here(): {}}, "data": {"name": "mine", "arrays": {**ARRAYS, **held_out}}}
+    others = {program_entry(platform_here(), other): b"" for other in PROGRAMS if other != name}
+    (tmp_path / "a").write_bytes(pack_frozen(facts, others, ""))
+    monkeypatch.setattr("jaxd2l.frozen.programs.compile_content", lambda *_: None)
+    with pytest.raises(DataError, match=f"without its programs/.*/{name}"):
+        compile_programs(read_frozen(tmp_path / "a"), print)
+
+
+@pytest.mark.parametrize("tested", [None, {"last": {}}])
+def test_a_thawing_is_finished_when_all_that_it_writes_is_there(tmp_path, tested):
+    (tmp_path / "a").write_bytes(pack_frozen({**FACTS, "tested": tested}, {}, ""))
+    frozen, out = read_frozen(tmp_path / "a"), tmp_path / "out"
+    writes = folder_of.Folder(out, frozen, lambda: None)
+    writes.begin()
+    state = {"params.a": np.zeros(1)}
+    for epoch in (1, 2):
+        assert folder_of.Folder(out, frozen, lambda: None).restore() is None
+        with pytest.raises(ValueError, match="go on with --resume"):
+            folder_of.require_free(out, frozen)
+        writes.epoch({"epoch": epoch, "test_loss": 1.0}, state)
+    if tested:
+        assert folder_of.Folder(out, frozen, lambda: None).restore() is None, "the test part is still to be judged"
+        writes.close(room.Thawed((), {}, tested, 0.0))
+    with pytest.raises(ValueError, match="is finished"):
+        folder_of.Folder(out, frozen, lambda: None).restore()
+    with pytest.raises(ValueError, match="something already; name another"):
+        folder_of.require_free(out, frozen)
+
+
+def _spoiled(content):
+    at = content.index(b"x_train.npy") + 60
+    return content[:at] + b"\xff" * 40 + content[at + 40 :]
+
+
+def _one_array(content):
+    buffer = io.BytesIO()
+    np.save(buffer, np.zeros(3))
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("change", [_cut, _spoiled, _one_array, *map(_packed_by, (12, 14, 99))])
+def test_rows_in_a_damaged_npz_are_refused_as_data(tmp_path, change):
+    (tmp_path / "a").write_bytes(pack_frozen(FACTS, {}, ""))
+    np.savez_compressed(tmp_path / "good.npz", **{name: np.arange(999) for name in ARRAYS})
+    (tmp_path / "bad.npz").write_bytes(change((tmp_path / "good.npz").read_bytes()))
+    with pytest.raises(DataError, match=r"no \.npz of plain arrays, or a damaged one"):
+        room.find_rows(read_frozen(tmp_path / "a"), str(tmp_path / "bad.npz"))
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 import io
 import json
+import warnings
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from PIL import Image
 
 from jaxd2l.data import DataError
 from jaxd2l.machine import memory
-from jaxd2l.prediction import convert_picture, framing, picture
+from jaxd2l.prediction import Framing, convert_like, convert_picture, framing, picture
 
 
 def drawn(ground=0, thing=200, size=(28, 28), box=(8, 6, 20, 22)):
@@ -199,6 +200,29 @@ def test_an_animation_s_first_frame_is_taken_and_said(tmp_path):
 def test_a_record_goes_into_json_as_it_is(tmp_path):
     _, record = convert_picture(saved(tmp_path, drawn()), 28, 28, 1)
     assert json.loads(json.dumps(record._asdict()))["low"] == 0
+
+
+@pytest.mark.parametrize("frame", [Framing(True, 0.8), Framing(False, None), Framing(False, None, own=True)])
+def test_content_that_is_read_already_is_as_that_of_the_file(tmp_path, frame):
+    path = saved(tmp_path, drawn(size=(20, 30)))
+    content = path.read_bytes()
+    found, record = convert_like(frame, path, (12, 10, 3))
+    path.write_bytes(b"another")
+    again, same = convert_like(frame, path, (12, 10, 3), data=content)
+    assert (np.array_equal(found, again), same) == (True, record)
+    with pytest.raises(DataError, match=r"inside\.png: (not a|no|a damaged) picture"):
+        convert_like(frame, "inside.png", (12, 10, 3), data=b"another")
+
+
+def test_a_large_picture_is_no_warning_and_filters_of_other_threads_stay(tmp_path, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 500)
+    path = saved(tmp_path, drawn())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        convert_picture(path, 28, 28, 1)
+        monkeypatch.setattr(picture, "_require_room", lambda *_: warnings.filterwarnings("ignore", "of another"))
+        convert_picture(path, 28, 28, 1)
+        warnings.warn("of another", stacklevel=1)
 
 
 def test_a_file_that_is_not_there_is_an_os_error(tmp_path):

@@ -54,6 +54,29 @@ def test_a_refusal_that_stays_is_an_error_with_the_files_name_and_changes_nothin
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"file": b"old"}
 
 
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+@pytest.mark.parametrize("old", [(), ("second",), ("first", "second")])
+def test_of_files_that_belong_together_all_are_written_or_none(step, old, tmp_path, monkeypatch):
+    first, second = tmp_path / "first", tmp_path / "second"
+    for name in old:
+        (tmp_path / name).write_bytes(b"old")
+    work, calls = getattr(os, step), []
+
+    def full(*arguments):
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise OSError(28, "No space left on device")
+        work(*arguments)
+
+    monkeypatch.setattr(os, step, full)
+    with pytest.raises(OSError, match="second"):
+        disk.write_together({first: b"new", second: b"new"})
+    replaced = {"first": b"new"} if step == "replace" and "first" in old else {}  # which a place that is free never is
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {**dict.fromkeys(old, b"old"), **replaced}
+    disk.write_together({first: b"both", second: b"of them"})
+    assert (first.read_bytes(), second.read_bytes()) == (b"both", b"of them")
+
+
 @pytest.mark.posix
 def test_a_file_that_somebody_names_is_written_where_its_name_leads(tmp_path):
     real, link = tmp_path / "real" / "a.csv", tmp_path / "link.csv"

@@ -48,7 +48,6 @@ def run(args: argparse.Namespace) -> int:
         test=None if data is None else data.test,
         steps=steps_of(kept, data) if trains else None,
     )
-    chosen = run_folder.choose_weights(args.run_dir, args.weights)
     platforms = PLATFORMS if args.to == "stablehlo" else ()
     sizes = {what: path.stat().st_size for what, path in done.files.items()}
     for what, path in done.files.items():
@@ -56,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     if done.inputs:
         where = f"for {', '.join(platforms)}" if platforms else f"ONNX, opset {OPSET}"
         print(where + ("" if trains else f": {done.inputs[0]} to {done.outputs[0]}"))
-    print(f"weights: {which_weights(chosen, args.run_dir)}")
+    print(f"weights: {which_weights(run_folder.Chosen({}, done.epoch, done.place), args.run_dir)}")
     print(_told(done.comparison, without, "in one update by" if trains else "on"))
     if args.json:
         found = done.comparison
@@ -71,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
             "inputs": list(done.inputs),
             "outputs": list(done.outputs),
             "weights": args.weights,
-            "epoch": chosen.epoch,
+            "epoch": done.epoch,
             "examples": found.examples,
             "random_examples": found.random,
             "largest_difference": found.largest,

@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     frozen = read_frozen(args.file)
     out = args.out or default_folder(args.file)
     if not args.check and not args.resume:
-        require_free(out)
+        require_free(out, frozen)
     with StopSignals() as signals:
         return _run(args, frozen, None if args.check else Folder(out, frozen, signals.ending), signals)
 

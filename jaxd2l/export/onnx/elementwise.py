@@ -143,9 +143,10 @@ def select(graph: Graph, equation: Any, which: Operand, *cases: Operand) -> Oper
     if isinstance(which, np.ndarray) and which.size == 1:
         return cases[int(which.item())]
     made = graph.made_by(which)
-    if made and made.operation == "LessOrEqual" and isinstance(otherwise, Tensor) and graph.zero(chosen):
+    if isinstance(which, Tensor) and made and made.operation == "LessOrEqual" and graph.zero(chosen):
         limit = graph.constants.get(made.inputs[1])
-        if made.inputs[0] == otherwise.name and limit is not None and not limit.any():
+        compared = which._replace(name=made.inputs[0], dtype=otherwise.dtype)  # transposed as the truth values are
+        if isinstance(otherwise, Tensor) and compared == otherwise and limit is not None and not limit.any():
             return elementwise(graph, equation, "Relu", otherwise)
     return elementwise(graph, equation, "Where", which, chosen, otherwise)
 

@@ -62,7 +62,7 @@ class Graph:
         self._names: dict[str, int] = {name: 1}
         self._made: dict[str, Node] = {}
         self._same: dict[tuple[str, tuple[int, ...]], str] = {}
-        self._wide: dict[str, Operand] = {}
+        self._wide: dict[str, tuple[Tensor, Operand]] = {}
 
     def result(
         self, operation: str, inputs: Sequence[str], aval: Any, order: Sequence[int] = (), **more: Any
@@ -148,8 +148,9 @@ class Graph:
             return operand
         order = tuple(range(len(shape)))
         name = self.node("Expand", [self.stored(operand), self.sizes(shape)])
-        self._wide[name] = operand
-        return Tensor(name, tuple(shape), operand.dtype, order)
+        wide = Tensor(name, tuple(shape), operand.dtype, order)
+        self._wide[name] = wide, operand
+        return wide
 
     def sizes(self, shape: Sequence[Any]) -> str:
         """A shape as a tensor; the batch's size is asked of the input when the graph runs."""
@@ -163,7 +164,9 @@ class Graph:
 
     def narrow(self, operand: Operand) -> Operand:
         """What `widen` was given, or the operand itself; of known arrays what is not repeated."""
-        operand = operand if isinstance(operand, np.ndarray) else self._wide.get(operand.name, operand)
+        if isinstance(operand, Tensor):
+            wide, narrow = self._wide.get(operand.name, (operand, operand))
+            operand = narrow if operand == wide else operand  # by name alone it may be the wide one transposed
         if isinstance(operand, np.ndarray):
             once = tuple(slice(0, 1) if step == 0 else slice(None) for step in operand.strides)
             return np.asarray(operand[once])  # a scalar of NumPy is no array

@@ -85,7 +85,7 @@ def twin_of(recipe: Recipe, data: Dataset, *, name: str = "twin", steps: int = 5
 
 
 def write_twin(recipe: Recipe, data: Dataset, path: Path, *, steps: int = 50, seed: int = 0) -> Twin:
-    """Write `path`, the script, and beside it `data_file(path)`; both or none.
+    """Write `path`, the script, and beside it `data_file(path)`; both or none, see `write_all`.
 
     Raises:
         ValueError: see `twin_of`.
