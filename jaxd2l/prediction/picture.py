@@ -7,7 +7,6 @@ thing itself, which then fills as much of the frame, and inverted if its ground 
 """
 
 import io
-import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -130,17 +129,18 @@ def _read(path: Path, data: bytes | None) -> tuple[Any, tuple[str, str, int, int
     """The first frame, upright, in 8 bits a channel."""
     from PIL import Image, ImageOps, UnidentifiedImageError
 
+    from jaxd2l.data.own.decode import ignore_warnings
+
     if data is None:
         with path.open("rb") as file:
             data = read_at_most(file, MOST_BYTES, str(path))
     steps: list[str] = []
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # only the limit above it is refused
-            opened: Any = Image.open(io.BytesIO(data))
-            found = (str(opened.format), opened.mode, opened.width, opened.height)
-            _require_room(path, opened.width, opened.height)
-            opened.load()
+        ignore_warnings(Image.DecompressionBombWarning)  # only the limit above it is refused
+        opened: Any = Image.open(io.BytesIO(data))
+        found = (str(opened.format), opened.mode, opened.width, opened.height)
+        _require_room(path, opened.width, opened.height)
+        opened.load()
         if getattr(opened, "n_frames", 1) > 1:
             steps.append(f"first of {opened.n_frames} frames")
         image = ImageOps.exif_transpose(opened)

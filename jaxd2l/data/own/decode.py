@@ -5,6 +5,8 @@ or colour, cut to the middle and resized (bilinear, antialiased). Colour profile
 """
 
 import io
+import re
+import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, BinaryIO, NamedTuple
@@ -93,6 +95,17 @@ def decode(
         raise
     except Exception as error:  # damaged files make Pillow's readers raise nearly everything
         raise _reason(error) from error
+
+
+def ignore_warnings(category: type[Warning] = Warning) -> None:
+    """Ignore those of Pillow from now on: they are about single files.
+
+    Filters belong to the process and not to a thread, so this one stays; threads that set filters and took them back
+    would leave those of another.
+    """
+    ours = ("ignore", None, category, re.compile(r"PIL\."), 0)
+    if next(iter(warnings.filters), None) != ours:
+        warnings.filterwarnings("ignore", category=category, module=ours[3].pattern)
 
 
 def fit(image: Image.Image, height: int, width: int) -> np.ndarray:

@@ -1,6 +1,5 @@
 """A list of pictures to one array: in parallel, straight to the size asked for, kept for the next start."""
 
-import errno
 import math
 import statistics
 import threading
@@ -20,7 +19,7 @@ from jaxd2l.data.own.cache import Decoded
 from jaxd2l.data.own.decode import Header, UnreadablePictureError, decode, read_header
 from jaxd2l.data.own.listing.pictures import Pictures
 from jaxd2l.data.own.settings import Settings
-from jaxd2l.data.own.unreadable import UnreadableError, describe
+from jaxd2l.data.own.unreadable import UnreadableError, describe, is_lasting
 from jaxd2l.machine.memory import free_host_bytes
 from jaxd2l.machine.processor import visible_cores
 from jaxd2l.wording import counted
@@ -124,13 +123,13 @@ class Room:
 
 
 def _decode_all(pictures: Pictures, settings: Settings) -> Decoded:
-    n, shape = len(pictures.names), array_shape(pictures, settings)
+    n, (shape, lasting) = len(pictures.names), array_shape(pictures, settings)
     require_room((n, *shape), pictures.name)
     images = np.empty((n, *shape), np.uint8)
     results = each_picture(pictures, settings, shape, images.__setitem__, images.nbytes)
     rows = np.flatnonzero(results.readable)
     images = images if len(rows) == n else images[rows]
-    return Decoded(images, row_digests(images), rows, results.unreadable, results.peak, results.lasting)
+    return Decoded(images, row_digests(images), rows, results.unreadable, results.peak, results.lasting and lasting)
 
 
 class Results(NamedTuple):
@@ -175,7 +174,7 @@ def each_picture(
                     see(row, settings.convert(file, pictures.names[row]))
                 return "", None, True
         except (OSError, UnreadablePictureError, DataError) as error:
-            return _why(error).removeprefix(f"{pictures.names[row]}: "), None, not _of_the_system(error)
+            return _why(error).removeprefix(f"{pictures.names[row]}: "), None, is_lasting(error, pictures.stamps[row])
 
     results = in_threads(one, len(pictures.names), settings.threads, settings.on_progress)
     unreadable = sorted((name, reason) for name, (reason, *_) in zip(pictures.names, results, strict=True) if reason)
@@ -187,23 +186,27 @@ def each_picture(
     )
 
 
-def array_shape(pictures: Pictures, settings: Settings) -> tuple[int, int, int]:
-    """Height, width and channels that pictures are brought to; files are only looked at where they decide."""
-    if settings.image_size is not None and settings.channels is not None:
-        return settings.image_size, settings.image_size, settings.channels
+def array_shape(pictures: Pictures, settings: Settings) -> tuple[tuple[int, int, int], bool]:
+    """Height, width and channels that pictures are brought to, and whether they are so next time.
 
-    def one(row: int) -> Header | None:
+    Files are only looked at where they decide.
+    """
+    if settings.image_size is not None and settings.channels is not None:
+        return (settings.image_size, settings.image_size, settings.channels), True
+
+    def one(row: int) -> tuple[Header | None, bool]:
         try:
             with pictures.open(row) as file:
-                return read_header(file)
-        except (OSError, UnreadablePictureError):
-            return None  # decoding names it
+                return read_header(file), True
+        except (OSError, UnreadablePictureError) as error:
+            return None, is_lasting(error, pictures.stamps[row])  # decoding names it
 
-    headers = [header for header in in_threads(one, len(pictures.names), settings.threads) if header]
+    results = in_threads(one, len(pictures.names), settings.threads)
+    headers, lasting = [header for header, _ in results if header], all(lasting for _, lasting in results)
     channels = settings.channels or (3 if any(header.colour for header in headers) else 1)
     if settings.image_size is not None:
-        return settings.image_size, settings.image_size, channels
-    return (*_common_size(headers), channels)
+        return (settings.image_size, settings.image_size, channels), lasting
+    return (*_common_size(headers), channels), lasting
 
 
 def _common_size(headers: Iterable[Header]) -> tuple[int, int]:
@@ -236,12 +239,6 @@ def refuse_unreadable(pictures: Pictures, decoded: Decoded, settings: Settings) 
     if not settings.skip_unreadable:
         advice = "repair or remove them, or go on without them (skip_unreadable)"
         raise UnreadableError(f"{count}: {describe(found)}; {advice}", found)
-
-
-def _of_the_system(error: Exception) -> bool:
-    """Whether a disk, a network or a right failed; a damaged picture sends its reader to places that are not there."""
-    cause = error.__cause__ or error
-    return isinstance(cause, OSError) and cause.errno not in (None, errno.EINVAL)
 
 
 def _why(error: Exception) -> str:

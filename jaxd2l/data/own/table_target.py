@@ -1,7 +1,8 @@
 """A table with a target column to a data set: classes or numbers, the transform fitted on the training rows alone."""
 
 import os
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from decimal import Decimal
 from os import PathLike
 from pathlib import Path
@@ -93,7 +94,8 @@ def from_table(
         for part in (table, *([] if test is None else [test]))
     ]
     where = [name, f"{name}, test table"]
-    targets = [_target(frame, str(target), of) for frame, of in zip(frames, where, strict=False)]
+    begins = ["", "" if test is None else f"{where[1]}: "]  # of messages that do not name the table
+    targets = [_target(frame, str(target), *of) for frame, *of in zip(frames, where, begins, strict=False)]
     if fitted is None:
         _require_columns(frames[0], ignore, str(target), name)
     classify = _is_classes(targets[0], target) if task is None else task == "classification"
@@ -117,13 +119,9 @@ def from_table(
     learned = np.ones(len(ys[0]), bool) if learned_from is None else learned_from(ys[0])
     fit = fit_table(features[0][learned], limit=limit, rows=spans[0][learned] + 1) if fitted is None else fitted
     parts = []
-    for frame, y, span, what in zip(features, ys, spans, ("training", "test"), strict=False):
-        try:
+    for frame, y, span, what, begin in zip(features, ys, spans, ("training", "test"), begins, strict=False):
+        with _errors_begin(begin):
             rows = apply_table(fit, frame, span + 1)
-        except DataError as error:
-            if test is None or what == "training":
-                raise
-            raise DataError(f"{where[1]}: {error}") from error
         parts.append(check_examples(Examples(rows.x, y), len(names) or None, f"{name} {what} part"))
         if rows.unseen:
             counts = some(f"{column} ({counted(n, 'row')})" for column, n in rows.unseen.items())
@@ -138,15 +136,27 @@ def from_table(
     return TableDataset(dataset, fit, target)
 
 
-def _target(frame: "pd.DataFrame", target: str, name: str) -> Cells:
-    """The target's cells, none of them missing."""
-    columns = by_name(frame)
+@contextmanager
+def _errors_begin(begin: str) -> Iterator[None]:
+    try:
+        yield
+    except DataError as error:
+        if not begin:
+            raise
+        raise DataError(f"{begin}{error}") from error
+
+
+def _target(frame: "pd.DataFrame", target: str, name: str, begin: str) -> Cells:
+    """The target's cells, none of them missing; `begin` is where messages do that do not name the table."""
+    with _errors_begin(begin):
+        columns = by_name(frame)
     if target not in columns:
         found = some(column if column == column.strip() else repr(column) for column in columns)
         raise DataError(f"{name}: no column {target!r} to predict; the columns are {found}")
     if not len(frame):
         raise DataError(f"{name}: the table has no row; at least two are needed, one for each part")
-    cells = read_cells(columns[target], target)
+    with _errors_begin(begin):
+        cells = read_cells(columns[target], target)
     gone = np.flatnonzero(cells.missing)
     if gone.size:
         rows = counted(gone.size, "such row")

@@ -104,6 +104,35 @@ def test_a_read_error_that_passes_is_not_remembered(folder, where, skip, stream)
     assert len(found.train.x) + len(found.test.x) == len(pictures.names)
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_size_that_was_chosen_without_a_picture_is_not_remembered(tmp_path, monkeypatch, stream):
+    monkeypatch.setenv("JAXD2L_CACHE_DIR", str(tmp_path / "cache"))
+    for row in range(12):
+        save(CHINA[:8, :8] if row == 3 else CHINA[row : row + 6, :10], tmp_path / "set" / str(row % 2) / f"{row}.png")
+    pictures, asked = list_folder(tmp_path / "set"), []
+
+    def failing_once(row):
+        if pictures.names[row].endswith("3.png") and not asked:
+            asked.append(row)
+            raise OSError(errno.EIO, "Input/output error")
+        return pictures.open(row)
+
+    settings = Settings(stream=stream, on_note=print)
+    assert opening.read(pictures._replace(open=failing_once), settings).train.x.shape[1:] == (6, 10, 3)
+    assert opening.read(pictures, settings).train.x.shape[1:] == (6, 6, 3)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_picture_that_is_not_there_is_remembered(folder, monkeypatch, stream):
+    rows = [f"{path.relative_to(folder).as_posix()},{path.parent.name}" for path in sorted(folder.glob("*/*"))]
+    (folder / "list.csv").write_text("\n".join(["file,label", *rows, "0/gone.png,0"]), encoding="utf-8")
+    options = {"skip_unreadable": True, "stream": stream, "on_note": print}
+    first = data.open_data(folder / "list.csv", **options)
+    for module in (reading, seen):
+        monkeypatch.setattr(module, "each_picture", None)
+    assert data.open_data(folder / "list.csv", **options).sha256 == first.sha256
+
+
 def test_threads_that_read_silence_pillow_and_nobody_else(folder, monkeypatch):
     palette = Image.fromarray(CHINA[:8, :8]).quantize(4)
     palette.save(folder / "0" / "a.png", transparency=bytes([0, 10, 200, 255]))  # Pillow advises RGBA

@@ -117,6 +117,9 @@ def test_an_error_of_the_test_table_says_so():
     wrong = frame.assign(x=["0", "1", "two", *map(str, range(5))])
     assert _refused(frame, test=wrong).startswith("table, test table: column x holds 'two' at row 3")
     assert _refused(frame, test=frame.where(frame.t != 1)).startswith("table, test table: target t is missing at row 3")
+    for other in (frame.assign(t=pd.Timestamp("2026-01-01")), pd.concat([frame, frame[["x"]]], axis=1)):
+        assert _refused(frame, test=other).startswith("table, test table: column ")
+        assert _refused(other).startswith("column ")
     assert "test table" not in _refused(frame.where(frame.t != 1), test=frame)
 
 

@@ -15,7 +15,7 @@ from typing import BinaryIO
 import numpy as np
 
 from jaxd2l.data.error import DataError
-from jaxd2l.data.own.listing.pictures import Pictures, check_class_name, rank, shown
+from jaxd2l.data.own.listing.pictures import MISSING, Pictures, check_class_name, rank, shown
 from jaxd2l.wording import counted, some
 
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".dib", ".webp", ".gif")
@@ -102,7 +102,7 @@ def stamp(path: Path) -> str:
     try:
         facts = path.stat()
     except OSError:
-        return "missing"
+        return MISSING
     return f"{facts.st_size} {facts.st_mtime_ns} {facts.st_ctime_ns}"
 
 

@@ -10,6 +10,8 @@ import numpy as np
 from jaxd2l.data.error import DataError
 from jaxd2l.wording import some
 
+MISSING = "missing"
+
 
 class Pictures(NamedTuple):
     """A list of pictures that can be opened, n rows.
@@ -21,7 +23,7 @@ class Pictures(NamedTuple):
         labels: index into `classes`, int32 (n,).
         in_test: whether a picture belongs to the test part, bool (n,); None where that is still to be drawn.
         classes: names, sorted.
-        stamps: text that changes when a picture changes, n.
+        stamps: text that changes when a picture changes, n; `MISSING` where nothing can be asked.
         open: row -> its bytes as a file.
         notes: what a user should know about the listing, one line each.
     """

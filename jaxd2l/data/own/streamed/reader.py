@@ -1,7 +1,5 @@
 """Rows of a list of pictures to their pixels, whenever and in whatever process they are needed."""
 
-import re
-import warnings
 from collections.abc import Callable
 from typing import BinaryIO
 
@@ -9,7 +7,7 @@ import numpy as np
 
 from jaxd2l.data.division.equal import row_digests
 from jaxd2l.data.error import DataError
-from jaxd2l.data.own.decode import UnreadablePictureError, decode
+from jaxd2l.data.own.decode import UnreadablePictureError, decode, ignore_warnings
 from jaxd2l.data.own.listing.pictures import shown
 from jaxd2l.data.own.settings import Convert
 
@@ -46,7 +44,7 @@ class ReadPictures:
             DataError: a picture cannot be read any more, or is another one than it was.
         """
         images = np.empty((len(rows), *self._shape), np.uint8)
-        _silence_pillow()
+        ignore_warnings()
         for place, row in enumerate(rows.tolist()):
             try:
                 with self._open(row) as file:
@@ -64,14 +62,3 @@ class ReadPictures:
 
     def _named(self, row: int) -> str:
         return f"{self._where}: {shown(self._names[row])}"
-
-
-def _silence_pillow() -> None:
-    """Its warnings are about single files.
-
-    Filters belong to the process and not to a thread, so this one stays; threads that set filters and took them back
-    would leave those of another.
-    """
-    ours = ("ignore", None, Warning, re.compile(r"PIL\."), 0)
-    if next(iter(warnings.filters), None) != ours:
-        warnings.filterwarnings("ignore", module=ours[3].pattern)

@@ -80,7 +80,7 @@ def _look(pictures: Pictures, settings: Settings) -> Seen:
 
 
 def _seen(pictures: Pictures, settings: Settings) -> Seen:
-    n, shape = len(pictures.names), array_shape(pictures, settings)
+    n, (shape, lasting) = len(pictures.names), array_shape(pictures, settings)
     digests, sums = np.zeros((n, 32), np.uint8), np.zeros((n, 2, shape[2]), np.int64)
 
     def see(row: int, image: np.ndarray) -> None:
@@ -88,7 +88,8 @@ def _seen(pictures: Pictures, settings: Settings) -> Seen:
         pixels = image.reshape(-1, shape[2]).astype(np.int64)
         sums[row] = pixels.sum(0), (pixels**2).sum(0)
 
-    return Seen(shape, digests, sums, *each_picture(pictures, settings, shape, see))
+    results = each_picture(pictures, settings, shape, see)
+    return Seen(shape, digests, sums, *results._replace(lasting=results.lasting and lasting))
 
 
 def _load(path: Path, valid_for: str) -> Seen | None:
