@@ -1,9 +1,12 @@
-"""How a message counts and lists: one word for one, another for many."""
+"""How a message counts, lists and names a command: one word for one, another for many."""
 
+import os
+import shlex
+import subprocess
 from collections.abc import Iterable
 from numbers import Integral
 
-__all__ = ["counted", "some"]
+__all__ = ["command_line", "counted", "some"]
 
 
 def counted(n: object, noun: str) -> str:
@@ -16,3 +19,9 @@ def some(items: Iterable[str], most: int = 5) -> str:
     """The first `most` items and how many more there are."""
     found = list(items)
     return ", ".join(found[:most]) + (f" and {len(found) - most} more" if len(found) > most else "")
+
+
+def command_line(*words: object) -> str:
+    """A command to copy, quoted as the shell here takes it."""
+    said = [str(word) for word in words]
+    return subprocess.list2cmdline(said) if os.name == "nt" else shlex.join(said)

@@ -4,11 +4,12 @@ import ast
 import itertools
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from jaxd2l.wording import counted, some
+from jaxd2l.wording import command_line, counted, some
 
 PACKAGE = Path(__file__).parent.parent / "jaxd2l"
 
@@ -33,6 +34,25 @@ def test_one_is_counted_in_the_singular(n, noun, said):
 def test_of_many_the_first_are_named():
     assert some("abc") == "a, b, c"
     assert some("abcdefg") == "a, b, c, d, e and 2 more"
+
+
+@pytest.mark.parametrize(
+    ("system", "said"), [("posix", "jaxd2l thaw 'a b' x"), ("nt", 'jaxd2l thaw "a b" x')], ids=["posix", "nt"]
+)
+def test_a_command_is_quoted_as_the_shell_takes_it(system, said, monkeypatch):
+    monkeypatch.setattr("jaxd2l.wording.os", SimpleNamespace(name=system))
+    assert command_line("jaxd2l", "thaw", Path("a b"), "x") == said
+
+
+def test_every_command_to_copy_is_quoted():
+    found = []
+    for path in PACKAGE.rglob("*.py"):
+        for string in (node for node in ast.walk(ast.parse(path.read_bytes())) if isinstance(node, ast.JoinedStr)):
+            for text, value in itertools.pairwise(string.values):
+                bare = isinstance(text, ast.Constant) and isinstance(value, ast.FormattedValue)
+                if bare and re.search(r"\b(?:python |jaxd2l [\w-]+ )(?:[\w./-]+ )*$", text.value):
+                    found.append(f"{path}: {text.value}{ast.unparse(value.value)}")
+    assert found == []
 
 
 def _calls(tree):

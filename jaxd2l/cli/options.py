@@ -46,7 +46,7 @@ def memory(text: str) -> int:
         number = float(found[1]) * _UNITS[found[2].upper()] if found else 0.0
     except ValueError:
         number = 0.0
-    if number < 1:
+    if not 1 <= number < math.inf:
         raise argparse.ArgumentTypeError(f"expected an amount of memory such as 8GiB or 500MiB, got {text!r}")
     return int(number)
 

@@ -161,8 +161,9 @@ class StopSignals:
         if not self.claim_last_words():
             return False
         name = "a signal" if self.received is None else self.received.name
+        said = f"jaxd2l: stopped by {name}{self.where and f'; {self.where}'}\n"
         with contextlib.suppress(OSError, ValueError, AttributeError):
-            os.write(self.descriptor, f"jaxd2l: stopped by {name}{self.where and f'; {self.where}'}\n".encode())
+            os.write(self.descriptor, said.encode(errors="backslashreplace"))
         return True
 
 

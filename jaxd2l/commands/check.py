@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import shlex
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +13,7 @@ from jaxd2l.run_folder.checkpoint import Checkpoint, Checkpoints
 from jaxd2l.run_folder.settings import fingerprint, refuse_other_settings
 from jaxd2l.run_folder.writer import reproduced
 from jaxd2l.train.mesh import local_devices
-from jaxd2l.wording import counted
+from jaxd2l.wording import command_line, counted
 
 
 class Finding(NamedTuple):
@@ -84,7 +83,7 @@ def going_on(folder: Path, config: dict[str, Any]) -> str:
     except ValueError:
         code = None
     name = str(config.get("recipe")) if code is None else code.name
-    return shlex.join(["jaxd2l", "train", name, "--resume", "--out", str(folder)])
+    return command_line("jaxd2l", "train", name, "--resume", "--out", folder)
 
 
 def _epochs(number: object) -> str:

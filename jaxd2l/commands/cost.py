@@ -100,9 +100,9 @@ def _each_device(recipe: Recipe, data: Dataset, devices: int, shard_parameters: 
 
 def _all(args: argparse.Namespace) -> int:
     own_data(args)  # refuses what says how data of one's own are read
-    if args.plot is not None:
-        require_drawable(args.plot)
-        check_writable(args.plot, "--plot", "the picture", ())
+    plot = None if args.plot is None else require_drawable(args.plot)
+    if plot is not None:
+        check_writable(plot, "--plot", "the picture", ())
     found = []
     for own in RECIPES.values():
         values = {**vars(args), "batch_size": args.batch_size[0] if args.batch_size else None}
@@ -119,9 +119,9 @@ def _all(args: argparse.Namespace) -> int:
         for one in found
     ]
     print(columns(header, rows))
-    if args.plot is not None:
-        draw(found, args.plot)
-        print(f"\nplot: {args.plot}")
+    if plot is not None:
+        draw(found, plot)
+        print(f"\nplot: {plot}")
     if args.json:
         print(json.dumps({"recipes": [summary(one) for one in found]}, allow_nan=False))
     return ExitCode.DONE

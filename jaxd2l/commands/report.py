@@ -24,6 +24,7 @@ def run(args: argparse.Namespace) -> int:
 
     Raises:
         DataError: a folder is none of train, sweep, reproduce or houses, or its results are damaged.
+        ValueError: --out is no file, or --weights is given for a page of more than one run.
         OSError: a page cannot be written.
     """
     folders: list[Path] = args.run_dirs
@@ -31,17 +32,18 @@ def run(args: argparse.Namespace) -> int:
         if not folder.is_dir():
             raise DataError(f"{folder}: no such folder; give one that jaxd2l train, sweep, reproduce or houses wrote")
     require_page_file(args.out, run_folder.REPORT)
+    folder = folders[0]
+    results = next((name for name in (SWEEP, RESULTS, HOUSES) if (folder / name).is_file()), None)
+    if args.weights != "last" and (len(folders) > 1 or results is not None):
+        raise ValueError(f"--weights {args.weights} is about the page of one run of train; leave it out")
     if len(folders) > 1:
         path = write_comparison(folders, args.out or Path("comparison.html"))
+    elif results is not None:
+        path = write_results_report(folder, results, args.out)
     else:
-        folder = folders[0]
-        results = next((name for name in (SWEEP, RESULTS, HOUSES) if (folder / name).is_file()), None)
-        if results is not None:
-            path = write_results_report(folder, results, args.out)
-        else:
-            run_folder.read_config(folder)
-            settings.choose_device(args.device)
-            path = write_run_report(folder, args.out, weights=args.weights)
+        run_folder.read_config(folder)
+        settings.choose_device(args.device)
+        path = write_run_report(folder, args.out, weights=args.weights)
     print(f"report: {path}")
     if args.json:
         print(json.dumps({"report": str(path), "bytes": path.stat().st_size}))

@@ -76,8 +76,8 @@ def _run(args: argparse.Namespace, signals: StopSignals, stack: ExitStack, first
     names = (*OVERRIDABLE, *_RUN_SETTINGS, *_SPLIT)
     values = {n: before.get(n) if given.get(n) is None else given[n] for n in names}
     values["pictures_together"] = found is None or bool(before.get("pictures_together"))  # as it was divided then
-    seed = values["seed"] or 0
-    kept = kept_data(before)
+    seed, kept = values["seed"] or 0, kept_data(before)
+    base = run_folder.switched_off(base, before)
     own = own_data(args, kept)
     if found is not None and kept is None and own is not None:
         raise ValueError(f"{args.out} holds a run on {found.get('dataset')}; leave --data out or name another folder")

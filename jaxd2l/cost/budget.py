@@ -13,8 +13,9 @@ from jaxd2l.data import Dataset, Examples, shapes
 from jaxd2l.train.program import Program, stored, window_of
 from jaxd2l.train.program.windows import batch_bytes
 from jaxd2l.train.recipe import PRECISIONS, Recipe
+from jaxd2l.train.step import Tally
 
-OF_A_PARAMETER = 48  # bytes: itself, its gradient, three moments and an average, and all but the gradient set aside
+OF_A_PARAMETER = 48  # bytes: itself, two gradients, three moments, an average; set aside, all but the gradients again
 GENEROUS = 12  # kept bytes for each byte that a layer puts out: no network of this library reaches 6
 
 
@@ -49,11 +50,11 @@ def windows_alone(recipe: Recipe, data: Dataset, devices: int = 1) -> Dataset:
     """Shapes of what is on each device of data that are streamed: its share of each part's window and of the next."""
 
     def of(part: Examples) -> Examples:
+        part = stored(recipe, part)
         n, size = len(part.x), min(recipe.batch_size, len(part.x))
         rows = min(n, 2 * size * window_of(part, size, -(-n // size)))
         share = -(-rows // devices)
-        shapes = (jax.ShapeDtypeStruct((share, *a.shape[1:]), a.dtype) for a in stored(recipe, part))
-        return Examples(*shapes)  # type: ignore[arg-type]
+        return Examples(*(jax.ShapeDtypeStruct((share, *a.shape[1:]), a.dtype) for a in part))  # type: ignore[arg-type]
 
     validation = None if data.validation is None else of(data.validation)
     return data._replace(train=of(data.train), test=of(data.test), validation=validation)
@@ -106,8 +107,8 @@ def largest_batch(recipe: Recipe, free: int, data: Dataset | None = None, **opti
         return cost(recipe, data, batch_size=units * unit, **options).train.total
 
     low, high = 1, most
-    at_low = needed(low)
-    if at_low > free:
+    at_one = at_low = needed(low)
+    if at_one > free:
         return None
     guess = min(most, max(2, recipe.batch_size // unit))
     while low < high:
@@ -116,7 +117,7 @@ def largest_batch(recipe: Recipe, free: int, data: Dataset | None = None, **opti
             low, at_low = guess, at
         else:
             high = guess - 1
-        slope = (at - at_low) / (guess - low) if guess != low else (at_low - needed(1)) / max(1, low - 1)
+        slope = (at - at_low) / (guess - low) if guess != low else (at_low - at_one) / max(1, low - 1)
         step = max(1, int((free - at_low) / slope)) if slope > 0 else high - low
         if high - low <= low // 64:  # 1.5 %: closer than the prediction
             break
@@ -191,5 +192,7 @@ def _at_most(recipe: Recipe, data: Dataset) -> int:
     prepared = jax.eval_shape(recipe.prepare(), x)
     found = layers(recipe.model, jax.ShapeDtypeStruct(prepared.shape, PRECISIONS[recipe.precision]))
     one = sum(layer.activation_bytes for layer in found) + 4 * math.prod(prepared.shape)
-    resident = sum(_on_device(recipe, part) for part in parts)
-    return GENEROUS * one * recipe.batch_size + OF_A_PARAMETER * sum(layer.parameters for layer in found) + resident
+    size, state = recipe.batch_size, OF_A_PARAMETER * sum(layer.parameters for layer in found)
+    steps = -(-len(parts[0].x) // size)
+    resident = sum(_on_device(recipe, part) for part in parts) + batch_bytes(parts[0], size)
+    return GENEROUS * one * size + state + resident + (8 * size + 4 * len(Tally._fields)) * steps

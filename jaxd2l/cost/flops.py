@@ -61,6 +61,9 @@ def count(program: Operations, platform: str = "gpu") -> Flops:
             elementwise += operation.outputs[0].size // max(1, of_each) * max(0, of_each - 1)
         elif name == "reduce" or name.startswith(("reduce_", "arg")):
             elementwise += next(v.size for v in operation.inputs if v is not None) - operation.outputs[0].size
+        elif name.startswith("scatter-"):
+            updates = operation.inputs[2]  # after what they go into and where to
+            elementwise += 1 if updates is None else updates.size
         elif name not in MOVES:
             elementwise += sum(v.size for v in operation.outputs)
     return Flops(products, elementwise)

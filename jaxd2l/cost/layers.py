@@ -76,17 +76,16 @@ def _walked(model: nn.Module, x: jax.ShapeDtypeStruct, variables: PyTree) -> tup
     given: list[Any] = []
 
     def record(call: Any, args: Any, kwargs: Any, context: Any) -> Any:
-        taken = (*args, *kwargs.values(), None)[0]  # an input may be given by its name
-        if not given:
-            given.append(taken)
+        taken: Any = next(iter(_arrays((*args, *kwargs.values()))), None)  # an input may be given by its name
         result = call(*args, **kwargs)
-        module, outputs = context.module, jax.tree.leaves(result)
+        module, outputs = context.module, _arrays(result)
         if context.method_name != "__call__" or not outputs:
             return result
         own = {k: v for k, v in module.variables.get("params", {}).items() if not isinstance(v, Mapping)}
         parameters = 0 if module.path in seen else sum(v.size for v in own.values())
         seen.add(module.path)
-        counted = isinstance(module, Conv | Dense)
+        ours = type(module).__module__.startswith("jaxd2l.")
+        counted = ours and taken is not None and isinstance(module, Conv | Dense)
         macs, padding = _macs(module, own, taken.shape, result.shape) if counted else (0, 0)
         if isinstance(module, Conv | nn.Conv):
             convolutions.add(module.path)
@@ -97,22 +96,27 @@ def _walked(model: nn.Module, x: jax.ShapeDtypeStruct, variables: PyTree) -> tup
             parameters=parameters,
             macs=macs,
             padding_macs=padding,
-            activation_bytes=math.prod(outputs[0].shape[1:]) * np.dtype(outputs[0].dtype).itemsize,
+            activation_bytes=math.prod(outputs[0].shape[1:]) * outputs[0].dtype.itemsize,
             receptive_field=(),
-            reads_input=taken is not None and taken is given[0],
+            reads_input=taken is given[0],
         )
-        ours = type(module).__module__.startswith("jaxd2l.")
         if own or not ours:
             found.append((layer, module.path, ours))
         return result
 
     def apply(variables: PyTree, x: jax.Array) -> PyTree:
+        given.append(x)
         with nn.intercept_methods(record):
             return model.apply(variables, x, train=False)
 
     closed = jax.make_jaxpr(apply)(variables, x)
     program = operations_of(closed, platform="gpu")
     return tuple(_of_others(_seeing(found, convolutions, program), program, x.shape[0]))
+
+
+def _arrays(tree: PyTree) -> list[Any]:
+    """The arrays among what a module takes or gives, which may be numbers and names as well."""
+    return [leaf for leaf in jax.tree.leaves(tree) if isinstance(leaf, jax.Array | np.ndarray)]
 
 
 def _seeing(found: list[Called], convolutions: set[Path], program: Operations) -> list[Called]:

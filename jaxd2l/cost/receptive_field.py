@@ -9,9 +9,11 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from jaxd2l.cost.fusion import ROUTINES
 from jaxd2l.cost.traced import Operation, Operations, Value
 
 PASSED_ON = {"squeeze", "expand_dims", "reshape"}
+MIXED = {*ROUTINES, "rev", "fft", "triangular_solve", "dynamic_update_slice"} - {"concatenate"}
 
 
 class View(NamedTuple):
@@ -85,7 +87,7 @@ def _through(operation: Operation, output: int, seen: list[View], values: Sequen
         return _reshaped(view, value.shape, result.shape)
     if name.startswith("reduce_window"):
         return _windowed(view, params)
-    if name.startswith("reduce_"):
+    if name.startswith("reduce_") and name in ROUTINES:
         return _reduced(view, value.shape, params["axes"])
     if name == "dot_general" and len(seen) == 1:
         return _product(operation, view, value)
@@ -93,10 +95,24 @@ def _through(operation: Operation, output: int, seen: list[View], values: Sequen
         axis = params["dimension" if name == "concatenate" else "axis"]
         if any(v.steps[axis] for v in seen):  # pieces side by side in space: their places are not followed
             return _whole(result.shape)
+    if name in MIXED and not _beside_space(operation, seen):
+        return _whole(result.shape)
     alike = all(v.steps == view.steps for v in seen) and len(view.steps) == len(result.shape)
     if alike and (name in ("concatenate", "split") or value.shape == result.shape):
         return View(view.steps, min(v.low for v in seen), max(v.high for v in seen))
     return _whole(result.shape)
+
+
+def _beside_space(operation: Operation, seen: Sequence[View]) -> bool:
+    """Whether what mixes the elements along some axes does so along axes of no space, such as channels."""
+    params, name = operation.params, operation.name
+    if name == "rev":
+        axes = params["dimensions"]
+    elif name == "sort" or name.startswith("cum"):
+        axes = (params["dimension" if name == "sort" else "axis"],)
+    else:
+        return False
+    return not any(view.steps[axis] for view in seen for axis in axes)
 
 
 def _whole(shape: Sequence[int]) -> View:

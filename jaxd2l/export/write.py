@@ -79,7 +79,7 @@ def export_run(
             written for any number of examples.
         DataError: the run's weights cannot be used.
         ExportMismatchError: what was read back answers otherwise; nothing is written then.
-        OSError: the file cannot be written; of a training step neither is replaced then.
+        OSError: the file cannot be written; of a training step see `write_all`.
     """
     require_possible(to, what, prepared)
     predictor, origin = run.predictor(weights), run.origin(weights)

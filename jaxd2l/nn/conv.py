@@ -18,7 +18,7 @@ from jaxd2l.nn.kernels import plan as conv_plan
 from jaxd2l.nn.kernels.precision import widened
 from jaxd2l.nn.kernels.shards import on_own_rows
 from jaxd2l.nn.kernels.tracing import barrier, by_platform, is_plain
-from jaxd2l.nn.kernels.window import Padding, Sizes, axes_of, output_size, pads, sizes
+from jaxd2l.nn.kernels.window import Padding, Sizes, axes_of, output_size, pads, sizes, whole_number
 from jaxd2l.nn.parameters import kernel_and_bias
 from jaxd2l.wording import counted
 
@@ -96,12 +96,13 @@ def _convolve(
         raise ValueError(
             f"conv{rank}d takes floating-point arrays, got {x.dtype} and {kernel.dtype}: convert them first"
         )
-    channels, features = x.shape[-1], kernel.shape[-1]
-    if groups < 1 or channels % groups or features % groups:
+    channels, features, blocks = x.shape[-1], kernel.shape[-1], whole_number(groups)
+    if blocks is None or blocks < 1 or channels % blocks or features % blocks:
         raise ValueError(
             f"groups must divide the {counted(channels, 'channel')} and the {counted(features, 'feature')}, got "
             f"{groups}"
         )
+    groups = blocks
     if channels != kernel.shape[-2] * groups:
         raise ValueError(
             f"x has {counted(channels, 'channel')} (its last axis) but the kernel takes {kernel.shape[-2]} in each of "
@@ -202,9 +203,9 @@ class Conv(nn.Module):
             kind = f"{rank}-D Conv" if rank in _SPACE else "Conv"
             shape = f"{rank + 2} axes (N{_SPACE[rank]}C)" if rank in _SPACE else "3, 4 or 5 axes (NWC, NHWC, NDHWC)"
             raise ValueError(f"a {kind} takes x of {shape}, got shape {x.shape} and kernel_size {self.kernel_size}")
-        if self.groups < 1 or x.shape[-1] % self.groups:
+        if (groups := whole_number(self.groups)) is None or groups < 1 or x.shape[-1] % groups:
             raise ValueError(f"groups must divide the {counted(x.shape[-1], 'channel')}, got {self.groups}")
-        window, channels = sizes("kernel_size", self.kernel_size, rank), x.shape[-1] // self.groups
+        window, channels = sizes("kernel_size", self.kernel_size, rank), x.shape[-1] // groups
         kernel, bias = kernel_and_bias(self, (*window, channels, self.features), x)
         y = _convolve(rank, x, kernel, self.stride, self.padding, self.dilation, self.groups)
         if bias is None:

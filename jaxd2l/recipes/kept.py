@@ -26,7 +26,7 @@ def kept_recipe(config: Mapping[str, Any]) -> Recipe:
     recipe = find(config.get("recipe", "")) if code is None else load_recipe(code)
     if code is None and "own_data" not in config:
         return recipe
-    return fitted_to(recipe, described(config), _statistics(config))
+    return fitted_to(recipe, described(config), kept_statistics(config))
 
 
 def described(config: Mapping[str, Any]) -> Dataset:
@@ -47,7 +47,12 @@ def described(config: Mapping[str, Any]) -> Dataset:
         raise DataError(f"data is not what a training writes ({error!r})") from error
 
 
-def _statistics(config: Mapping[str, Any]) -> ChannelStatistics | None:
+def kept_statistics(config: Mapping[str, Any]) -> ChannelStatistics | None:
+    """The statistics of each channel that a run's images are prepared with; None where it says none.
+
+    Raises:
+        DataError: the configuration is damaged.
+    """
     record = config.get("statistics")
     if record is None:
         return None

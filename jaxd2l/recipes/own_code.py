@@ -106,6 +106,9 @@ def load_recipe(code: Code) -> Recipe:
     """
     where, _, attribute = code.name.rpartition(":")
     module = _file_module(Path(where)) if where.endswith(".py") else _named_module(where, code.folder)
+    file = getattr(module, "__file__", None) or ""
+    if any("\ud800" <= letter <= "\udfff" for letter in file):  # XLA takes no such name of where a layer comes from
+        raise ValueError(f"network file {file!r}: the name is not UTF-8, or is not read so here (LC_ALL=C.UTF-8 helps)")
     names = [name for name, value in vars(module).items() if _is_ours(value)]
     if not hasattr(module, attribute):
         near = difflib.get_close_matches(attribute, names, n=1)
@@ -148,7 +151,7 @@ def _instance(value: Any, name: str, attribute: str) -> nn.Module:
 def _file_module(path: Path) -> ModuleType:
     if not path.is_file():
         raise FileNotFoundError(2, "no such file with a network", str(path))
-    name = f"own_code_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
+    name = f"own_code_{hashlib.sha256(os.fsencode(path)).hexdigest()[:12]}"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None  # the name ends in .py
     assert spec.loader is not None

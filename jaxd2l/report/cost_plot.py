@@ -15,11 +15,14 @@ def published_accuracy(one: Cost) -> float | None:
     return sum(found) / len(found) if found else None
 
 
-def require_drawable(path: Path) -> None:
+def require_drawable(path: Path) -> Path:
     """Refuse a picture that `draw` could not make.
 
+    Returns:
+        The file that `draw` writes: a name without an ending gets that of a PNG.
+
     Raises:
-        ValueError: matplotlib is not installed, or does not know the ending.
+        ValueError: matplotlib is not installed, does not know the ending, or lacks what draws it.
     """
     if importlib.util.find_spec("matplotlib") is None:
         raise ValueError("the picture is drawn by matplotlib: pip install 'jaxd2l[plot]'")
@@ -28,6 +31,16 @@ def require_drawable(path: Path) -> None:
     known = FigureCanvasBase.get_supported_filetypes()
     if path.suffix and path.suffix[1:].lower() not in known:
         raise ValueError(f"no picture is drawn as {path.suffix}; give {path} an ending of {', '.join(known)}")
+    from matplotlib.figure import Figure
+
+    file = path if path.suffix else path.with_suffix(".png")
+    tried = Figure(figsize=(1, 1))
+    tried.text(0, 0, "a")
+    try:
+        tried.savefig(io.BytesIO(), format=file.suffix[1:])
+    except RuntimeError as error:  # .pgf takes LaTeX
+        raise ValueError(f"no picture is drawn as {file.suffix} here: {error}") from error
+    return file
 
 
 def draw(costs: Sequence[Cost], path: Path) -> None:
@@ -42,7 +55,7 @@ def draw(costs: Sequence[Cost], path: Path) -> None:
     Raises:
         ValueError: see `require_drawable`.
     """
-    require_drawable(path)
+    file = require_drawable(path)
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 5), layout="constrained")
@@ -65,5 +78,5 @@ def draw(costs: Sequence[Cost], path: Path) -> None:
     axes.set_ylabel("test accuracy, mean of the published runs")
     axes.set_title("Area of a point: root of the number of parameters", fontsize=10)
     drawn = io.BytesIO()
-    figure.savefig(drawn, format=path.suffix[1:] or None)
-    write_named(path if path.suffix else path.with_suffix(".png"), drawn.getvalue())
+    figure.savefig(drawn, format=file.suffix[1:])
+    write_named(file, drawn.getvalue())

@@ -17,7 +17,8 @@
 Nothing in it is executed when it is read: JSON and safetensors only, never a pickle.
 
 - `fit`, `load_run`, `KeptRun`: train and keep the run, open it again
-- `configuration`, `recipe_of`, `plain_settings`, `refuse_other_settings`, `refuse_other_run`: what it was asked to do
+- `configuration`, `recipe_of`, `plain_settings`, `switched_off`: what it was asked to do
+- `refuse_other_settings`, `refuse_other_run`: that it is asked the same
 - `check_free`, `create`, `begun`, `finished_epochs`, `read_config`, `default_path`: the folder as a whole
 - `append_metrics`, `write_metrics`, `read_metrics`, `whole_rows`, `ends_whole`: its epochs
 - `write_weights`, `read_weights`, `weights_epoch`, `count_parameters`, `parse_weights`,
@@ -71,7 +72,14 @@ from jaxd2l.run_folder.metrics import (
 )
 from jaxd2l.run_folder.portable_names import folder_named
 from jaxd2l.run_folder.provenance import environment, note_start
-from jaxd2l.run_folder.settings import configuration, plain_settings, recipe_of, refuse_other_run, refuse_other_settings
+from jaxd2l.run_folder.settings import (
+    configuration,
+    plain_settings,
+    recipe_of,
+    refuse_other_run,
+    refuse_other_settings,
+    switched_off,
+)
 from jaxd2l.run_folder.training import fit, is_finished
 from jaxd2l.run_folder.weights import by_name as named_weights
 from jaxd2l.run_folder.weights import count_parameters, read_weights, weights_epoch, write_weights
@@ -137,6 +145,7 @@ __all__ = [
     "refuse_other_settings",
     "remove_partial_files",
     "serialize_weights",
+    "switched_off",
     "unsound_weights",
     "weights_epoch",
     "whole_rows",

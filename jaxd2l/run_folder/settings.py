@@ -17,13 +17,13 @@ import numpy as np
 from jaxd2l import train
 from jaxd2l.data import DataError, Dataset
 from jaxd2l.data.streaming import rows_in_order
-from jaxd2l.recipes import kept_code, kept_recipe
+from jaxd2l.recipes import kept_code, kept_recipe, kept_statistics
 from jaxd2l.run_folder.files import CONFIG
 from jaxd2l.run_folder.identity import identity
 from jaxd2l.run_folder.layout import read_config
 from jaxd2l.train import Recipe
 from jaxd2l.train.optimizer import OPTIMIZERS
-from jaxd2l.train.recipe import complete, overridden
+from jaxd2l.train.recipe import OVERRIDABLE, complete, overridden
 from jaxd2l.wording import counted
 
 _FUNCTIONS = ("optimizer", "loss", "hits")
@@ -49,7 +49,7 @@ def configuration(recipe: Recipe, seed: int, data: Dataset | None = None, **othe
         "limit_test": None,
         "deterministic": False,
         **others,
-        "model": repr(recipe.model),
+        "model": _as_today(repr(recipe.model)),
         **{name: identity(getattr(recipe, name)) for name in _FUNCTIONS},
     }
     if callable(recipe.learning_rate):
@@ -114,17 +114,23 @@ def recipe_of(folder: Path, recipe: Recipe | None = None) -> tuple[Recipe, dict[
     config = read_config(folder)
     try:
         _refuse_code_inside(folder, config)
-        found = overridden(recipe if recipe is not None else kept_recipe(config), plain_settings(config))
+        found = switched_off(recipe if recipe is not None else kept_recipe(config), config)
+        found = overridden(found, plain_settings(config))
+        if (statistics := kept_statistics(config)) is not None:
+            found = dataclasses.replace(found, statistics=statistics)
     except FileNotFoundError as error:
         raise DataError(f"{folder} was trained with a network that is gone: {error.filename}; put it back") from error
     except (ValueError, OverflowError, TypeError) as error:
         own = "" if recipe is not None else "; a run of a recipe of your own is opened with it: recipe=..."
         raise DataError(f"{folder / CONFIG}: {error}{own}") from error
-    if "model" in config and _as_today(config["model"]) != _as_today(repr(found.model)):
-        raise DataError(
-            f"{folder} trained the network {short(config['model'])}, but recipe {found.name} has {short(found.model)}"
-            f"{changed_code(config)}; give the recipe that it was trained with: recipe=..."
-        )
+    here = {"network": repr(found.model), "loss": identity(found.loss), "hits": identity(found.hits)}
+    for what, has in here.items():
+        then = config.get("model" if what == "network" else what, has)
+        if _as_today(then) != _as_today(has):
+            raise DataError(
+                f"{folder} trained the {what} {short(then)}, but recipe {found.name} has {short(has)}"
+                f"{changed_code(config)}; give the recipe that it was trained with: recipe=..."
+            )
     return dataclasses.replace(found, epochs=config.get("epochs", found.epochs)), config
 
 
@@ -211,12 +217,21 @@ def plain_settings(config: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in config.items() if not described.get(name, False)}
 
 
+def switched_off(recipe: Recipe, config: Mapping[str, Any]) -> Recipe:
+    """The recipe without the settings that a run's configuration says it had none of."""
+    names = [name for name in OVERRIDABLE if name != "image_size" and getattr(Recipe, name, "") is None]
+    none: dict[str, Any] = {name: None for name in names if name in config and config[name] is None}
+    return dataclasses.replace(recipe, **none)
+
+
 # Until a network's start became that of its layers, every network said it in two fields of its own.
 _OLD_FIELDS = re.compile(r"\n *(kernel_init = xavier_uniform|bias_init = torch_bias)(?=\n)")
+_ADDRESS = re.compile(r"(?<=[\w>]) at 0x[0-9a-fA-F]+(?=>)")  # of a function within a field, another in each process
 
 
 def _as_today(value: Any) -> Any:
-    return _OLD_FIELDS.sub("", value) if isinstance(value, str) else value
+    """A value as this version writes it."""
+    return _ADDRESS.sub("", _OLD_FIELDS.sub("", value)) if isinstance(value, str) else value
 
 
 def _shorts(then: Any, now: Any) -> tuple[str, str]:

@@ -109,10 +109,21 @@ def test_wrong_use_is_one_line(capsys, arguments, message):
     assert message in error[0]
 
 
+def without_latex(*_, **__):
+    raise RuntimeError("no LaTeX")
+
+
 def test_a_picture_that_cannot_be_drawn_or_written_is_refused_before_anything_is_counted(capsys, tmp_path, monkeypatch):
     monkeypatch.setattr("jaxd2l.commands.cost.cost", lambda *_: pytest.fail("counted"))
     assert main(["cost", "--all", "--plot", str(tmp_path / "none" / "x.svg")]) == 74
     assert "no such folder for the picture" in capsys.readouterr().err
+    (tmp_path / "x.png").mkdir()  # what a name without an ending comes to
+    assert main(["cost", "--all", "--plot", str(tmp_path / "x")]) == 74
+    assert "x.png" in capsys.readouterr().err
+    with monkeypatch.context() as patch:
+        patch.setattr("matplotlib.figure.Figure.savefig", without_latex)
+        assert main(["cost", "--all", "--plot", str(tmp_path / "x.pgf")]) == 2
+    assert "no picture is drawn as .pgf here: no LaTeX" in capsys.readouterr().err
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert main(["cost", "--all", "--plot", str(tmp_path / "x.svg")]) == 2
     assert "pip install 'jaxd2l[plot]'" in capsys.readouterr().err
@@ -126,7 +137,7 @@ def test_amounts_of_memory(text, bytes_):
     assert memory(text) == bytes_
 
 
-@pytest.mark.parametrize("text", ["8 apples", "", "-1GiB", "0", "1.2.3G"])
+@pytest.mark.parametrize("text", ["8 apples", "", "-1GiB", "0", "1.2.3G", "1e400"])
 def test_other_amounts_are_refused(text):
     with pytest.raises(Exception, match="such as 8GiB or 500MiB"):
         memory(text)

@@ -1,6 +1,8 @@
 import json
+import os
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -219,6 +221,30 @@ def test_wrong_use_of_a_configuration_is_one_line(place, tmp_path, capsys, argum
     assert words in found[1]
 
 
+def test_a_setting_that_is_typed_wins_over_a_configurations_though_it_be_nought(tmp_path, capsys):
+    config = {"recipe": "lenet", "dataset": "fashion_mnist", "image_size": 28}
+    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    for option, value, words in (("--image-size", "0", "image_size must be"), ("--dataset", "", "unknown data set ''")):
+        found = said(capsys, "train", "--config", tmp_path, option, value, "--quiet", "--out", tmp_path / "run")
+        assert found[0] == 2, found
+        assert words in found[1]
+
+
+@pytest.mark.parametrize("importable", [False, True])
+def test_a_network_whose_files_name_is_no_utf8_is_one_line(tmp_path, monkeypatch, capsys, importable):
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    try:
+        folder.mkdir()
+    except OSError:  # a disk that takes UTF-8 alone has no such names
+        return
+    (folder / "unnamed.py").write_text("import flax.linen as nn\nNET = nn.Dense(3)\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(folder)
+    name = "unnamed:NET" if importable else f"{folder / 'unnamed.py'}:NET"
+    found = said(capsys, "train", name, "--dataset", "fashion_mnist", "--quiet", "--out", tmp_path / "run")
+    assert found[0] == 2, found
+    assert "the name is not UTF-8" in found[1]
+
+
 def test_no_recipe_writes_outside_of_the_folder_for_its_results(place, tmp_path, capsys):
     (tmp_path / "in").mkdir()
     common = ("--data", str(place / "digits"), "--epochs", "1", "--quiet", "--no-report")
@@ -247,7 +273,8 @@ def test_networks_of_one_convention_or_another_train_and_predict_apart(place):
     assert not np.array_equal(plain, dropped)
 
 
-def test_what_goes_on_with_a_run_names_its_network_as_a_shell_takes_it():
+def test_what_goes_on_with_a_run_names_its_network_as_a_shell_takes_it(monkeypatch):
+    monkeypatch.setattr("jaxd2l.wording.os", SimpleNamespace(name="posix"))
     code = {"name": "/some where/mynet.py:lenet", "folder": "", "sha256": ""}
     again = "jaxd2l train '/some where/mynet.py:lenet' --resume --out 'my run'"
     assert going_on(Path("my run"), {"recipe": "lenet", "code": code}) == again

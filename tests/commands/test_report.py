@@ -184,6 +184,9 @@ def test_runs_whose_folders_are_called_alike_are_told_apart(copy, tmp_path):
 def test_a_run_compared_with_itself_is_refused(runs, tmp_path, capsys):
     assert main(["report", str(runs / "mlp"), str(runs / "mlp"), "--out", str(tmp_path / "c.html")]) == 2
     assert "two different runs" in capsys.readouterr().err
+    several = [str(runs / "mlp"), str(runs / "lenet_conv_relu")]
+    assert main(["report", *several, "--weights", "best", "--out", str(tmp_path / "c.html")]) == 2
+    assert "--weights best is about the page of one run" in capsys.readouterr().err
 
 
 def test_a_sweep_shows_means_the_map_and_every_member(tmp_path, capsys):
@@ -191,6 +194,8 @@ def test_a_sweep_shows_means_the_map_and_every_member(tmp_path, capsys):
     line = ["sweep", "linear", "--epochs", "3", "--limit-train", "40", "--limit-test", "11", "--method", "vmap"]
     assert main([*line, "--seeds", "2", "--learning-rates", "0.03", "1e10", "--out", out, "--quiet"]) == 0
     capsys.readouterr()
+    assert main(["report", out, "--weights", "best"]) == 2
+    assert "--weights best is about the page of one run" in capsys.readouterr().err
     assert main(["report", out]) == 0
     text = (tmp_path / "sweep" / "report.html").read_text(encoding="utf-8")
     assert broken(text) == []

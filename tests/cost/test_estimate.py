@@ -1,6 +1,7 @@
 """The four questions: counts by hand, by the table of recipes and by XLA; memory by XLA; laws in the batch size."""
 
 import dataclasses
+import math
 from types import SimpleNamespace
 
 import flax.linen as nn
@@ -13,7 +14,7 @@ from jax.extend.core import jaxpr_as_fun
 from model_table import quick_first, shallow_recipe
 
 from jaxd2l.cost import cost, largest_batch, measured
-from jaxd2l.cost.budget import needed_bytes, windows_alone
+from jaxd2l.cost.budget import foreseen_shortage, needed_bytes, windows_alone
 from jaxd2l.cost.estimate import trace
 from jaxd2l.cost.flops import count
 from jaxd2l.cost.fusion import kernels
@@ -24,6 +25,7 @@ from jaxd2l.nn import BatchNorm, Conv, Dense, Dropout, avg_pool, flatten, relu
 from jaxd2l.nn.models import VGG, ResNet
 from jaxd2l.recipes import RECIPES
 from jaxd2l.train import Batch, compile_program, empty_tally, run_keys
+from jaxd2l.train.optimizer import adam
 from jaxd2l.train.program import initial_state
 
 pytestmark = pytest.mark.usefixtures("unoptimised")
@@ -147,13 +149,20 @@ def test_the_largest_batch_fits_and_a_larger_one_does_not():
 @pytest.mark.parametrize("begun", [2, 3, 4, 5, 8, 100])
 @pytest.mark.parametrize("most", [1, 2, 3, 7, 63])
 def test_the_largest_small_batch_is_found_wherever_the_search_begins(monkeypatch, unit, begun, most):
-    line = lambda recipe, data, batch_size: SimpleNamespace(train=SimpleNamespace(total=1000 + batch_size**2))  # noqa: E731
-    monkeypatch.setattr("jaxd2l.cost.budget.cost", line)
+    tried = []
+
+    def curve(recipe, data, batch_size):
+        tried.append(batch_size)
+        return SimpleNamespace(train=SimpleNamespace(total=1000 + batch_size**2))
+
+    monkeypatch.setattr("jaxd2l.cost.budget.cost", curve)
     recipe = dataclasses.replace(RECIPES["softmax"], batch_size=begun * unit, accumulate=unit)
-    assert largest_batch(recipe, line(recipe, None, most * unit).train.total) == most * unit
+    assert largest_batch(recipe, 1000 + (most * unit) ** 2) == most * unit
+    assert len(tried) == len(set(tried)), "a prediction takes seconds: none is made twice"
 
 
-def test_data_take_what_they_take_on_the_device_whatever_type_they_come_in():
+def test_data_take_what_they_take_on_the_device_whatever_type_they_come_in(monkeypatch):
+    monkeypatch.setattr("jaxd2l.train.program.windows.BYTES", 5 * 8 * (50 + 1) * 4)
     recipe = dataclasses.replace(RECIPES["linear"], batch_size=8)
 
     def on(dtype):
@@ -163,8 +172,17 @@ def test_data_take_what_they_take_on_the_device_whatever_type_they_come_in():
     single, double = on(np.float32), on(np.float64)
     assert cost(recipe, double).train == cost(recipe, single).train
     assert windows_alone(recipe, double).train == windows_alone(recipe, single).train
+    assert len(windows_alone(recipe, double).train.x) == 2 * 5 * 8, "two windows of five batches"
     program = compile_program(recipe, double)
     assert needed_bytes(program, double) == needed_bytes(program, single)
+
+
+def test_a_scattered_sum_counts_what_is_added_not_where_it_could_be():
+    def f(x):
+        return jnp.zeros((900, 100)).at[jnp.asarray([4, 4, 7])].add(x)
+
+    found = count(operations(jax.make_jaxpr(f)(jnp.ones((3, 100))), "gpu"), "gpu").total
+    assert 3 * 100 <= found < 3 * 100 + 10  # a few for the three numbers that say where to
 
 
 def test_running_sums_and_reductions_count_all_but_the_first_element():
@@ -175,6 +193,14 @@ def test_running_sums_and_reductions_count_all_but_the_first_element():
         (lambda x: jax.lax.reduce(x, np.float32(0), lambda a, b: a + b * b, (1,)), 3 * 99),
     ):
         assert count(operations(jax.make_jaxpr(function)(x), "gpu"), "gpu").total == flops
+
+
+@pytest.mark.parametrize("name", ["linear", "lenet_bn"])
+def test_where_the_rough_bound_fits_so_does_the_prediction(name):
+    """With all that an optimizer can hold, and with batches so small that their rows and records count."""
+    settings = {"optimizer": adam, "ema": 0.9, "accumulate": 2, "batch_size": 2}
+    recipe = dataclasses.replace(RECIPES[name], **settings)
+    assert foreseen_shortage(recipe, data_of(recipe), cost(recipe).train.total - 1) is not None
 
 
 def test_a_gradient_that_is_scattered_is_stored():
@@ -252,6 +278,44 @@ def test_a_repeated_layer_multiplies_twice_and_holds_its_parameters_once():
     ]
     # of 2 places with 3 taps, one tap each falls on padding
     assert found[1].padding_macs == 2 * 1 * 2 * 6
+
+
+class Doubled(Dense):
+    @nn.compact
+    def __call__(self, x):
+        return 2 * Dense(self.features, use_bias=False)(x)
+
+
+class Twice(Conv):
+    @nn.compact
+    def __call__(self, x):
+        y = super().__call__(x)
+        return y, y
+
+
+class Width(nn.Module):
+    def __call__(self, x):
+        return math.prod(x.shape[1:])
+
+
+class Odd(nn.Module):
+    """Layers made in `setup` and taken by name, results that are no arrays, and classes of layers with other bodies."""
+
+    def setup(self):
+        self.first, self.twice, self.width, self.last = Conv(2, 3, padding=1), Twice(3, 3), Width(), Doubled(4)
+
+    def __call__(self, x, *, train):
+        x, _ = self.twice(self.first(x=x))
+        return self.last(x=x.reshape(len(x), self.width(x=x)))
+
+
+def test_a_module_may_take_and_give_what_it_likes():
+    found = layers(Odd(), jax.ShapeDtypeStruct((1, 5, 6, 1), jnp.float32))
+    macs = {layer.name: sum(one.macs for one in found if one.name == layer.name) for layer in found}
+    assert macs == {"first": 5 * 6 * 9 * 2, "twice": 3 * 4 * 9 * 2 * 3, "last/Dense_0": 3 * 4 * 3 * 4}
+    assert sum(layer.parameters for layer in found) == 20 + 57 + 144
+    assert [layer.name for layer in found if layer.reads_input] == ["first"]
+    assert [layer.receptive_field for layer in found if layer.name == "twice"][-1] == (5, 5)
 
 
 def test_operations_hold_each_expression_once_and_only_what_is_read():

@@ -120,6 +120,31 @@ def test_a_field_belongs_to_the_layer_that_has_it():
     assert plain["Conv_0"].macs == 7 * 7 * 9 * 2 * 3
 
 
+@pytest.mark.parametrize(
+    ("mixed", "seen"),
+    [
+        (lambda x: jnp.cumsum(x, axis=1), (9, 3)),
+        (lambda x: jnp.cumsum(x, axis=3), (3, 3)),
+        (lambda x: x[:, :, ::-1], (3, 7)),
+        (lambda x: x[..., ::-1], (3, 3)),
+        (lambda x: jnp.sort(x, axis=2), (3, 7)),
+        (lambda x: jnp.fft.fft(x, axis=1).real, (9, 7)),
+        (lambda x: x[:, jnp.asarray([0, 8, 1, 2, 3, 4, 5, 6, 7])], (9, 7)),
+        (lambda x: jax.lax.fori_loop(0, 3, lambda _, x: jnp.roll(x, 1, 1), x), (9, 7)),
+        (lambda x: jax.lax.reduce_precision(x, 8, 7), (3, 3)),
+    ],
+    ids=["cumsum", "cumsum of channels", "rev", "rev of channels", "sort", "fft", "gather", "loop", "reduce_precision"],
+)
+def test_what_mixes_pixels_without_changing_the_shape_is_seen_through(mixed, seen):
+    class Net(nn.Module):
+        @nn.compact
+        def __call__(self, x, *, train: bool):
+            return Conv(2, (3, 3))(mixed(x))
+
+    (found,) = layers(Net(), jax.ShapeDtypeStruct((1, 9, 7, 3), jnp.float32))
+    assert found.receptive_field == seen
+
+
 def test_a_volume_is_seen_along_all_axes():
     found = layers(RECIPES["conv3d"].model, jax.ShapeDtypeStruct((1, 8, 28, 28, 1), jnp.float32))
     assert [layer.receptive_field for layer in found if layer.kind == "Conv"] == [(3, 3, 3), (8, 8, 8)]

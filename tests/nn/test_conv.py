@@ -267,6 +267,7 @@ def test_output_size_is_floor_of_n_minus_k_plus_p_plus_s_over_s(window, padding,
 
 def test_whole_numbers_may_be_numpys():
     x, two = jnp.zeros((1, 9, 9, 1)), np.int64(2)
+    grouped = jnp.zeros((1, 9, 9, 4)), jnp.zeros((3, 3, 2, 6))
     for taken, plain in (
         (lambda: max_pool(x, two, stride=(two, two)), lambda: max_pool(x, 2)),
         (
@@ -276,6 +277,11 @@ def test_whole_numbers_may_be_numpys():
         (
             lambda: Conv(3, (two, 1), stride=two, padding=two).init_with_output(jax.random.key(0), x),
             lambda: Conv(3, (2, 1), stride=2, padding=2).init_with_output(jax.random.key(0), x),
+        ),
+        (lambda: conv2d(*grouped, groups=two), lambda: conv2d(*grouped, groups=2)),
+        (
+            lambda: Conv(2, 3, groups=two).init_with_output(jax.random.key(0), grouped[0]),
+            lambda: Conv(2, 3, groups=2).init_with_output(jax.random.key(0), grouped[0]),
         ),
     ):
         chex.assert_trees_all_equal_shapes(jax.eval_shape(taken), jax.eval_shape(plain))
@@ -292,6 +298,12 @@ def test_a_setting_that_is_no_whole_number_is_refused_by_its_name(value):
         ("kernel_size", lambda: Conv(2, value).init(jax.random.key(0), x)),
     ):
         with pytest.raises(ValueError, match=f"{name} must be a whole number"):
+            call()
+    for call in (
+        lambda: conv2d(x, kernel, groups=value),
+        lambda: Conv(2, 3, groups=value).init(jax.random.key(0), x),
+    ):
+        with pytest.raises(ValueError, match="groups must divide the 1 channel"):
             call()
 
 

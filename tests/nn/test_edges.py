@@ -111,7 +111,7 @@ FUNCTIONS = {
     **{f.__name__: f for f in (nn.relu, nn.leaky_relu, nn.sigmoid, nn.tanh, nn.gelu, nn.softmax, nn.log_softmax)},
     "global_avg_pool": nn.global_avg_pool,
     "flatten": nn.flatten,
-    "entropy": nn.entropy,
+    "entropy": lambda x: nn.entropy(nn.relu(x)),  # of shares, those of 0 among them: of negative ones it is NaN
     "max_pool": lambda x: nn.max_pool(x, 3, stride=2, padding=1),
     "max_pool of stride 1": lambda x: nn.max_pool(x, 3, stride=1, padding=1),
     "avg_pool": lambda x: nn.avg_pool(x, 3, stride=2, padding=1),

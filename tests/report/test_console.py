@@ -106,6 +106,13 @@ def test_what_is_printed_after_a_bar_is_not_wrapped(monkeypatch):
     assert sys.stdout.getvalue().endswith("word " * 30 + "\nsaid\n")
 
 
+def test_last_words_are_said_whatever_a_folder_is_called(monkeypatch):
+    written = []
+    monkeypatch.setattr(signals.os, "write", lambda number, text: written.append(text))
+    assert signals.StopSignals("kept in caf\udce9").say_last_words()
+    assert written == [b"jaxd2l: stopped by a signal; kept in caf\\udce9\n"]
+
+
 @pytest.mark.parametrize("screens", [("stdout",), ("stderr",), ("stdout", "stderr"), ()])
 def test_an_end_at_once_shows_the_cursor_on_each_screen(monkeypatch, screens):
     class Stream:

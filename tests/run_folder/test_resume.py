@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 
 import jaxd2l
-from jaxd2l.data import DataError, Dataset, Examples
+from jaxd2l.data import ChannelStatistics, DataError, Dataset, Examples
 from jaxd2l.nn import BatchNorm, Dense, Dropout, relu
+from jaxd2l.recipes import find
+from jaxd2l.run_folder import configuration, recipe_of
 from jaxd2l.run_folder.checkpoint import Checkpoint, Checkpoints, pack, unpack
 from jaxd2l.train import DivergenceError, Recipe, adam, check_dataset, compile_program, empty_tally, evaluate, fit, sgd
 from jaxd2l.train.optimizer import clipped
@@ -299,3 +301,47 @@ def test_a_damaged_seed_or_list_of_classes_is_said_to_be_one(kept, damage):
             jaxd2l.load_run(kept, RECIPE)
     finally:
         (kept / "config.json").write_bytes(text)
+
+
+def _asked(folder, recipe):
+    (folder / "config.json").write_text(json.dumps(configuration(recipe, 0, _data())), encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [
+        ("convnet", {"augment": None}),
+        ("lenet_tuned", {"nesterov": False, "momentum": 0.0, "weight_decay": 0.0}),
+        ("softmax", {"statistics": ChannelStatistics((0.5,), (0.25,)), "clip_norm": 1.0, "ema": 0.9}),
+    ],
+)
+def test_a_folder_is_opened_as_the_recipe_that_was_varied(tmp_path, name, changes):
+    recipe = dataclasses.replace(find(name), **changes)
+    assert recipe_of(_asked(tmp_path, recipe))[0] == recipe
+
+
+def test_another_loss_than_the_one_trained_is_refused(tmp_path):
+    recipe = dataclasses.replace(find("softmax"), loss=lambda outputs, labels: 2 * outputs[:, 0])
+    with pytest.raises(DataError, match=r"trained the loss .* but recipe softmax has cross_entropy"):
+        recipe_of(_asked(tmp_path, recipe))
+    assert recipe_of(tmp_path, recipe)[0].loss is recipe.loss
+
+
+class Activated(nn.Module):
+    """A network with functions in a field."""
+
+    activations: tuple = (functools.partial(nn.leaky_relu, negative_slope=0.2), nn.relu)
+
+
+def test_functions_within_a_network_are_known_by_their_names_not_by_where_they_lie(tmp_path):
+    recipe = dataclasses.replace(RECIPE, model=Activated())
+    config = configuration(recipe, 0)
+    assert "leaky_relu" in config["model"]
+    assert "0x" not in config["model"]
+    config["model"] = repr(recipe.model).replace(" at 0x", " at 0xf")  # as an earlier version wrote it elsewhere
+    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    assert recipe_of(tmp_path, recipe)[0] == recipe
+    other = dataclasses.replace(RECIPE, model=Activated((nn.relu, nn.relu)))
+    with pytest.raises(DataError, match="trained the network"):
+        recipe_of(tmp_path, other)

@@ -80,8 +80,8 @@ def with_config(args: argparse.Namespace) -> tuple[str, ...]:
         for name, value in vars(kept.own).items():
             given[name] = value if given[name] is None and name not in other else given[name]
     elif args.data is None:
-        args.dataset = args.dataset or config.get("dataset")
-        args.image_size = args.image_size or config.get("image_size")
+        for name in ("dataset", "image_size"):
+            given[name] = config.get(name) if given[name] is None else given[name]
     described = config.get("data")
     return tuple(described.get("classes", ())) if isinstance(described, Mapping) else ()
 

@@ -12,6 +12,7 @@ from jaxd2l.commands.weights.export_torch import require_free
 from jaxd2l.export.freezing import freeze_run, require_freezable
 from jaxd2l.frozen.programs import require_flatbuffers
 from jaxd2l.prediction import load_run
+from jaxd2l.wording import command_line
 
 SUFFIX = ".frozen"
 
@@ -43,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     )
     if "data" not in done.sizes:
         print(f"data: by name and digest, {kept.config.get('data', {}).get('name', kept.recipe.dataset)}")
-    print(f"train it again: jaxd2l thaw {file}")
+    print(f"train it again: {command_line('jaxd2l', 'thaw', file)}")
     if args.json:
         summary = {
             "run_dir": str(args.run_dir),

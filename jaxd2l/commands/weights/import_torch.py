@@ -19,7 +19,7 @@ from jaxd2l.recipes import code_of, find, fitted_to, load_data
 from jaxd2l.recipes.torchvision import TORCHVISION
 from jaxd2l.train import Recipe
 from jaxd2l.train.recipe import overridden
-from jaxd2l.wording import counted
+from jaxd2l.wording import command_line, counted
 
 _MODULE = "jaxd2l.recipes.torchvision:"
 _ENDS = (("conv1.weight", "fc.weight"), ("features.0.weight", "classifier.6.weight"))  # first and last array of each
@@ -54,8 +54,9 @@ def run(args: argparse.Namespace) -> int:
     run_folder.write_json(args.out / run_folder.CONFIG, {**config, **facts})
     run_folder.write_json(args.out / run_folder.ENVIRONMENT, run_folder.environment(data))
     run_folder.write_weights(args.out, params, batch_stats)
-    next_ = f"train it on with `jaxd2l train {_MODULE}{name} --init-from {args.out} --data WHERE`"
-    judge = f"judge them with `jaxd2l evaluate {args.out}`"
+    on = command_line("jaxd2l", "train", f"{_MODULE}{name}", "--init-from", args.out, "--data", "WHERE")
+    next_ = f"train it on with `{on}`"
+    judge = f"judge them with `{command_line('jaxd2l', 'evaluate', args.out)}`"
     print(f"{recipe.name}: weights of {args.file} are in {args.out}; {next_ if facts else judge}")
     return ExitCode.DONE
 

@@ -10,7 +10,7 @@ from jaxd2l.export.twin import data_file, write_twin
 from jaxd2l.recipes import find, load_data
 from jaxd2l.train.recipe import overridden
 from jaxd2l.train.state import run_keys
-from jaxd2l.wording import counted
+from jaxd2l.wording import command_line, counted
 
 
 def run(args: argparse.Namespace) -> int:
@@ -38,5 +38,6 @@ def run(args: argparse.Namespace) -> int:
     print(f"{recipe.name}: {counted(args.steps, 'update')}, loss {first:.4f} to {last:.4f}")
     for path in (args.out, numbers):
         print(f"{path} ({path.stat().st_size:,} bytes)")
-    print(f"where PyTorch is: python {args.out}, or python {args.out} float32")
+    script = command_line("python", args.out)
+    print(f"where PyTorch is: {script}, or {script} float32")
     return ExitCode.DONE

@@ -4,7 +4,7 @@ import operator
 from collections.abc import Sequence
 from typing import Any
 
-__all__ = ["Padding", "Sizes", "axes_of", "output_size", "pads", "sizes"]
+__all__ = ["Padding", "Sizes", "axes_of", "output_size", "pads", "sizes", "whole_number"]
 
 type Sizes = int | Sequence[int]
 type Padding = int | Sequence[int] | Sequence[tuple[int, int]]
@@ -12,10 +12,10 @@ type Padding = int | Sequence[int] | Sequence[tuple[int, int]]
 
 def axes_of(value: Any) -> int | None:
     """How many axes a setting is for: its length, or None where it is one whole number for all, or neither."""
-    return None if _whole(value) is not None else len(_elements(value)) or None
+    return None if whole_number(value) is not None else len(_elements(value)) or None
 
 
-def _whole(value: Any) -> int | None:
+def whole_number(value: Any) -> int | None:
     """The whole number that `value` is, NumPy's among them; None where it is none."""
     try:
         return operator.index(value)
@@ -33,9 +33,9 @@ def _elements(value: Any) -> tuple[Any, ...]:
 
 def _spread(value: Any, rank: int) -> tuple[Any, ...]:
     """One value for each axis, whole numbers as Python's; () where `value` is neither a number nor a sequence."""
-    if (whole := _whole(value)) is not None:
+    if (whole := whole_number(value)) is not None:
         return (whole,) * rank
-    return tuple(one if (whole := _whole(one)) is None else whole for one in _elements(value))
+    return tuple(one if (whole := whole_number(one)) is None else whole for one in _elements(value))
 
 
 def sizes(name: str, value: Sizes, rank: int) -> tuple[int, ...]:
