@@ -178,7 +178,7 @@ class KeptRun:
         return evaluate(self.recipe, *self.weights(which), data.test)
 
     def as_run(self) -> Run:
-        """The run as `jaxd2l.fit` returns it, after the last finished epoch; its state has no optimizer, and its `step` is 0.
+        """The run as `jaxd2l.fit` returns it, after the last finished epoch; its state has no optimizer, a `step` of 0.
 
         Raises:
             DataError: the weights are damaged.

@@ -106,8 +106,8 @@ def fit(
         **options: of `jaxd2l.train.fit`; with `run_dir` the best weights are those of the folder.
 
     Returns:
-        The finished run. Where the folder holds it already nothing is trained, and the state has no optimizer and no count of
-        updates.
+        The finished run. Where the folder holds it already nothing is trained, and the state has no optimizer and
+        a `step` of 0.
 
     Raises:
         DivergenceError: the loss became non-finite; the folder keeps the last finite weights.

@@ -51,6 +51,8 @@ def test_two_processes_are_one_process_with_two_devices(tmp_path):
     assert (loss, [loss, again]) == (again, alone[4][1])
     assert (rows, alone[4][2]) == ([8], [16])  # each reads what its own device works on
     assert first[:2] == alone[:2]
+    assert "epoch 1" in first[5]
+    assert first[5] == alone[5]
     assert "process 1 was started with another seed than process 0" in first[2]
     assert (first[3], alone[2:4]) == ([0, 1], ["", [0]])
     two, one = (tmp_path / name / "run" for name in ("two", "one"))

@@ -3,6 +3,7 @@
 How many processes there are is settled before JAX is first used.
 """
 
+import dataclasses
 import json
 import sys
 
@@ -13,13 +14,13 @@ from jaxd2l import run_folder
 from jaxd2l.data import Dataset, Examples
 from jaxd2l.data.streaming import OnDisk
 from jaxd2l.nn.models import MLP
-from jaxd2l.train import Recipe, compile_program, fit
+from jaxd2l.train import DivergenceError, Recipe, compile_program, fit
 from jaxd2l.train.mesh import collectives, of_each, readable, require_same
 from jaxd2l.train.program import windows
 
 
 def trained(folder, mesh):
-    """A run in the folder, stopped inside its first epoch and gone on with; every process has its own pace."""
+    """A run in the folder, stopped and gone on with, every process at its own pace; what a rate too high is called."""
     rng = np.random.default_rng(0)
     y = rng.integers(0, 3, 52).astype(np.int32)
     x = (rng.normal(size=(52, 8)) + y[:, None]).astype(np.float32)
@@ -34,7 +35,11 @@ def trained(folder, mesh):
     except InterruptedError as error:
         stopped = str(error)
     run = run_folder.fit(recipe, data, **settings)
-    return stopped.partition(";")[0], [epoch.train_loss for epoch in run.epochs]
+    try:
+        fit(dataclasses.replace(recipe, learning_rate=1e30), data, program=program)
+    except DivergenceError as error:
+        diverged = str(error).partition(";")[0]
+    return stopped.partition(";")[0], [epoch.train_loss for epoch in run.epochs], diverged
 
 
 class Read:
@@ -74,13 +79,13 @@ def main():
         jax.distributed.initialize(coordinator, number, me, initialization_timeout=60)
     devices = jax.devices()
     mesh = jax.make_mesh((len(devices),), ("fsdp",))  # large kernels in parts, all else whole
-    stopped, losses = trained(f"{folder}/run", mesh)
+    stopped, losses, diverged = trained(f"{folder}/run", mesh)
     try:
         require_same({"seed": str(me)}, mesh)
         refused = ""
     except ValueError as error:
         refused = str(error)
-    told = [stopped, losses, refused, of_each(me, mesh), streamed(jax.make_mesh((len(devices),), ("data",)))]
+    told = [stopped, losses, refused, of_each(me, mesh), streamed(jax.make_mesh((len(devices),), ("data",))), diverged]
     with open(f"{folder}/{me}.json", "w", encoding="utf-8") as file:
         json.dump(told, file)
 
