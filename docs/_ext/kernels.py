@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import uuid
 import warnings
 from multiprocessing.connection import Client, Connection, wait
 from pathlib import Path
@@ -58,6 +59,7 @@ class Kernel:
 def _start(app: Any, env: Any, docnames: list[str]) -> None:
     if app.config.nb_execution_mode != "force":
         return
+    from jupyter_client.manager import AsyncKernelManager
     from jupyter_client.provisioning import local_provisioner
 
     folder = tempfile.TemporaryDirectory()
@@ -71,7 +73,12 @@ def _start(app: Any, env: Any, docnames: list[str]) -> None:
     def launch(command: list[str], *, cwd: str | None = None, env: dict[str, str] | None = None, **_: Any) -> Kernel:
         return Kernel(address, command, cwd, dict(os.environ if env is None else env))
 
+    # sockets in the folder: of ports, which are chosen before they are taken, two kernels may choose one
+    AsyncKernelManager._transport_default = lambda manager: "ipc"
+    AsyncKernelManager._ip_default = lambda manager: str(Path(folder.name) / uuid.uuid4().hex[:8])
+
     def stop(*_: Any) -> None:
+        del AsyncKernelManager._transport_default, AsyncKernelManager._ip_default
         local_provisioner.launch_kernel = usual
         server.communicate()  # it ends with what it reads
         folder.cleanup()
