@@ -8,7 +8,7 @@ import contextlib
 import errno
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, TextIO, cast
 
 _IN_ASCII = str.maketrans({"±": "+/-", "…": "...", "—": "-"})  # others are escaped
@@ -114,3 +114,22 @@ def _in_encoding(text: str, encoding: str) -> str:
     except LookupError:
         return text
     return text
+
+
+@contextlib.contextmanager
+def bar_on_stderr(what: str, total: int | None = None, *, quiet: bool = False) -> Iterator[Callable[..., None]]:
+    """A bar for work of one kind, where stderr is a terminal; what goes to a file goes there.
+
+    Yields:
+        What moves it: called with `done`, and with `total` where that was not known.
+    """
+    if quiet or not sys.stderr.isatty():
+        yield lambda done, total=None: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(file=sys.stderr)
+    with Progress(console=console, transient=True, redirect_stdout=sys.stdout.isatty()) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda done, total=None: bar.update(task, completed=done, total=total)

@@ -53,9 +53,7 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError("--resume goes on with the run in --out DIR; name its folder")
     if args.resume and args.overwrite:
         raise ValueError("--resume keeps the run that --overwrite would replace; give one of them")
-    if args.checkpoint_every < 0 or args.keep < 1:
-        got = f"{args.checkpoint_every:g} and {args.keep}"
-        raise ValueError(f"--checkpoint-every takes 0 or more seconds and --keep 1 or more checkpoints, got {got}")
+    run_folder.require_pace(args.checkpoint_every, args.keep, ("--checkpoint-every", "--keep"))
     with StopSignals() as signals, joined(args) as peers, ExitStack() as stack:
         first = peers is None or peers.first
         if not first:

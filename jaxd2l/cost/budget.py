@@ -6,7 +6,7 @@ from typing import Any
 
 import jax
 
-from jaxd2l.cost.estimate import cost
+from jaxd2l.cost.estimate import bytes_of, cost
 from jaxd2l.cost.free_memory import free_bytes
 from jaxd2l.cost.layers import layers
 from jaxd2l.data import Dataset, Examples, shapes
@@ -138,7 +138,7 @@ def needed_bytes(program: Program, data: Dataset) -> tuple[int, int]:
     if epoch is None or evaluation is None:  # a backend that does not tell
         return 0, 0
     if program.windows is None:
-        train, *others = (_on_device(program.recipe, part) for part in (data.train, data.test, data.validation))
+        train, *others = (bytes_of(stored(program.recipe, part)) for part in _parts(data))
         resident = train + sum(others)
     else:
         sizes = program.recipe.batch_size, program.evaluation_rows.weight.shape[1]
@@ -180,19 +180,18 @@ def bytes_of_a_run(program: Program) -> int:
     return needs[0].output_size_in_bytes + max(need.temp_size_in_bytes for need in needs)
 
 
-def _on_device(recipe: Recipe, part: Examples | None) -> int:
-    """Bytes of a part of the data, in the types in which they are on the device."""
-    return 0 if part is None else sum(math.prod(a.shape) * a.dtype.itemsize for a in stored(recipe, part))
+def _parts(data: Dataset) -> list[Examples]:
+    return [part for part in (data.train, data.test, data.validation) if part is not None]
 
 
 def _at_most(recipe: Recipe, data: Dataset) -> int:
     """A bound from the layers' outputs alone, in a fraction of the time."""
-    parts = [stored(recipe, part) for part in (data.train, data.test, data.validation) if part is not None]
+    parts = [stored(recipe, part) for part in _parts(data)]
     x = jax.ShapeDtypeStruct((1, *parts[0].x.shape[1:]), parts[0].x.dtype)
     prepared = jax.eval_shape(recipe.prepare(), x)
     found = layers(recipe.model, jax.ShapeDtypeStruct(prepared.shape, PRECISIONS[recipe.precision]))
     one = sum(layer.activation_bytes for layer in found) + 4 * math.prod(prepared.shape)
     size, state = recipe.batch_size, OF_A_PARAMETER * sum(layer.parameters for layer in found)
     steps = -(-len(parts[0].x) // size)
-    resident = sum(_on_device(recipe, part) for part in parts) + batch_bytes(parts[0], size)
+    resident = bytes_of(parts) + batch_bytes(parts[0], size)
     return GENEROUS * one * size + state + resident + (8 * size + 4 * len(Tally._fields)) * steps

@@ -153,31 +153,32 @@ def _memory(
     loss = results + Tally._fields.index("loss")
     predicting = peak(operations_of(traced.judge, platform), platform=platform)
     training = peak(operations_of(traced.step, platform), results, loss, platform)
-    one_batch = _bytes(batch)
-    rows = _bytes((batch.weight, batch.weight)) * steps  # indices are as large as weights
+    one_batch = bytes_of(batch)
+    rows = bytes_of((batch.weight, batch.weight)) * steps  # indices are as large as weights
     records = 4 * len(Tally._fields) * steps
     predict = Memory(
-        parameters=_bytes(state.params),
+        parameters=bytes_of(state.params),
         gradients=0,
         optimizer_state=0,
-        batch_statistics=_bytes(state.batch_stats),
+        batch_statistics=bytes_of(state.batch_stats),
         activations=predicting.total,
         workspace=0,
         data=one_batch,
         set_aside=0,
     )
     train = Memory(
-        parameters=_bytes(state.params),
+        parameters=bytes_of(state.params),
         gradients=training.gradients,
-        optimizer_state=_bytes((state.opt_state, state.step, state.ema)),
-        batch_statistics=_bytes(state.batch_stats),
+        optimizer_state=bytes_of((state.opt_state, state.step, state.ema)),
+        batch_statistics=bytes_of(state.batch_stats),
         activations=training.activations,
         workspace=training.workspace,
-        data=_bytes(stored(recipe, data.train)) + one_batch + rows + records,
-        set_aside=_bytes(state) + sum(_bytes(stored(recipe, part)) for part in (data.test, data.validation) if part),
+        data=bytes_of(stored(recipe, data.train)) + one_batch + rows + records,
+        set_aside=bytes_of((state, [stored(recipe, part) for part in (data.test, data.validation) if part])),
     )
     return predict, train, training.boundary
 
 
-def _bytes(tree: PyTree) -> int:
+def bytes_of(tree: PyTree) -> int:
+    """What arrays of these shapes and types take."""
     return sum(math.prod(a.shape) * a.dtype.itemsize for a in jax.tree.leaves(tree))

@@ -43,19 +43,15 @@ def require_drawable(path: Path) -> Path:
     return file
 
 
-def draw(costs: Sequence[Cost], path: Path) -> None:
+def draw(costs: Sequence[Cost], file: Path) -> None:
     """Draw FLOPs to predict against published test accuracy; the area of a point grows with its parameters.
 
     Networks without a published accuracy are left out.
 
     Args:
         costs: of the recipes to show.
-        path: where to; the ending decides the format (.svg, .png, .pdf).
-
-    Raises:
-        ValueError: see `require_drawable`.
+        file: where to, of `require_drawable`; the ending decides the format (.svg, .png, .pdf).
     """
-    file = require_drawable(path)
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 5), layout="constrained")

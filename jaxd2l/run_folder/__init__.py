@@ -16,7 +16,7 @@
 
 Nothing in it is executed when it is read: JSON and safetensors only, never a pickle.
 
-- `fit`, `load_run`, `KeptRun`: train and keep the run, open it again
+- `fit`, `require_pace`, `load_run`, `KeptRun`: train and keep the run, open it again
 - `configuration`, `recipe_of`, `plain_settings`, `switched_off`: what it was asked to do
 - `refuse_other_settings`, `refuse_other_run`: that it is asked the same
 - `check_free`, `create`, `begun`, `finished_epochs`, `read_config`, `default_path`: the folder as a whole
@@ -86,6 +86,7 @@ from jaxd2l.run_folder.weights import count_parameters, read_weights, weights_ep
 from jaxd2l.run_folder.weights import fit_to as fit_weights
 from jaxd2l.run_folder.weights import serialize as serialize_weights
 from jaxd2l.run_folder.weights import unsound as unsound_weights
+from jaxd2l.run_folder.writer import require_pace
 
 __all__ = [
     "BEST",
@@ -144,6 +145,7 @@ __all__ = [
     "refuse_other_run",
     "refuse_other_settings",
     "remove_partial_files",
+    "require_pace",
     "serialize_weights",
     "switched_off",
     "unsound_weights",

@@ -25,7 +25,7 @@ from jaxd2l.run_folder.metrics import read_tested, whole_rows, write_tested
 from jaxd2l.run_folder.provenance import environment, note_start
 from jaxd2l.run_folder.settings import WHERE, configuration, fingerprint, refuse_options, refuse_other_run
 from jaxd2l.run_folder.weights import weights_epoch
-from jaxd2l.run_folder.writer import RunWriter
+from jaxd2l.run_folder.writer import RunWriter, require_pace
 from jaxd2l.train import DivergenceError, EpochResult, Program, Progress, Recipe, Run, TrainState
 from jaxd2l.train.check_data import check_run
 from jaxd2l.train.evaluation import CHUNK_SECONDS
@@ -128,9 +128,7 @@ def fit(
     if resume and overwrite:
         raise ValueError("resume keeps the run that overwrite would replace; give one of them")
     train.run_keys(seed)
-    if checkpoint_every < 0 or keep < 1:
-        got = f"{checkpoint_every:g} and {keep}"
-        raise ValueError(f"checkpoint_every is 0 or more seconds and keep 1 or more checkpoints, got {got}")
+    require_pace(checkpoint_every, keep)
     data = check_run(recipe, data)
     refuse_options(options, data)
     if program is not None:

@@ -28,6 +28,17 @@ from jaxd2l.wording import counted
 SHORTEST_SECONDS = 5.0  # between the checkpoints of two epochs: shorter work is done again faster than saved
 
 
+def require_pace(every: float, keep: int, called: tuple[str, str] = ("checkpoint_every", "keep")) -> None:
+    """Refuse how often and how many checkpoints, which are `called` so.
+
+    Raises:
+        ValueError: a number is too low.
+    """
+    if every < 0 or keep < 1:
+        often, many = called
+        raise ValueError(f"{often} takes 0 or more seconds and {many} 1 or more checkpoints, got {every:g} and {keep}")
+
+
 class RunWriter:
     """The folder's side of one `fit`: give it `epoch` as `on_epoch` and `chunk` as `on_chunk`.
 

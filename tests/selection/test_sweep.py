@@ -37,6 +37,10 @@ def mlp():
     return Recipe(name="small", model=model, dataset="small", **settings), data
 
 
+def line(**settings):
+    return Recipe("line", Linear(), "line", learning_rate=0.03, loss=squared_error, hits=None, **settings)
+
+
 RATES = (Point(0.5), Point(0.05, 0.1))
 
 
@@ -124,16 +128,7 @@ def test_a_convolution_net_with_batch_norm_gives_the_same_both_ways():
 def test_one_member_that_diverges_leaves_the_others_and_says_where(method):
     train = linear_regression(0, n=50)
     data = Dataset("line", train, linear_regression(1, n=9))
-    recipe = Recipe(
-        name="line",
-        model=Linear(),
-        dataset="line",
-        learning_rate=0.03,
-        epochs=4,
-        batch_size=10,
-        loss=squared_error,
-        hits=None,
-    )
+    recipe = line(epochs=4, batch_size=10)
     result = sweep(recipe, data, (Point(0.03), Point(1e4)), (0,), method=method)
     good, bad = result[Point(0.03), 0], result[Point(1e4), 0]
     assert good.diverged is None
@@ -149,16 +144,7 @@ def test_one_member_that_diverges_leaves_the_others_and_says_where(method):
 def test_a_last_update_that_overflows_is_divergence_though_the_training_loss_was_finite(method, validated):
     data = Dataset("line", linear_regression(0, n=20), linear_regression(1, n=9))
     data = hold_out(data, 0.5, 0) if validated else data
-    recipe = Recipe(
-        name="line",
-        model=Linear(),
-        dataset="line",
-        learning_rate=0.03,
-        epochs=1,
-        batch_size=len(data.train.x),
-        loss=squared_error,
-        hits=None,
-    )
+    recipe = line(epochs=1, batch_size=len(data.train.x))
     result = sweep(recipe, data, (Point(0.03), Point(1e25)), (0,), method=method)
     assert result[Point(0.03), 0].diverged is None
     bad = result[Point(1e25), 0]

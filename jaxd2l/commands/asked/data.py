@@ -3,12 +3,13 @@
 import argparse
 import dataclasses
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
 
+from jaxd2l.cli.output import bar_on_stderr
 from jaxd2l.commands.asked import settings
 from jaxd2l.commands.asked.pictures import LikePredict
 from jaxd2l.data import DATASETS, DataError, Dataset, channel_statistics, load
@@ -125,19 +126,9 @@ def note(line: str) -> None:
     print(f"note: {line}", file=sys.stderr, flush=True)
 
 
-@contextmanager
-def decoding() -> Iterator[Callable[[int, int], None]]:
+def decoding() -> AbstractContextManager[Callable[[int, int], None]]:
     """A bar on stderr for the pictures that are being read, where that is a terminal."""
-    if not sys.stderr.isatty():
-        yield lambda done, total: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(file=sys.stderr)
-    with Progress(console=console, transient=True, redirect_stdout=sys.stdout.isatty()) as bar:
-        task = bar.add_task("reading pictures", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+    return bar_on_stderr("reading pictures")
 
 
 def fitted(

@@ -4,11 +4,12 @@ import argparse
 import json
 import math
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 from jaxd2l.cli.exit_code import ExitCode
+from jaxd2l.cli.output import bar_on_stderr
 from jaxd2l.cli.signals import StopSignals
 from jaxd2l.commands.asked.chosen_device import choose_device, make_deterministic
 from jaxd2l.frozen.container import Frozen, read_frozen
@@ -110,19 +111,9 @@ def _note(line: str) -> None:
     print(f"note: {line}", file=sys.stderr, flush=True)
 
 
-@contextmanager
-def _bar(quiet: bool, facts: dict[str, Any]) -> Iterator[Callable[[int], None]]:
+def _bar(quiet: bool, facts: dict[str, Any]) -> AbstractContextManager[Callable[[int], None]]:
     """A bar on stderr for all updates, where that is a terminal."""
-    if quiet or not sys.stderr.isatty():
-        yield lambda done: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(file=sys.stderr)
-    with Progress(console=console, transient=True, redirect_stdout=sys.stdout.isatty()) as bar:
-        task = bar.add_task("training again", total=facts["epochs"] * facts["train_steps"])
-        yield lambda done: bar.update(task, completed=done)
+    return bar_on_stderr("training again", facts["epochs"] * facts["train_steps"], quiet=quiet)
 
 
 def _summary(
