@@ -1,6 +1,7 @@
 """The commands as a user types them: what they print, write and exit with."""
 
 import contextlib
+import importlib.util
 import io
 import json
 import os
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 from jaxd2l.cli import main
+from jaxd2l.cli.arguments import NAMES
 from jaxd2l.cli.parser import build_parser
 
 REPOSITORY = Path(__file__).parent.parent
@@ -183,6 +185,13 @@ def test_arguments_that_do_not_parse_are_one_line_and_exit_2(arguments, message,
         main(arguments)
     assert stopped.value.code == 2
     assert message in _one_line_of(capsys)
+
+
+def test_every_command_answers_with_json_where_asked():
+    parsers = next(action for action in build_parser()._actions if action.dest == "command").choices
+    assert not [name for name, parser in parsers.items() if "--json" not in parser._option_string_actions]
+    source = {name: Path(importlib.util.find_spec(f"jaxd2l.commands.{name}").origin) for name in NAMES}
+    assert not [name for name, path in source.items() if "args.json" not in path.read_text(encoding="utf-8")]
 
 
 ONE_RUN = {"--checkpoint-every", "--keep", "--overwrite", "--resume", "--tensorboard", "--seed"}

@@ -99,7 +99,7 @@ def add_optimizer_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--schedule",
         choices=SCHEDULES,
-        help="cosine and linear fall to 0 at the last update; step multiplies by --step-factor after --step-epochs",
+        help="cosine and linear fall towards 0, one update past the last; step: by --step-factor after --step-epochs",
     )
     group.add_argument(
         "--warmup", type=number, metavar="EPOCHS", help="the rate rises from 0 along a line first; parts count (.5)"

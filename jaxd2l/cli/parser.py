@@ -15,11 +15,11 @@ Train and measure the networks of Dive into Deep Learning on JAX.
 exit codes:
   0    done
   1    verify: a claim does not hold; thaw: other bits than the recorded ones
-  2    wrong use: an unknown name, a setting out of range, a folder in use
+  2    wrong use: an unknown name, a setting out of range, a folder or file with something in it
   3    the loss became non-finite; the last good weights are kept
   65   data or a run folder is not what it claims
   70   a fault of jaxd2l or of a library; the message names a file with the details
-  74   cannot read or write; also where only the output could not be shown
+  74   cannot read or write, or another process does; also where only the output could not be shown
   75   stopped by SIGTERM after saving: run the same command again, train with --resume
   130  interrupted; what was finished is kept
 """
@@ -61,5 +61,6 @@ def build_parser() -> argparse.ArgumentParser:
     for name in NAMES:
         arguments = importlib.import_module(f"jaxd2l.cli.arguments.{name}")
         sub = arguments.add_parser(subparsers)
+        sub.add_argument("--json", action="store_true", help="print one JSON object as the last line")
         sub.set_defaults(module=name, parser=sub, when_stopped=getattr(arguments, "WHEN_STOPPED", ""))
     return parser

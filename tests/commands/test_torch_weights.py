@@ -30,7 +30,26 @@ def test_weights_survive_the_way_to_pytorch_and_back(exported, tmp_path, capsys)
     run, file = exported
     state = load_file(file)
     assert state["0.weight"].shape == (6, 1, 5, 5)  # OIHW
-    assert main(["import-torch", "lenet_relu", str(file), "--out", str(tmp_path / "back")]) == 0
+    capsys.readouterr()
+    assert main(["export-torch", str(run), str(tmp_path / "again.safetensors"), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert said == {
+        "run_dir": str(run),
+        "recipe": "lenet_relu",
+        "weights": "last",
+        "epoch": 1,
+        "file": str(tmp_path / "again.safetensors"),
+        "bytes": file.stat().st_size,
+    }
+    assert main(["import-torch", "lenet_relu", str(file), "--out", str(tmp_path / "back"), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out.splitlines()[-1])
+    parameters = sum(a.size for a in state.values())
+    assert said == {
+        "recipe": "lenet_relu",
+        "imported_from": str(file),
+        "run_dir": str(tmp_path / "back"),
+        "parameters": parameters,
+    }
     found, expected = _evaluated(tmp_path / "back", capsys), _evaluated(run, capsys)
     assert (found["test_loss"], found["test_accuracy"]) == (expected["test_loss"], expected["test_accuracy"])
     assert main(["check", str(tmp_path / "back")]) == 0

@@ -2,6 +2,7 @@
 
 import ast
 import dataclasses
+import json
 
 import jax
 import jax.numpy as jnp
@@ -103,6 +104,18 @@ def test_what_has_no_twin_is_refused_before_anything_is_trained():
             require_twin(one, data)
     with pytest.raises(ValueError, match="at least 1 step"):
         twin_of(recipe, data, steps=0)
+
+
+def test_the_command_ends_with_the_losses_and_what_it_wrote(tmp_path, capsys):
+    script = tmp_path / "twin.py"
+    assert main(["twin", "linear", "--steps", "2", "--learning-rate", "1e30", "--out", str(script), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (said["recipe"], said["seed"]) == ("linear", 0)
+    written = {"script": script, "data": tmp_path / "twin.npz"}
+    assert said["files"] == {what: {"path": str(p), "bytes": p.stat().st_size} for what, p in written.items()}
+    assert said["losses"]["float32"][0] == pytest.approx(said["losses"]["float64"][0], rel=1e-5)
+    assert said["losses"]["float32"][1] is None  # beyond float32, which JSON cannot say
+    assert said["losses"]["float64"][1] > 1e50
 
 
 def test_wrong_use_is_one_line(tmp_path, capsys):

@@ -14,5 +14,4 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         "each other; changes nothing. Exit code 65 where something is wrong.",
     )
     parser.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="a folder that jaxd2l train wrote")
-    parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     return parser

@@ -42,6 +42,5 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     more.add_argument("--rate", type=options.number, metavar="FLOPS", help="time of an epoch at FLOPS a second")
     more.add_argument("--measure", action="store_true", help="run a few updates: rate, time of an epoch, peak memory")
     more.add_argument("--plot", type=Path, metavar="FILE", help="with --all: draw parameters, FLOPs and accuracy")
-    parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     options.add_device_option(parser)
     return parser

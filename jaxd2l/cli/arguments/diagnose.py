@@ -34,7 +34,6 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     parser.add_argument(
         "--first-epoch", type=options.integer, metavar="N", help="the epoch of the first line, where none is told (1)"
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     return parser
 
 

@@ -23,7 +23,6 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     )
     parser.add_argument("--skip-unreadable", action="store_true", help="go on without pictures that cannot be read")
     parser.add_argument("--limit-test", type=options.integer, metavar="N", help="use the first N test examples")
-    parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     options.add_weights_option(parser)
     options.add_device_option(parser)
     return parser

@@ -42,7 +42,6 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     parser.add_argument("--epochs", type=options.integer, metavar="N", help="of each training (default: 50; book 100)")
     parser.add_argument("--no-peers", action="store_true", help="leave scikit-learn's models out")
     options.add_report_option(parser)
-    parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     parser.add_argument("--quiet", action="store_true", help="print nothing but errors and --json's line")
     options.add_device_option(parser)
     add_deterministic_option(parser)

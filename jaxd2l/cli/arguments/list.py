@@ -9,5 +9,4 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "list", help="show every recipe", description="Show every recipe with its settings and published results."
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     return parser

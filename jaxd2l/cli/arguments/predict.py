@@ -33,7 +33,6 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         help="of a table: the column that names its rows in the CSV, as it stands there (default: numbers from 1)",
     )
     parser.add_argument("--invert", choices=options.INVERT, default="auto", help="exchange dark and light (auto)")
-    parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     options.add_weights_option(parser)
     options.add_device_option(parser)
     return parser

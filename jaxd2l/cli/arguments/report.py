@@ -24,7 +24,6 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         metavar="FILE",
         help="where the page goes (default: DIR/report.html; several: comparison.html)",
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     options.add_weights_option(parser)
     options.add_device_option(parser)
     return parser

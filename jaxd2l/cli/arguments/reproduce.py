@@ -37,7 +37,6 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     options.add_data_options(parser)
     options.add_validation_options(parser)
     options.add_report_option(parser)
-    parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     parser.add_argument("--quiet", action="store_true", help="print only the table")
     options.add_device_option(parser)
     add_deterministic_option(parser)

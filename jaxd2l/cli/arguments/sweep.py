@@ -51,7 +51,6 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         "but one of them, K times; pictures and tables are standardised and class weights balanced by what trains",
     )
     options.add_report_option(parser)
-    parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     parser.add_argument("--quiet", action="store_true", help="print only the table and the map")
     options.add_device_option(parser)
     add_deterministic_option(parser)

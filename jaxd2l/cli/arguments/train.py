@@ -65,7 +65,6 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         help="write scalars, configuration and curves for TensorBoard too (default: tensorboard/RUN beside the run)",
     )
     options.add_report_option(output)
-    output.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     output.add_argument("--quiet", action="store_true", help="print nothing but errors and --json's line")
     options.add_device_option(parser)
     add_devices_option(

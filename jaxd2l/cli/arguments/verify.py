@@ -32,6 +32,5 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         help="a run folder for each training of --full; what is finished there is not trained again (default: "
         "runs/verify)",
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     options.add_device_option(parser)
     return parser

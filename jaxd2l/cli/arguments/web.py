@@ -18,7 +18,6 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     )
     parser.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="a folder that jaxd2l train wrote")
     parser.add_argument("--out", type=Path, metavar="FILE", help="where the page goes (default: RUN_DIR/draw.html)")
-    parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     options.add_weights_option(parser)
     options.add_device_option(parser)
     return parser

@@ -1,6 +1,7 @@
 """`jaxd2l export-torch RUN_DIR FILE`: a run's weights as a PyTorch state_dict."""
 
 import argparse
+import json
 from pathlib import Path
 
 from jaxd2l import run_folder
@@ -25,6 +26,9 @@ def run(args: argparse.Namespace) -> int:
     run_folder.write_atomically(args.file.resolve(), content)
     print(f"{kept.recipe.name}: weights of {args.run_dir} are in {args.file}")
     print(f"weights: {which_weights(chosen, args.run_dir)}")
+    if args.json:
+        summary = {"run_dir": str(args.run_dir), "recipe": kept.recipe.name, "weights": args.weights}
+        print(json.dumps({**summary, "epoch": chosen.epoch, "file": str(args.file), "bytes": len(content)}))
     return ExitCode.DONE
 
 

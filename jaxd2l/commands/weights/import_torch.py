@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -58,6 +59,9 @@ def run(args: argparse.Namespace) -> int:
     next_ = f"train it on with `{on}`"
     judge = f"judge them with `{command_line('jaxd2l', 'evaluate', args.out)}`"
     print(f"{recipe.name}: weights of {args.file} are in {args.out}; {next_ if facts else judge}")
+    if args.json:
+        summary = {"recipe": recipe.name, "imported_from": str(args.file), "run_dir": str(args.out)}
+        print(json.dumps({**summary, "parameters": run_folder.count_parameters(args.out)}))
     return ExitCode.DONE
 
 

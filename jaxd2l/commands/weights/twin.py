@@ -1,6 +1,9 @@
 """`jaxd2l twin RECIPE --out FILE.py`: a training as a script of PyTorch, with its numbers and our losses beside it."""
 
 import argparse
+import json
+
+import numpy as np
 
 from jaxd2l.cli.exit_code import ExitCode
 from jaxd2l.commands.asked import settings
@@ -40,4 +43,16 @@ def run(args: argparse.Namespace) -> int:
         print(f"{path} ({path.stat().st_size:,} bytes)")
     script = command_line("python", args.out)
     print(f"where PyTorch is: {script}, or {script} float32")
+    if args.json:
+        named = {"script": args.out, "data": numbers}
+        summary = {
+            "recipe": recipe.name,
+            "seed": args.seed,
+            "files": {what: {"path": str(path), "bytes": path.stat().st_size} for what, path in named.items()},
+            "losses": {
+                name: [float(loss) if np.isfinite(loss) else None for loss in losses]
+                for name, losses in twin.numbers.losses.items()
+            },
+        }
+        print(json.dumps(summary, allow_nan=False))
     return ExitCode.DONE

@@ -39,7 +39,6 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         help="a prediction of stablehlo or onnx takes float32 inputs as the network sees them, not bytes as the data "
         "set stores them: scaling, resizing and standardising stay outside",
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     options.add_weights_option(parser)
     options.add_device_option(parser)
     return parser

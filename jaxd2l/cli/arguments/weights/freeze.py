@@ -26,6 +26,5 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         action="store_true",
         help="keep the rows inside too, so that thawing looks for none; generated data always are",
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     options.add_device_option(parser)
     return parser

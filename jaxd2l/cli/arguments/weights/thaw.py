@@ -32,7 +32,6 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         help="the run's data where they are not found by their name: a .npz of x_train, y_train, x_test and y_test, of "
         "data of your own also what train --data takes; their digests have to be the recorded ones",
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object as the last line")
     parser.add_argument("--quiet", action="store_true", help="print nothing but errors and --json's line")
     options.add_device_option(parser)
     return parser
