@@ -4,6 +4,7 @@ Two runs that were asked the same describe theirs alike in every process, so no 
 """
 
 import dataclasses
+import dis
 import functools
 import hashlib
 import inspect
@@ -15,6 +16,7 @@ import numpy as np
 
 _LONGEST = 200  # characters that are kept as they are; of a longer description its digest says the rest
 _DEEPEST = 12
+_LOADS = ("LOAD_CONST", "RETURN_CONST", "LOAD_SMALL_INT")  # the last of Python 3.14, whose number is no constant
 _KNOWN = ("jaxd2l", "optax", "jax", "flax", "numpy")  # their versions are in environment.json: a name says enough
 
 
@@ -28,13 +30,31 @@ def identity(value: Any) -> str:
         Such as `sgd`, `partial(sgd, momentum=0.9)` or `schedule(alpha=0.0, decay_steps=8, ...)`; of one that is
         long its beginning and a digest.
     """
-    text = _described(value, 0, frozenset())
+    return _shortened(_described(value, 0, frozenset(), []))
+
+
+def constants(value: Any) -> str:
+    """The words in the text of a user's functions, such as `'adam'`, which `identity` leaves out.
+
+    Args:
+        value: likewise.
+
+    Returns:
+        Each as Python writes it, in the order of the text; without docstrings.
+    """
+    found: list[str] = []
+    _described(value, 0, frozenset(), found)
+    return _shortened(", ".join(found))
+
+
+def _shortened(text: str) -> str:
     if len(text) <= _LONGEST:
         return text
     return f"{text[:40]}... {hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
-def _described(value: Any, depth: int, within: frozenset[int]) -> str:
+def _described(value: Any, depth: int, within: frozenset[int], found: list[str]) -> str:
+    """A description without the constants that are added to `found`."""
     if value is None or isinstance(value, bool | int | float | complex | str | bytes):
         return repr(value)
     if isinstance(value, np.ndarray | np.generic) or hasattr(value, "__jax_array__") or _is_array(value):
@@ -43,14 +63,14 @@ def _described(value: Any, depth: int, within: frozenset[int]) -> str:
         return str(getattr(value, "__qualname__", value.__name__))
     if depth == _DEEPEST or id(value) in within:
         return type(value).__qualname__
-    parts = functools.partial(_described, depth=depth + 1, within=within | {id(value)})
+    parts = functools.partial(_described, depth=depth + 1, within=within | {id(value)}, found=found)
     if isinstance(value, functools.partial):
         given = [parts(value.func), *map(parts, value.args), *_named(value.keywords, parts)]
         return f"partial({', '.join(given)})"
     if isinstance(value, types.MethodType):
         return f"{parts(value.__self__)}.{value.__func__.__name__}"
     if callable(value) and isinstance(inspect.unwrap(value), types.FunctionType):
-        return _function(inspect.unwrap(value), parts)
+        return _function(inspect.unwrap(value), parts, found)
     if isinstance(value, Mapping):
         return f"{{{', '.join(_named({str(k): v for k, v in value.items()}, parts))}}}"
     if isinstance(value, tuple) and hasattr(value, "_asdict"):
@@ -72,7 +92,7 @@ def _named(values: Mapping[str, Any], parts: Any) -> list[str]:
     return [f"{name}={parts(value)}" for name, value in sorted(values.items())]
 
 
-def _function(function: types.FunctionType, parts: Any) -> str:
+def _function(function: types.FunctionType, parts: Any, found: list[str]) -> str:
     """A function by its name, what it encloses and its defaults; a user's also by the names and constants in it."""
     name = function.__qualname__.rpartition("<locals>.")[2]
     held: dict[str, Any] = {}
@@ -86,7 +106,7 @@ def _function(function: types.FunctionType, parts: Any) -> str:
     if not known:
         optional = [p for p in inspect.signature(function).parameters.values() if p.default is not p.empty]
         held |= {p.name: p.default for p in optional}
-    inside = [] if known else [*_inside(function, function.__code__, parts)]
+    inside = [] if known else [*_inside(function, function.__code__, parts, found)]
     said = ", ".join([*_named(held, parts), *inside])
     return f"{name}({said})" if said else name
 
@@ -97,14 +117,16 @@ def _as_given(name: str, part: Any) -> Any:
     return int(part) if counted else part
 
 
-def _inside(function: types.FunctionType, code: types.CodeType, parts: Any) -> Iterator[str]:
+def _inside(function: types.FunctionType, code: types.CodeType, parts: Any, found: list[str]) -> Iterator[str]:
     """The names and constants that a function's text uses, and the values of global names."""
+    loaded = [one.argval for one in dis.get_instructions(code) if one.opname in _LOADS]  # so no docstring
+    found += [repr(one) for one in loaded if isinstance(one, str) or (type(one) is int and one not in code.co_consts)]
     for name in code.co_names:
         value = function.__globals__.get(name)
         yield name if value is None or isinstance(value, types.ModuleType) else f"{name}={parts(value)}"
     for constant in code.co_consts[1:] if code.co_consts and code.co_consts[0] == function.__doc__ else code.co_consts:
         if isinstance(constant, types.CodeType):
-            yield from _inside(function, constant, parts)
+            yield from _inside(function, constant, parts, found)
         elif constant is not None and not isinstance(constant, str):
             yield parts(constant)
 

@@ -19,15 +19,15 @@ from jaxd2l.data import DataError, Dataset
 from jaxd2l.data.streaming import rows_in_order
 from jaxd2l.recipes import kept_code, kept_recipe, kept_statistics
 from jaxd2l.run_folder.files import CONFIG
-from jaxd2l.run_folder.identity import identity
+from jaxd2l.run_folder.identity import constants, identity
 from jaxd2l.run_folder.layout import read_config
 from jaxd2l.train import Recipe
 from jaxd2l.train.optimizer import OPTIMIZERS
 from jaxd2l.train.recipe import OVERRIDABLE, complete, overridden
-from jaxd2l.wording import counted
+from jaxd2l.wording import counted, in_short, in_short_both
 
 _FUNCTIONS = ("optimizer", "loss", "hits")
-_ADDED = ("data.", "rows", "pictures_together", *_FUNCTIONS)
+_ADDED = ("data.", "constants.", "rows", "pictures_together", *_FUNCTIONS)
 # Where data, network and first weights lie and how they were read: what they are is compared instead.
 WHERE = ("own_data", "code", "init_from")
 
@@ -51,6 +51,7 @@ def configuration(recipe: Recipe, seed: int, data: Dataset | None = None, **othe
         **others,
         "model": _as_today(repr(recipe.model)),
         **{name: identity(getattr(recipe, name)) for name in _FUNCTIONS},
+        "constants": {name: constants(getattr(recipe, name)) for name in (*_FUNCTIONS, "learning_rate")},
     }
     if callable(recipe.learning_rate):
         config["learning_rate"] = identity(recipe.learning_rate)
@@ -123,12 +124,15 @@ def recipe_of(folder: Path, recipe: Recipe | None = None) -> tuple[Recipe, dict[
     except (ValueError, OverflowError, TypeError) as error:
         own = "" if recipe is not None else "; a run of a recipe of your own is opened with it: recipe=..."
         raise DataError(f"{folder / CONFIG}: {error}{own}") from error
-    here = {"network": repr(found.model), "loss": identity(found.loss), "hits": identity(found.hits)}
-    for what, has in here.items():
-        then = config.get("model" if what == "network" else what, has)
+    here = {"network": (repr(found.model), config.get("model"))}
+    for what, of in (("loss", found.loss), ("hits", found.hits)):
+        here[what] = identity(of), config.get(what)
+        here[f"{what} with"] = constants(of), config.get("constants", {}).get(what)
+    for what, (has, then) in here.items():
+        then = has if then is None else then
         if _as_today(then) != _as_today(has):
             raise DataError(
-                f"{folder} trained the {what} {short(then)}, but recipe {found.name} has {short(has)}"
+                f"{folder} trained the {what} {in_short(then)}, but recipe {found.name} has {in_short(has)}"
                 f"{changed_code(config)}; give the recipe that it was trained with: recipe=..."
             )
     return dataclasses.replace(found, epochs=config.get("epochs", found.epochs)), config
@@ -166,7 +170,7 @@ def refuse_other_settings(folder: Path, found: Mapping[str, Any], asked: Mapping
     names = [name for name in names if name not in WHERE]
     differing = [name for name in names if _as_today(then.get(name)) != _as_today(now.get(name))]
     if differing:
-        said = ", ".join("{} {} (asked: {})".format(n, *_shorts(then.get(n), now.get(n))) for n in differing)
+        said = ", ".join("{} {} (asked: {})".format(n, *in_short_both(then.get(n), now.get(n))) for n in differing)
         raise ValueError(f"{folder} holds a run with {said}; give the same settings or name another folder")
 
 
@@ -204,10 +208,12 @@ def refuse_options(options: Mapping[str, Any], data: Dataset) -> None:
 
 
 def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings by name, those of the data by `data.name` and so on."""
-    data = settings.get("data")
-    own = {name: value for name, value in settings.items() if name != "data" or not isinstance(value, Mapping)}
-    return {**own, **({f"data.{name}": value for name, value in data.items()} if isinstance(data, Mapping) else {})}
+    """Settings by name, those of the data by `data.name` and so on, and constants likewise."""
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        parted = name in ("data", "constants") and isinstance(value, Mapping)
+        flat |= {f"{name}.{part}": one for part, one in value.items()} if parted else {name: value}
+    return flat
 
 
 def plain_settings(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -232,18 +238,3 @@ _ADDRESS = re.compile(r"(?<=[\w>]) at 0x[0-9a-fA-F]+(?=>)")  # of a function wit
 def _as_today(value: Any) -> Any:
     """A value as this version writes it."""
     return _ADDRESS.sub("", _OLD_FIELDS.sub("", value)) if isinstance(value, str) else value
-
-
-def _shorts(then: Any, now: Any) -> tuple[str, str]:
-    """Both values in a line each, cut where they differ."""
-    texts = tuple(" ".join(str(value).split()) for value in (then, now))
-    same = next((i for i, (a, b) in enumerate(zip(*texts, strict=False)) if a != b), min(map(len, texts)))
-    first = max(0, same - 30) if same > 50 else 0
-    a, b = (short(f"...{text[first:]}" if first else text) for text in texts)
-    return a, b
-
-
-def short(value: Any) -> str:
-    """A value in one line of at most 60 characters."""
-    text = " ".join(str(value).split())
-    return text if len(text) <= 60 else f"{text[:57]}..."

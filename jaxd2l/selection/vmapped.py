@@ -127,15 +127,15 @@ def train_members(
         state, record = members.epoch(
             state, members.record(members.train_steps), *train, rows, keys.noise, first, steps
         )
-        judged = members.evaluation(
-            *state.deciding,
-            members.record(test_steps),
-            *judging,
-            members.evaluation_rows,
-            first,
-            np.int32(test_steps),
-        )
-        finite = np.all([np.isfinite(a).all(-1) for a in (record.loss, record.gradient_norm, judged.loss)], axis=0)
+        every = [
+            members.evaluation(
+                *weights, members.record(test_steps), *judging, members.evaluation_rows, first, np.int32(test_steps)
+            )
+            for weights in state.judged.values()
+        ]
+        judged = every[-1]  # by what decides
+        numbers = record.loss, record.gradient_norm, *(each.loss for each in every)
+        finite = np.all([np.isfinite(a).all(-1) for a in numbers], axis=0)
         diverged = np.where((diverged == 0) & ~finite, epoch, diverged)
         values = np.stack([*_means(record, recipe), *_means(judged, recipe)])
         curves[..., epoch - 1] = np.where(diverged == 0, values, np.nan)

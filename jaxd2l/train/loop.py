@@ -108,7 +108,7 @@ def fit(
     watch = on_chunk or (lambda progress: None)
     here: dict[str, Any] = {"mesh": program.mesh, "workers": workers}
     feed = feed_of_training(program, data.train, keys.shuffle, epochs=recipe.epochs, workers=workers)
-    passes, window = recipe.epochs * len(_to_judge(now.state)), None if windows is None else windows[1]
+    passes, window = recipe.epochs * len(now.state.judged), None if windows is None else windows[1]
     judged_by = feed_of_evaluation(data.judged, program.evaluation_rows, window, passes=passes, **here)
     judge = Evaluation(
         program.evaluation,
@@ -148,7 +148,7 @@ def fit(
                 watch(now)
             what = "validation" if validated else "test"
             columns: dict[str, Any] = {}
-            for kind, weights in _to_judge(now.state).items() if validated or with_test else ():
+            for kind, weights in now.state.judged.items() if validated or with_test else ():
                 columns[f"{kind}{what}_loss"], columns[f"{kind}{what}_accuracy"] = judged(weights, what, judge)
             if not all(np.isfinite(value) for name, value in columns.items() if name.endswith("loss")):
                 raise _divergence(now, steps - 1, recipe, finite)  # the last update left the range of the floats
@@ -168,7 +168,7 @@ def fit(
         tested = {}
         if validated and with_test:
             last = len(now.results)
-            to_test = {("ema" if kind else "last"): (last, weights) for kind, weights in _to_judge(now.state).items()}
+            to_test = {("ema" if kind else "last"): (last, weights) for kind, weights in now.state.judged.items()}
             to_test["best"] = (best_epoch(now.results), best if best_weights is None else best_weights())
             here |= {"stream": windows is not None, "passes": len(to_test)}
             judge = compile_evaluation(recipe, *to_test["last"][1], data.test, seconds=chunk_seconds, **here)
@@ -207,8 +207,3 @@ def _divergence(now: Progress, i: int, recipe: Recipe, finite: TrainState) -> Di
     at = (now.epoch, i + 1, loss / examples, norm)
     given = recipe.learning_rate if by_name else None
     return DivergenceError(*at, rate, finite, now.results, scheduled=scheduled, given=given)
-
-
-def _to_judge(state: TrainState) -> dict[str, Weights]:
-    """What an epoch is judged by, the weights and their average where there is one, by the prefix of its columns."""
-    return {"": (state.params, state.batch_stats), **({"ema_": state.deciding} if state.ema else {})}

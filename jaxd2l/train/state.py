@@ -57,6 +57,11 @@ class TrainState(NamedTuple):
         """`(params, batch_stats)` by which the run is compared: the averaged ones where there are any."""
         return self.ema or (self.params, self.batch_stats)
 
+    @property
+    def judged(self) -> dict[str, tuple[PyTree, PyTree]]:
+        """All that an epoch is judged by, the average where there is one too, by the prefix of its columns."""
+        return {"": (self.params, self.batch_stats), **({"ema_": self.deciding} if self.ema else {})}
+
 
 class Keys(NamedTuple):
     """The three independent sources of randomness of a run.

@@ -11,9 +11,10 @@ import optax
 import pytest
 
 import jaxd2l
-from jaxd2l.data import Dataset, Examples
+from jaxd2l.data import DataError, Dataset, Examples
+from jaxd2l.nn.loss import cross_entropy
 from jaxd2l.nn.models import MLP, Linear
-from jaxd2l.run_folder.identity import identity
+from jaxd2l.run_folder.identity import constants, identity
 from jaxd2l.run_folder.settings import configuration, refuse_other_settings
 from jaxd2l.train import Recipe, adam, sgd
 
@@ -109,8 +110,22 @@ def test_a_run_that_was_stopped_ends_in_the_bits_of_the_unbroken_one(name, tmp_p
     assert kept.evaluate(DATA) == jaxd2l.evaluate(recipe, done.state.params, {}, DATA.test)
 
 
+def reduced(logits, labels, how):
+    each = cross_entropy(logits, labels)
+    return each if how == "mean" else len(labels) * each
+
+
 def make(b1):
     return lambda r, d: optax.adamw(r, b1=b1, weight_decay=d)
+
+
+def named(rate, name):
+    """An optimizer of optax by its name.
+
+    Raises:
+        ValueError: of one's own.
+    """
+    return getattr(optax, name)(rate)
 
 
 RATE = 0.3
@@ -125,6 +140,11 @@ DIFFERENT = [
     lambda r, d: optax.adam(r),
     lambda r, d: optax.adamw(2 * r, weight_decay=d),
     lambda r, d: optax.adamw(2.5 * r, weight_decay=d),
+    lambda r, d: optax.adamw(3 * r, weight_decay=d),
+    lambda r, d: named(r, "sgd"),
+    lambda r, d: named(r, "adam"),
+    lambda r, d: named(r, name="adam"),
+    lambda r, d: named(RATE if d else r, "sgd"),
     lambda r, d: optax.sgd(RATE),
     optax.sgd(0.1),
     optax.sgd(0.2),
@@ -142,9 +162,24 @@ DIFFERENT = [
 
 
 def test_what_trains_differently_is_described_differently():
-    texts = [identity(optimizer) for optimizer in DIFFERENT]
+    texts = [(identity(optimizer), constants(optimizer)) for optimizer in DIFFERENT]
     assert len(set(texts)) == len(texts)
-    assert not any(" at 0x" in text or len(text) > 200 for text in texts)
+    assert not any(" at 0x" in text or len(text) > 200 for both in texts for text in both)
+
+
+def test_the_words_in_a_function_are_its_constants_and_docstrings_are_none():
+    def outer(rate, decay):
+        """Not a word."""
+
+        def inner():
+            """Nor this."""
+            return f"ad{rate}am"
+
+        return named(inner(), "sgd")
+
+    assert constants(outer) == "'sgd', 'ad', 'am'"
+    assert constants(sgd) == constants(optax.adam) == constants(0.1) == ""
+    assert len(constants(lambda r, d: named(r, "an optimizer of my own, " * 20))) < 100
 
 
 @pytest.mark.parametrize(
@@ -165,6 +200,7 @@ def test_what_trains_differently_is_described_differently():
 )
 def test_what_is_made_alike_is_described_alike(build):
     assert identity(build()) == identity(build())
+    assert constants(build()) == constants(build())
 
 
 def test_a_schedule_is_the_same_before_and_after_it_is_traced():
@@ -191,6 +227,32 @@ def test_an_optimizer_or_schedule_that_changed_is_named_on_resume(tmp_path):
         with pytest.raises(ValueError, match=message):
             again(dataclasses.replace(recipe, **changes))
     assert again(recipe).epochs
+
+
+@pytest.mark.slow
+def test_a_word_in_a_function_that_changed_is_named_on_resume_and_on_opening(tmp_path):
+    def rule(name):
+        return {"sgd": lambda r, d: named(r, "sgd"), "adam": lambda r, d: named(r, "adam")}[name]
+
+    mean, total = (lambda a, y: reduced(a, y, "mean")), (lambda a, y: reduced(a, y, "sum"))
+    recipe = dataclasses.replace(RECIPE, optimizer=rule("sgd"), loss=mean, epochs=1)
+    folder = tmp_path / "own"
+    jaxd2l.fit(recipe, DATA, run_dir=folder)
+    again = functools.partial(jaxd2l.fit, data=DATA, run_dir=folder, resume=True)
+    for changes, message in (
+        ({"optimizer": rule("adam")}, r"with constants\.optimizer 'sgd' \(asked: 'adam'\); give the same"),
+        ({"loss": total}, r"with constants\.loss 'mean', .*\(asked: 'sum', .*\); give the same"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            again(dataclasses.replace(recipe, **changes))
+    with pytest.raises(DataError, match=r"trained the loss with 'mean', .* but recipe own has 'sum',"):
+        jaxd2l.load_run(folder, recipe=dataclasses.replace(recipe, loss=total))
+    assert jaxd2l.load_run(folder, recipe=recipe)
+
+    config = json.loads((folder / "config.json").read_bytes())
+    del config["constants"]  # an earlier version's
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    assert again(dataclasses.replace(recipe, loss=mean, epochs=2)).epochs
 
 
 def test_a_folder_of_an_earlier_version_does_not_say_its_optimizer_and_goes_on(tmp_path):
