@@ -89,6 +89,11 @@ CASES = {
             x[:, 3],
             *jnp.split(x, 2, -1),
             lax.dynamic_slice(x, (0, 2, 30, 0), (1, 3, 4, 4)),
+            jnp.stack([x, 2 * x, jnp.ones_like(x)], 2),
+            x[:, :, jnp.asarray([8, 0, 0, 5])],
+            jnp.take(x, jnp.asarray([[1, 3, 2], [0, 0, 1]]), -1),
+            x[:, jnp.asarray([2, 4]), 0],
+            jax.image.resize(x, (1, 5, 13, 4), "nearest"),
         ],
     ),
     "elementwise": (

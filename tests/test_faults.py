@@ -15,7 +15,10 @@ import pytest
 
 from jaxd2l import run_folder
 from jaxd2l.cli import main
+from jaxd2l.data import Dataset, Examples
+from jaxd2l.report.closing import at_chance
 from jaxd2l.report.console import Console
+from jaxd2l.train import EpochResult
 
 REPOSITORY = Path(__file__).parent.parent
 # 300 updates, then 30 of a network with dropout; with 0 s between checkpoints, one is begun whenever none is under way
@@ -137,6 +140,15 @@ def test_a_configuration_edited_afterwards_does_not_fit_its_checkpoints(tmp_path
     assert _resume(["train", "linear", "--no-report"], folder) == 2
     assert "learning_rate 0.03 (asked: 0.04)" in _line(capsys)
     assert main(["check", str(folder)]) == 65
+
+
+def test_a_configuration_that_does_not_say_what_was_trained_is_wrong(tmp_path, capsys):
+    (tmp_path / "config.json").write_text('{"seed": 0}', encoding="utf-8")
+    (tmp_path / "metrics.jsonl").write_bytes(b"")
+    assert main(["check", str(tmp_path)]) == 65
+    said = capsys.readouterr().out
+    assert "WRONG  config.json: does not say which recipe was trained" in said
+    assert "go on with" not in said
 
 
 def _newest(folder):
@@ -309,6 +321,14 @@ def test_a_network_that_guesses_is_warned_about(tmp_path, capsys):
     assert main([*command, "--learning-rate", "1e-9", "--deterministic"]) == 0
     assert "is that of a guess" in capsys.readouterr().out
     assert json.loads((tmp_path / "run" / "config.json").read_text(encoding="utf-8"))["deterministic"] is True
+
+
+@pytest.mark.parametrize(("accuracy", "guessed"), [(1.0, False), (0.76, False), (0.75, True), (0.5, True)])
+def test_few_examples_that_are_nearly_all_right_are_no_guess(accuracy, guessed):
+    """Of four examples 3 standard errors are .75: all of them right would be called a guess."""
+    part = Examples(np.zeros((4, 2), np.float32), np.array([0, 0, 1, 1], np.int32))
+    last = EpochResult(1, 0.1, 1.0, 0.1, accuracy, 1.0, 4.0)
+    assert bool(at_chance(Dataset("four", part, part, ("a", "b")), last)) == guessed
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ from jaxd2l.data import Dataset
 from jaxd2l.nn.parameters import flat
 from jaxd2l.recipes import RECIPES, find, load_data
 from jaxd2l.run_folder import fit, folder_named, is_finished
-from jaxd2l.run_folder.training import Stop
+from jaxd2l.run_folder.call import Stop
 from jaxd2l.train import EpochResult, Program, Progress, Recipe, Run, compile_program
 from jaxd2l.train.state import variables_like
 from jaxd2l.wording import counted

@@ -51,7 +51,7 @@ def check(folder: Path, config: dict[str, Any]) -> list[Finding]:
         OSError: a file is there but cannot be read.
     """
     rows = run_folder.whole_rows(folder)
-    findings = [Finding(run_folder.CONFIG, f"{config.get('recipe')}, seed {config.get('seed')}")]
+    findings = [_config(config)]
     findings += [_environment(folder, "imported_from" not in config and len(rows) != config.get("epochs"))]
     findings += [_metrics(folder, rows)]
     findings += [_weights(folder, name, len(rows)) for name in run_folder.files_of_weights(rows)]
@@ -61,7 +61,16 @@ def check(folder: Path, config: dict[str, Any]) -> list[Finding]:
     return [*findings, *_checkpoints(folder, config, rows)]
 
 
+def _config(config: dict[str, Any]) -> Finding:
+    """What was asked; a run of any version, and an import, says of which recipe it is."""
+    if not isinstance(config.get("recipe"), str):
+        return Finding(run_folder.CONFIG, "does not say which recipe was trained", wrong=True)
+    return Finding(run_folder.CONFIG, f"{config['recipe']}, seed {config.get('seed')}")
+
+
 def _state(folder: Path, config: dict[str, Any]) -> str:
+    if _config(config).wrong:
+        return "no run that could go on"
     if run_folder.holder(folder) is not None:
         return "running"
     if "imported_from" in config:

@@ -16,6 +16,7 @@ from jaxd2l.commands.asked.data import note
 from jaxd2l.commands.asked.recipe import tell_changed_code
 from jaxd2l.commands.asked.written import check_writable
 from jaxd2l.data import DataError
+from jaxd2l.data.own.listing.folder import passed_over
 from jaxd2l.data.table import csv_lines
 from jaxd2l.data.table.csv_file import read_records, text_frame
 from jaxd2l.machine.disk import write_named
@@ -127,7 +128,7 @@ def _predict_rows(args: argparse.Namespace) -> int:
 
 
 def picture_files(paths: Sequence[Path]) -> list[Path]:
-    """The files themselves, and the pictures in folders and their folders, by name, each once.
+    """The files themselves, and the pictures in folders and their folders, by name, each once; none that are hidden.
 
     Raises:
         DataError: a folder holds no picture.
@@ -138,7 +139,13 @@ def picture_files(paths: Sequence[Path]) -> list[Path]:
         if not path.exists():
             raise FileNotFoundError(2, "no such file or folder", str(path))
         if path.is_dir():
-            inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+            inside = sorted(
+                file
+                for file in path.rglob("*")
+                if file.suffix.lower() in SUFFIXES
+                and not any(map(passed_over, file.relative_to(path).parts))
+                and file.is_file()
+            )
             if not inside:
                 raise DataError(f"{path}: no picture in this folder; expected files ending in {', '.join(SUFFIXES)}")
             found.update(dict.fromkeys(inside))

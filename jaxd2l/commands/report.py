@@ -24,7 +24,7 @@ def run(args: argparse.Namespace) -> int:
 
     Raises:
         DataError: a folder is none of train, sweep, reproduce or houses, or its results are damaged.
-        ValueError: --out is no file, or --weights is given for a page of more than one run.
+        ValueError: --out is no file, or --weights is given for a page of more than one run, or names what it has not.
         OSError: a page cannot be written.
     """
     folders: list[Path] = args.run_dirs
@@ -42,9 +42,23 @@ def run(args: argparse.Namespace) -> int:
         path = write_results_report(folder, results, args.out)
     else:
         run_folder.read_config(folder)
+        _require_weights(folder, args.weights)
         settings.choose_device(args.device)
         path = write_run_report(folder, args.out, weights=args.weights)
     print(f"report: {path}")
     if args.json:
         print(json.dumps({"report": str(path), "bytes": path.stat().st_size}))
     return ExitCode.DONE
+
+
+def _require_weights(folder: Path, weights: str) -> None:
+    """Refuse weights that a run does not keep, before its page is replaced by one without; damage the page tells.
+
+    Raises:
+        ValueError: the run averages none, or has no epoch to choose the best of.
+    """
+    try:
+        if weights != "last":
+            run_folder.choose_weights(folder, weights)
+    except (DataError, OSError):
+        return

@@ -28,7 +28,7 @@ from jaxd2l.report import kept
 from jaxd2l.report.console import Console, epoch_line
 from jaxd2l.report.table import markdown, summarise
 from jaxd2l.report.write import RESULTS, write_results_report
-from jaxd2l.train import Recipe, compile_program, fit, run_keys
+from jaxd2l.train import DivergenceError, Recipe, compile_program, fit, run_keys
 from jaxd2l.train.check_data import require_validation
 from jaxd2l.train.program import initial_state
 from jaxd2l.wording import counted
@@ -114,15 +114,19 @@ def _runs_of(
                 if start.weights is not None:
                     drawn = initial_state(program, seed, recipe.learning_rate, recipe.weight_decay)
                     weights = start.weights(drawn)
-                done = fit(
-                    recipe,
-                    data,
-                    seed,
-                    program=program,
-                    weights=weights,
-                    on_progress=console.progress,
-                    on_chunk=console.chunk,
-                )
+                try:
+                    done = fit(
+                        recipe,
+                        data,
+                        seed,
+                        program=program,
+                        weights=weights,
+                        on_progress=console.progress,
+                        on_chunk=console.chunk,
+                    )
+                except DivergenceError as error:
+                    error.args = (f"{recipe.name} seed {seed}: {error} (--clip-norm 1)",)
+                    raise
                 tested = {name: judged._asdict() for name, judged in done.tested.items()}
                 runs[seed] = {
                     "recipe": recipe.name,

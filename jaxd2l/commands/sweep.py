@@ -88,8 +88,7 @@ def run(args: argparse.Namespace) -> int:
             made: dict[int, Choice] = {}
             for place, fold in enumerate(folds):
                 if place:
-                    alike = {"batch_size": experiments[number][0].batch_size}  # where the data are few it is smaller
-                    recipe, data, facts = experiment(number, {**fold, **alike})
+                    recipe, data, facts = experiment(number, fold)
                 recipe = weighted(recipe, args.class_weights_from, data, weighed)
                 of_fold = _sweep(recipe, data, facts, args, console, mesh, made, fold.get("fold"))
                 members |= {(point, place * args.seeds + seed): curves for (point, seed), curves in of_fold.items()}

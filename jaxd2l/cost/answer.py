@@ -44,7 +44,7 @@ class Cost:
 
     Attributes:
         recipe: with the settings that were asked about.
-        layers: those with parameters, in order; their counts are for one example.
+        layers: those with parameters or that multiply, in order; their counts are for one example.
         forward_flops: of the prediction of one example: 2 a multiply-add, and 1 an element of everything else.
         step_flops: of one update with the whole batch, recomputation included.
         padding_flops: how many of `step_flops` multiply the zeros of paddings; XLA does not count these.
@@ -71,7 +71,7 @@ class Cost:
 
     @property
     def macs(self) -> int:
-        """Multiply-adds of the prediction of one example, by the layers' formulas."""
+        """Multiply-adds of the prediction of one example, of all layers."""
         return sum(layer.macs for layer in self.layers)
 
     def epoch_seconds(self, flops_per_second: float) -> float:

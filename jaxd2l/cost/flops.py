@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxd2l.cost.traced import Operation, Operations, body, rounds
+from jaxd2l.cost.traced import Operation, Operations, body, branches, rounds
 
 MOVES = {
     *("reshape", "broadcast_in_dim", "transpose", "slice", "pad", "concatenate", "squeeze", "expand_dims", "rev"),
@@ -37,11 +37,11 @@ class Flops(NamedTuple):
 
 
 def count(program: Operations, platform: str = "gpu") -> Flops:
-    """Operations of a program; loops count as often as they run.
+    """Operations of a program; loops count as often as they run, of branches the costliest.
 
     Args:
         program: flattened; for "gpu" convolutions are plain, where the CPU's ways may do more or less.
-        platform: decides the branches inside loops.
+        platform: decides the branches of `lax.platform_dependent` inside loops and branches.
     """
     products = elementwise = 0
     for operation in program.operations:
@@ -50,6 +50,11 @@ def count(program: Operations, platform: str = "gpu") -> Flops:
             inner = count(body(operation, platform), platform)
             products += rounds(operation) * inner.products
             elementwise += rounds(operation) * inner.elementwise
+        elif name == "cond":
+            inner = max(
+                (count(branch, platform) for branch in branches(operation, platform)), key=lambda one: one.total
+            )
+            products, elementwise = products + inner.products, elementwise + inner.elementwise
         elif name == "dot_general":
             products += 2 * dot_macs(operation)
         elif name == "conv_general_dilated":

@@ -1,35 +1,36 @@
 """The layers of a network: what each holds, puts out and multiplies, from shapes alone."""
 
+import itertools
 import math
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
 import numpy as np
 
-from jaxd2l.cost.flops import taps
 from jaxd2l.cost.receptive_field import receptive_fields
-from jaxd2l.cost.scopes import Path, deepest_first, innermost, products_by_module
+from jaxd2l.cost.scopes import Products, calls_within, innermost, products_by_call, scope_of
 from jaxd2l.cost.traced import Operations, operations_of
 from jaxd2l.earlier import place_of, remembered
-from jaxd2l.nn import Conv, Dense
-from jaxd2l.nn.kernels.window import pads, sizes
+from jaxd2l.nn import Conv
 from jaxd2l.train.state import variables_like
 
 PyTree = Any
+Path = tuple[str, ...]
 
 
 class Layer(NamedTuple):
-    """One layer with parameters of its own; counts are for one example.
+    """One layer with parameters of its own, or that multiplies; counts are for one example.
 
     Attributes:
         name: its path in the parameters, such as "Residual_0/Conv_1".
         kind: its class.
         output_shape: without the batch axis.
-        parameters: its own; 0 where it repeats an earlier layer (tied parameters).
-        macs: multiply-adds of a prediction, those with the zeros of the padding included, as is the custom.
+        parameters: its own, of all copies that `nn.scan` or `nn.vmap` makes; 0 where it repeats an earlier layer (tied
+            parameters).
+        macs: multiply-adds of a prediction, those with the zeros of the padding included, as is the custom; in a loop
+            those of all its rounds, and none where an earlier call has computed the same.
         padding_macs: those with the zeros of the padding.
         activation_bytes: its output at the precision of the network.
         receptive_field: input pixels that one output sees along each axis, for a convolution; () for others.
@@ -47,20 +48,28 @@ class Layer(NamedTuple):
     reads_input: bool
 
 
-Called = tuple[Layer, Path, bool]  # a call, the module's path, and whether it is one of this package
+class _Call(NamedTuple):
+    """A call of a module: what is told of it, where its parameters are, its number, and whether it is a convolution."""
+
+    layer: Layer
+    path: Path
+    number: int
+    convolves: bool
 
 
 def layers(model: nn.Module, x: jax.ShapeDtypeStruct, variables: PyTree = None) -> tuple[Layer, ...]:
     """Walk the network without computing anything.
 
     Args:
-        model: any network of Flax Linen; layers of `jaxd2l.nn` count by their formulas, others by what they trace to.
+        model: any network of Flax Linen, transformed layers (`nn.scan`, `nn.vmap`, `nn.remat`) among them; what it
+            multiplies is read off what it traces to.
         x: shape and dtype of its input, batch axis included.
         variables: arrays that it takes, or their shapes, all floating-point parameters at the dtype of x; those that
             it is initialised with when None, which takes another trace.
 
     Returns:
-        The layers with parameters, in the order in which they are called, and those that multiply without any.
+        The layers with parameters, in the order in which they are called, and those that multiply without any. All
+        parameters and multiply-adds of the network are in one of them: what no inner layer has is the outer one's.
 
     Raises:
         ValueError: the network refuses the shape.
@@ -71,37 +80,44 @@ def layers(model: nn.Module, x: jax.ShapeDtypeStruct, variables: PyTree = None) 
 
 
 def _walked(model: nn.Module, x: jax.ShapeDtypeStruct, variables: PyTree) -> tuple[Layer, ...]:
-    found: list[Called] = []
-    convolutions, seen = set[Path](), set[Path]()
+    found: list[_Call] = []
+    active: dict[Path, int] = {}
+    reading: set[int] = set()
+    kinds: dict[int, str] = {}
+    numbers = itertools.count()
     given: list[Any] = []
 
     def record(call: Any, args: Any, kwargs: Any, context: Any) -> Any:
-        taken: Any = next(iter(_arrays((*args, *kwargs.values()))), None)  # an input may be given by its name
-        result = call(*args, **kwargs)
-        module, outputs = context.module, _arrays(result)
-        if context.method_name != "__call__" or not outputs:
-            return result
-        own = {k: v for k, v in module.variables.get("params", {}).items() if not isinstance(v, Mapping)}
-        parameters = 0 if module.path in seen else sum(v.size for v in own.values())
-        seen.add(module.path)
-        ours = type(module).__module__.startswith("jaxd2l.")
-        counted = ours and taken is not None and isinstance(module, Conv | Dense)
-        macs, padding = _macs(module, own, taken.shape, result.shape) if counted else (0, 0)
-        if isinstance(module, Conv | nn.Conv):
-            convolutions.add(module.path)
-        layer = Layer(
-            name="/".join(module.path) or type(module).__name__,
-            kind=type(module).__name__,
-            output_shape=outputs[0].shape[1:],
-            parameters=parameters,
-            macs=macs,
-            padding_macs=padding,
-            activation_bytes=math.prod(outputs[0].shape[1:]) * outputs[0].dtype.itemsize,
-            receptive_field=(),
-            reads_input=taken is given[0],
-        )
-        if own or not ours:
-            found.append((layer, module.path, ours))
+        module = context.module
+        if module.scope is None or context.method_name == "setup":
+            return call(*args, **kwargs)
+        number = active.get(module.path)
+        within = number is not None  # the same layer's `__call__`, which another method of it calls, or super's
+        number = next(numbers) if number is None else number
+        if next(iter(_arrays((*args, *kwargs.values()))), None) is given[0]:  # an input may be given by its name
+            reading.add(number)
+        kinds[number] = type(module).__name__  # of a network that is called by a wrapper its own
+        if within:
+            return call(*args, **kwargs)
+        active[module.path] = number
+        try:
+            with jax.named_scope(scope_of(number)):
+                result = call(*args, **kwargs)
+        finally:
+            del active[module.path]
+        if outputs := _arrays(result):
+            layer = Layer(
+                name="/".join(module.path) or kinds[number],
+                kind=kinds[number],
+                output_shape=outputs[0].shape[1:],
+                parameters=0,
+                macs=0,
+                padding_macs=0,
+                activation_bytes=math.prod(outputs[0].shape[1:]) * outputs[0].dtype.itemsize,
+                receptive_field=(),
+                reads_input=number in reading,
+            )
+            found.append(_Call(layer, module.path, number, isinstance(module, Conv | nn.Conv)))
         return result
 
     def apply(variables: PyTree, x: jax.Array) -> PyTree:
@@ -111,7 +127,22 @@ def _walked(model: nn.Module, x: jax.ShapeDtypeStruct, variables: PyTree) -> tup
 
     closed = jax.make_jaxpr(apply)(variables, x)
     program = operations_of(closed, platform="gpu")
-    return tuple(_of_others(_seeing(found, convolutions, program), program, x.shape[0]))
+    calls = _kept(found, calls_within(closed.jaxpr))
+    known = {call.number for call in calls}
+    own = _own_parameters(calls, variables.get("params", {}))
+    fields = _fields(calls, program)
+    products = products_by_call(program, known)
+    counted, seen = [], set[Path]()
+    for call in calls:
+        macs, padding = (count // x.shape[0] for count in products.get(call.number, Products(0, 0)))
+        parameters = 0 if call.path in seen else own.get(call.path, 0)
+        seen.add(call.path)
+        if macs or call.path in own:
+            field = fields.get(call.number, ())
+            counted.append(
+                call.layer._replace(parameters=parameters, macs=macs, padding_macs=padding, receptive_field=field)
+            )
+    return tuple(counted)
 
 
 def _arrays(tree: PyTree) -> list[Any]:
@@ -119,51 +150,32 @@ def _arrays(tree: PyTree) -> list[Any]:
     return [leaf for leaf in jax.tree.leaves(tree) if isinstance(leaf, jax.Array | np.ndarray)]
 
 
-def _seeing(found: list[Called], convolutions: set[Path], program: Operations) -> list[Called]:
-    """The layers, convolutions with their receptive fields; calls that trace to one operation share its field."""
-    x, known = program.inputs[-1], deepest_first(path for _, path, _ in found)
-    fields: dict[Path, list[tuple[int, ...]]] = {}
+def _kept(found: Sequence[_Call], traced: set[int]) -> list[_Call]:
+    """The calls without those that only tried what a loop carries: what they were traced to is nowhere."""
+    paths = {call.path for call in found if call.number in traced}
+    return [call for call in found if call.number in traced or call.path not in paths]
+
+
+def _own_parameters(calls: Sequence[_Call], params: PyTree) -> dict[Path, int]:
+    """How many numbers each module holds that no called module within it does."""
+    called = {call.path for call in calls}
+    found: dict[Path, int] = {}
+    for keys, leaf in jax.tree_util.tree_leaves_with_path(params):
+        names = tuple(key.key for key in keys if isinstance(key, jax.tree_util.DictKey))
+        owner = next((names[:depth] for depth in reversed(range(len(names))) if names[:depth] in called), ())
+        found[owner] = found.get(owner, 0) + leaf.size
+    return found
+
+
+def _fields(calls: Sequence[_Call], program: Operations) -> dict[int, tuple[int, ...]]:
+    """The receptive fields of convolutions by the number of the call; calls that trace to one operation share its."""
+    x, known = program.inputs[-1], {call.number for call in calls}
+    traced: dict[int, tuple[int, ...]] = {}
     for scope, field in receptive_fields(program, x, range(1, len(x.shape) - 1)) if len(x.shape) > 2 else ():
-        fields.setdefault(innermost(scope, known), []).append(field)
-    calls, layers = Counter[Path](), []
-    for layer, path, ours in found:
-        if path in convolutions and path in fields:
-            layer = layer._replace(receptive_field=fields[path][min(calls[path], len(fields[path]) - 1)])
-            calls[path] += 1
-        layers.append((layer, path, ours))
-    return layers
-
-
-def _of_others(found: list[Called], program: Operations, examples: int) -> list[Layer]:
-    """The layers with the products of those that are none of this package; one without any and without parameters goes.
-
-    A module that is called several times has an equal share of them in each call.
-    """
-    if all(ours for _, _, ours in found):
-        return [layer for layer, _, _ in found]
-    products = products_by_module(program, (path for _, path, _ in found))
-    calls, done = Counter(path for _, path, _ in found), Counter[Path]()
-    layers = []
-    for layer, path, ours in found:
-        if not ours and path in products:
-            totals = [count // examples for count in products[path]]
-            before, done[path] = done[path], done[path] + 1
-            macs, padding = (n * done[path] // calls[path] - n * before // calls[path] for n in totals)
-            layer = layer._replace(macs=macs, padding_macs=padding)
-        if ours or layer.macs or layer.parameters:
-            layers.append(layer)
-    return layers
-
-
-def _macs(module: nn.Module, own: dict[str, Any], x: tuple[int, ...], y: tuple[int, ...]) -> tuple[int, int]:
-    """Multiply-adds for one example, and those with padding."""
-    kernel = own["kernel"].shape
-    if isinstance(module, Dense):
-        return math.prod(kernel) * math.prod(y[1:-1]), 0
-    rank = len(kernel) - 2
-    macs = math.prod(kernel) * math.prod(y[1:-1])
-    settings = (sizes("stride", module.stride, rank), pads(module.padding, rank), sizes("d", module.dilation, rank))
-    on_pixels = math.prod(kernel[-2:])
-    for axis, (stride, (low, _), dilation) in enumerate(zip(*settings, strict=True)):
-        on_pixels *= taps(x[axis + 1], y[axis + 1], kernel[axis], stride, low, dilation)
-    return macs, macs - on_pixels
+        traced.setdefault(innermost(scope, known), field)
+    found: dict[int, tuple[int, ...]] = {}
+    latest: dict[Path, tuple[int, ...]] = {}
+    for call in calls:
+        if call.convolves and (call.number in traced or call.path in latest):
+            found[call.number] = latest[call.path] = traced.get(call.number, latest.get(call.path, ()))
+    return found

@@ -157,6 +157,8 @@ def _product(operation: Operation, view: View, value: Value) -> View:
 
 def _reshaped(view: View, old: Sequence[int], new: Sequence[int]) -> View:
     """Axes split or merged in reading order; an axis merged with one of other steps sees everything."""
+    if 0 in new:
+        return _whole(new)
     flat: list[tuple[int, float]] = [(n, s) for n, s in zip(old, view.steps, strict=True) if n > 1]
     steps = []
     for size in new:

@@ -1,13 +1,20 @@
-"""Multiply-adds by the module that asks for them, whoever wrote it: read off the names in a traced program."""
+"""Multiply-adds by the call of a module that asks for them, whoever wrote it: read off the names in a traced program.
+
+A call is traced under a name of its own. Names of modules would not do: a module may be called within another one than
+holds it, several times, or inside a transformation that traces it under no name.
+"""
 
 import math
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+import re
+from collections.abc import Collection, Iterable
+from typing import Any, NamedTuple
+
+from jax.extend import core
 
 from jaxd2l.cost.flops import convolution_macs, dot_macs
-from jaxd2l.cost.traced import Operation, Operations, body, rounds
+from jaxd2l.cost.traced import Operation, Operations, body, branches, rounds
 
-Path = tuple[str, ...]
+_NUMBERED = re.compile(r"\bcounted_call_(\d+)\b")
 
 
 class Products(NamedTuple):
@@ -17,34 +24,51 @@ class Products(NamedTuple):
     padding_macs: int
 
 
-def products_by_module(program: Operations, paths: Iterable[Path]) -> dict[Path, Products]:
-    """Count matrix products and convolutions for the innermost module that they belong to.
+def scope_of(number: int) -> str:
+    """The name to trace a call under (`jax.named_scope`)."""
+    return f"counted_call_{number}"
 
-    Args:
-        program: a flattened network, for a platform where convolutions are plain.
-        paths: of the modules, () for the network itself.
 
-    Returns:
-        The counts of each module that has any; loops count as often as they run.
-    """
-    known = deepest_first(paths)
-    found: dict[Path, Products] = {}
-    for scope, one in _products(program):
-        path = innermost(scope, known)
-        before = found.get(path, Products(0, 0))
-        found[path] = Products(before.macs + one.macs, before.padding_macs + one.padding_macs)
+def calls_within(jaxpr: core.Jaxpr) -> set[int]:
+    """The numbers of the calls that any equation belongs to, those inside of loops and branches among them."""
+    found = set[int]()
+    for equation in jaxpr.eqns:
+        found.update(map(int, _NUMBERED.findall(str(equation.source_info.name_stack))))
+        for inner in _programs(equation.params.values()):
+            found |= calls_within(inner)
     return found
 
 
-def deepest_first(paths: Iterable[Path]) -> list[Path]:
-    """Modules for `innermost`, the network itself, (), among them."""
-    return sorted({(), *paths}, key=len, reverse=True)
+def products_by_call(program: Operations, known: Collection[int]) -> dict[int, Products]:
+    """Count matrix products and convolutions for the innermost call that they belong to.
+
+    Args:
+        program: a flattened network, for a platform where convolutions are plain.
+        known: numbers of calls.
+
+    Returns:
+        The counts of each call that has any; loops count as often as they run, of branches the costliest.
+    """
+    found: dict[int, Products] = {}
+    for scope, one in _products(program):
+        number = innermost(scope, known)
+        before = found.get(number, Products(0, 0))
+        found[number] = Products(before.macs + one.macs, before.padding_macs + one.padding_macs)
+    return found
 
 
-def innermost(scope: str, known: Sequence[Path]) -> Path:
-    """The innermost module of `known`, from `deepest_first`, that an operation of this scope belongs to."""
-    names = [name.partition(".")[0] for name in scope.split("/")]
-    return next(path for path in known if _within(path, names))
+def innermost(scope: str, known: Collection[int]) -> int:
+    """The innermost call of `known` that an operation of this scope belongs to; -1 where it belongs to none."""
+    numbers = map(int, reversed(_NUMBERED.findall(scope)))
+    return next((number for number in numbers if number in known), -1)
+
+
+def _programs(values: Iterable[Any]) -> Iterable[core.Jaxpr]:
+    for value in values:
+        for one in value if isinstance(value, tuple | list) else (value,):
+            inner = getattr(one, "jaxpr", one)
+            if isinstance(inner, core.Jaxpr):
+                yield inner
 
 
 def _products(program: Operations, times: int = 1, scope: str = "") -> Iterable[tuple[str, Products]]:
@@ -52,6 +76,9 @@ def _products(program: Operations, times: int = 1, scope: str = "") -> Iterable[
         inside = scope + operation.scope
         if operation.name in ("scan", "while"):
             yield from _products(body(operation, "gpu"), times * rounds(operation), inside)
+        elif operation.name == "cond":
+            found = [list(_products(branch, times, inside)) for branch in branches(operation, "gpu")]
+            yield from max(found, key=lambda one: sum(products.macs for _, products in one))
         elif operation.name == "dot_general":
             yield inside, Products(times * dot_macs(operation), 0)
         elif operation.name == "conv_general_dilated":
@@ -71,7 +98,3 @@ def _with_padding(operation: Operation, on_pixels: int) -> int:
         return on_pixels  # a transposed convolution: the zeros between its pixels are nobody's work
     shape = [kernel.shape[axis] for axis in params["dimension_numbers"].rhs_spec[1:]]
     return operation.outputs[0].size * math.prod(shape)
-
-
-def _within(path: Path, names: list[str]) -> bool:
-    return any(tuple(names[i : i + len(path)]) == path for i in range(len(names) - len(path) + 1))

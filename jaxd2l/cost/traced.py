@@ -73,7 +73,8 @@ def operations_of(closed: core.ClosedJaxpr, platform: str = "cpu") -> Operations
         platform: "cpu", "gpu" or "tpu": decides the branches of `lax.platform_dependent`.
 
     Returns:
-        Loops stay one operation each (`scan`, `while`); take `body` of one to look inside.
+        Loops stay one operation each (`scan`, `while`), and so does a `cond` whose data choose; `body` and `branches`
+        look inside.
     """
     values: dict[Any, Value | None] = {v: Value(v.aval) for v in (*closed.jaxpr.constvars, *closed.jaxpr.invars)}
     inputs = tuple(v for v in values.values() if v is not None)
@@ -85,6 +86,11 @@ def operations_of(closed: core.ClosedJaxpr, platform: str = "cpu") -> Operations
 def body(operation: Operation, platform: str = "cpu") -> Operations:
     """What one round of a loop does."""
     return operations_of(operation.params["jaxpr" if operation.name == "scan" else "body_jaxpr"], platform)
+
+
+def branches(operation: Operation, platform: str = "cpu") -> list[Operations]:
+    """What a `cond` may do, of which its data choose one."""
+    return [operations_of(branch, platform) for branch in operation.params["branches"]]
 
 
 def rounds(operation: Operation) -> int:

@@ -85,6 +85,8 @@ def check_examples(examples: Examples, num_classes: int | None = None, what: str
 def _check_labels(y: np.ndarray, num_classes: int, what: str) -> None:
     if y.ndim != 1 or not jnp.issubdtype(y.dtype, jnp.integer):
         hint = ""
+        if y.ndim == 1 and y.dtype == np.bool_:
+            hint = "; use y.astype(np.int32)"
         if y.ndim == 1 and jnp.issubdtype(y.dtype, jnp.floating):
             row = first_row(y, lambda rows: rows != np.floor(rows))
             hint = "; use y.astype(np.int32)" if row is None else f" with {y[row]} at row {row}, which is no class"
@@ -111,10 +113,12 @@ def split(examples: Examples, held_out: int, seed: int) -> tuple[Examples, Examp
         `(training, validation)`, disjoint, in file order.
 
     Raises:
-        ValueError: `held_out` leaves one of the parts empty.
+        ValueError: `held_out` leaves one of the parts empty, or inputs and targets are not equal in number.
     """
     n = len(examples.x)
-    if not 0 < held_out < n:
+    if len(examples.y) != n:
+        raise ValueError(f"{counted(n, 'input')} but {counted(len(examples.y), 'target')}; give as many of both")
+    if isinstance(held_out, bool) or not isinstance(held_out, int | np.integer) or not 0 < held_out < n:
         raise ValueError(f"held_out must be between 1 and {n - 1} of {counted(n, 'row')}, got {held_out}")
     chosen = np.zeros(n, bool)
     chosen[np.random.default_rng(seed).permutation(n)[:held_out]] = True
@@ -132,9 +136,12 @@ def balanced_class_weights(labels: np.ndarray, num_classes: int) -> tuple[float,
         k numbers; their mean over the rows is 1.
 
     Raises:
-        DataError: a class has no row.
+        DataError: a class has no row, or labels are none of these.
     """
-    counts = np.bincount(np.asarray(labels), minlength=num_classes)
+    labels = np.asarray(labels)
+    labels = labels.astype(np.int32) if labels.dtype == np.bool_ else labels
+    _check_labels(labels, num_classes, "labels to be balanced")
+    counts = np.bincount(labels, minlength=num_classes)
     if not counts.all():
         raise DataError(f"class {int(np.flatnonzero(counts == 0)[0])} has no training example, so no balanced weight")
     return tuple(float(weight) for weight in len(labels) / (num_classes * counts))

@@ -6,8 +6,10 @@ De Cock's 2,930 sales are split by a fixed rule: odd `Id` for training (1,465), 
 year of sale, so both halves cover the same five years; the competition's training file has 1,460 rows.
 """
 
+import contextlib
 import hashlib
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -34,11 +36,21 @@ class Houses(NamedTuple):
         ids: identifiers (n,), text exactly as it stands in the file: `01` and `1` are two.
         features: the columns beside `Id` and `SalePrice`, as text; None where missing.
         price: dollars (n,), above 0; None where the file states none.
+        source: the file they were read from; "" for rows of one's own.
     """
 
     ids: np.ndarray
     features: "pd.DataFrame"
     price: np.ndarray | None
+    source: str = ""
+
+    @contextlib.contextmanager
+    def named(self) -> Iterator[None]:
+        """What is wrong with these rows is told with the file they came from."""
+        try:
+            yield
+        except DataError as error:
+            raise DataError(f"{self.source}: {error}" if self.source else str(error)) from error
 
 
 def load_ames() -> tuple[Houses, Houses]:
@@ -85,10 +97,10 @@ def read_houses(path: Path, *, needs_price: bool = True) -> Houses:
     if TARGET not in frame.columns:
         if needs_price:
             raise DataError(f"{path}: no target column {TARGET!r} to learn from; is this the test file?")
-        return Houses(ids.to_numpy(), features, None)
+        return Houses(ids.to_numpy(), features, None, str(path))
     if not needs_price and frame[TARGET].isna().all():
-        return Houses(ids.to_numpy(), features, None)
-    return Houses(ids.to_numpy(), features, _prices(path, frame[TARGET]))
+        return Houses(ids.to_numpy(), features, None, str(path))
+    return Houses(ids.to_numpy(), features, _prices(path, frame[TARGET]), str(path))
 
 
 def write_submission(path: Path, ids: np.ndarray, price: np.ndarray) -> None:
@@ -133,4 +145,4 @@ def _first(wrong: "pd.Series | np.ndarray") -> int:
 
 def _rows(houses: Houses, chosen: np.ndarray) -> Houses:
     price = None if houses.price is None else houses.price[chosen]
-    return Houses(houses.ids[chosen], houses.features[chosen].reset_index(drop=True), price)
+    return Houses(houses.ids[chosen], houses.features[chosen].reset_index(drop=True), price, houses.source)

@@ -11,6 +11,7 @@ from jaxd2l.diagnosis.curve import Curve, CurveError, read_curve
 from jaxd2l.diagnosis.likelihood import FEWEST, compared_figures
 from jaxd2l.diagnosis.result import MISTAKE, NORMAL, SEVERAL, UNLIKE, Diagnosis, Figure
 from jaxd2l.diagnosis.stored import MAKE, curves_of
+from jaxd2l.wording import counted
 
 NAMES = ("loss", "train accuracy", "test accuracy")
 
@@ -111,6 +112,9 @@ def _notes(read: Curve, recipe: str, epochs: int, missing: Sequence[str]) -> tup
         )
     if read.left_out:
         notes.append(f"{read.left_out} {'line' if read.left_out == 1 else 'lines'} without a figure left out")
+    if read.again:
+        told = f"{counted(read.again, 'epoch')} told again after others"
+        notes.append(f"{told}, as where two runs are in a file; the last figures count")
     if len(read.figures) > epochs:
         notes.append(f"epochs after {epochs} are left out, since the stored trainings have {epochs}")
     return tuple(notes)

@@ -2,7 +2,7 @@
 
 import codecs
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxd2l.diagnosis.lines import records_of
 from jaxd2l.diagnosis.value import CurveError, Record, Value, epoch_of, told_first
-from jaxd2l.diagnosis.words import EPOCH, FIGURES, LOSS, TEST, TRAIN, VALIDATION, figure_named, in_english
+from jaxd2l.diagnosis.words import EPOCH, FIGURES, LOSS, TEST, TRAIN, VALIDATION, figures_named, in_english
 
 _ROWS = 10_000  # epochs that are read at most
 _BYTES = 10_000_000
@@ -24,11 +24,13 @@ class Curve(NamedTuple):
             one on; NaN where not told.
         diverged: the first epoch whose loss is not finite; its row and those after it are NaN. None where none is.
         left_out: how many lines with numbers told no figure of an epoch.
+        again: how many epochs were told again after others, as where two runs are in a file; the last figures count.
     """
 
     figures: np.ndarray
     diverged: int | None = None
     left_out: int = 0
+    again: int = 0
 
 
 def read_curve(curve: Any, *, columns: Sequence[str] | None = None, first_epoch: int | None = None) -> Curve:
@@ -86,12 +88,15 @@ def text_of(file: Path | BinaryIO) -> str:
 
 def _records(curve: Any) -> list[Record]:
     if isinstance(curve, Mapping):
-        columns = [(name, np.ravel(values)) for name, values in curve.items() if _figure(name) is not None]
+        named = zip(_figures(curve), curve.items(), strict=True)
+        columns = [(name, np.ravel(values)) for figure, (name, values) in named if figure is not None]
         if not columns or len({len(values) for _, values in columns}) > 1:
             lengths = ", ".join(f"{name!s} ({np.size(values)})" for name, values in curve.items())
             raise CurveError(f"expected columns of one length, such as loss and accuracy, got {lengths or 'none'}")
         return [_numbers({name: values[i] for name, values in columns}, i) for i in range(len(columns[0][1]))]
-    rows = list(curve) if isinstance(curve, Sequence | np.ndarray) else [curve]
+    if hasattr(curve, "__array__") and not hasattr(curve, "columns"):  # of JAX or PyTorch; a frame's columns have names
+        curve = np.asarray(curve)
+    rows = list(curve) if isinstance(curve, Sequence) or (isinstance(curve, np.ndarray) and curve.ndim) else [curve]
     if rows and all(hasattr(row, "train_loss") for row in rows):
         return [_numbers(_of_result(row), i) for i, row in enumerate(rows)]
     if rows and all(isinstance(row, Mapping) for row in rows):
@@ -108,8 +113,8 @@ def _records(curve: Any) -> list[Record]:
     return [_numbers(dict(zip(FIGURES, row, strict=True)), i) for i, row in enumerate(rows)]
 
 
-def _figure(name: Any) -> str | None:
-    return figure_named(in_english(str(name)))
+def _figures(names: Iterable[Any]) -> list[str | None]:
+    return figures_named([in_english(str(name)) for name in names])
 
 
 def _of_result(result: Any) -> dict[str, Any]:
@@ -119,7 +124,7 @@ def _of_result(result: Any) -> dict[str, Any]:
 
 
 def _numbers(row: Mapping[Any, Any], i: int) -> Record:
-    named = [(figure, value) for name, value in row.items() if (figure := _figure(name)) is not None]
+    named = [(figure, value) for figure, value in zip(_figures(row), row.values(), strict=True) if figure is not None]
     try:
         return told_first((name, None if value is None else Value(float(value), line=i + 1)) for name, value in named)
     except (TypeError, ValueError, OverflowError):
@@ -141,7 +146,7 @@ def _curve(records: Sequence[Record], first: int) -> Curve:
     if min(epochs) < 1 or max(epochs) > _ROWS:
         raise CurveError(f"epochs are numbered from 0 or 1 on, got {min(epochs)} to {max(epochs)}")
     figures = np.full((max(epochs), 3), np.nan)
-    infinite = []
+    infinite, again, before = [], set(), 0
     test = TEST if any(TEST in record and math.isfinite(record[TEST].number) for record in records) else VALIDATION
     scales = {name: _scale([record[name] for record in records if name in record]) for name in (TRAIN, test)}
     for epoch, record in told:
@@ -149,14 +154,17 @@ def _curve(records: Sequence[Record], first: int) -> Curve:
             if name not in record:
                 continue
             value = record[name]
+            if epoch != before and math.isfinite(figures[epoch - 1, column]):
+                again.add(epoch)
             if name == LOSS and not _is_finite(value):
                 infinite.append(epoch)
             elif math.isfinite(value.number):
                 figures[epoch - 1, column] = value.number if name == LOSS else _share(value, scales[name], name)
+        before = epoch
     diverged = _diverged(figures, infinite)
     if diverged is not None:
         figures[diverged - 1 :] = np.nan
-    return Curve(figures, diverged)
+    return Curve(figures, diverged, again=len(again))
 
 
 def _diverged(figures: np.ndarray, infinite: Sequence[int]) -> int | None:

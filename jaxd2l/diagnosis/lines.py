@@ -21,6 +21,7 @@ from jaxd2l.diagnosis.words import (
     TRAIN,
     VALIDATION,
     figure_named,
+    figures_named,
     in_english,
     split_named,
 )
@@ -34,10 +35,17 @@ _NUMBER = re.compile(
 )
 _NOTHING = re.compile(r"\b(?:null|none)\b", re.IGNORECASE)
 _ENTRY = re.compile(f"{_NOTHING.pattern}|{_NUMBER.pattern}", re.IGNORECASE)
-_LIST = re.compile(r"([A-Za-z_][\w ]*)['\"]?\s*[:=]\s*\[([^\[\]]*)\]")
+_LIST = re.compile(  # with a sign between name and list, or in a line of their own
+    r"(?:(?<![^\r\n])[ \t]*|(?=[\w ]+['\"]?\s*[:=]))([A-Za-z_][\w ]*)['\"]?\s*[:=]?\s*(?:[\w.]+\()?\[([^\[\]]*)\]"
+)
 _NOT_A_NUMBER = re.compile(r"(\w+)\s*[:=]\s*(?!nan|inf|none|null|tensor|array)([A-Za-z?*]\S*)", re.IGNORECASE)
-_DIVIDERS = (r"\|", r"\t", r";", r",", r"\s{2,}", r"\s+")
-_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x08")
+_COMMA = r',(?=(?:[^"]*"[^"]*")*[^"]*$)'  # outside of quotes
+_DIVIDERS = (r"\|", r"\t", r";", _COMMA, r"\s{2,}", r"\s+")
+_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_DECIMAL = re.compile(r"(?<![\w.,])([-+]?\d+),(\d+(?:e[-+]?\d+)?)(?!\w|[.,]\d)", re.IGNORECASE)
+_THOUSANDS = re.compile(r"(?<![\w.,])[1-9]\d{0,2}(?:,\d{3})+(?=\s*/\s*\d)|(?<=/)[1-9]\d{0,2}(?:,\d{3})+(?![\w.,])")
+_KEY = re.compile(r"""(['"])[^'"]*\1\s*:\s*(?:[\w.]+\(|['"])?$""")
+_AT_EPOCH = re.compile(r"(?i)(?:\b(?:at|after|in|for|of|on)\s+|[(\[@]\s*)epoch\W*$")
 
 
 def records_of(text: str, columns: Sequence[str] | None = None) -> tuple[list[Record], int]:
@@ -50,17 +58,18 @@ def records_of(text: str, columns: Sequence[str] | None = None) -> tuple[list[Re
     Raises:
         CurveError: a line cannot be read, or none tells figures.
     """
-    lines = [line.strip() for line in re.split(r"[\r\n]+", _ESCAPES.sub("", in_english(text)))]
-    numbered = [(i, line) for i, line in enumerate(lines, 1) if line and not re.fullmatch(r"[-|:+=*_\s]+", line)]
+    lines = enumerate(re.split(r"\r\n?|\n", _ESCAPES.sub("", in_english(text))), 1)
+    printed = [(i, part.strip()) for i, line in lines for part in re.split(r"\x08+", line)]  # one over the other
+    numbered = [(i, line) for i, line in printed if line and not re.fullmatch(r"[-|:+=*_\s]+", line)]
     if not numbered:
         raise CurveError("no lines to read; paste some such as `epoch 1, loss 1.0, train acc .6, test acc .5`")
     if columns is not None:
-        return _bare(lines, columns), 0
+        return _bare(numbered, columns), 0
     named = _lists(text) or _table(numbered)
     if named:
         return named, 0
     if any(_is_bare(line) for _, line in numbered) and not any(_pairs(line, i, None) for i, line in numbered):
-        return _bare(lines, None), 0
+        return _bare(numbered, None), 0
     records, left_out = _sentences(numbered)
     if not any(name in record for record in records for name in (*FIGURES, VALIDATION, BARE_LOSS, OTHER_LOSS)):
         raise CurveError(
@@ -77,39 +86,53 @@ def _sentences(lines: Sequence[tuple[int, str]]) -> tuple[list[Record], int]:
     records: list[Record] = [{}]
     left_out, part = 0, None
     for number, line in lines:
-        found = _pairs(line, number, part)
+        told = _pairs(line, number, part)
         part = split_named(line) if line.endswith(":") and not _NUMBER.search(line) else None
-        if not found:
-            left_out += bool(re.search(r"\d", line))
-            continue
-        current = records[-1]
-        epoch, now = epoch_of(found), epoch_of(current)
-        if epoch is not None and now is not None:
-            begins = epoch != now
-        else:
-            begins = epoch is not None or now is None
-            begins = begins and bool(set(found) & set(current))
-        if begins:
-            records.append({})
-        records[-1].update(found)
+        left_out += not told and bool(re.search(r"\d", line))
+        for found in told:
+            current = records[-1]
+            epoch, now = epoch_of(found), epoch_of(current)
+            if epoch is not None and now is not None:
+                begins = epoch != now
+            else:
+                begins = epoch is not None or now is None
+                begins = begins and bool(set(found) & set(current))
+            if begins:
+                records.append({})
+            records[-1].update(found)
     return [record for record in records if set(record) - {EPOCH}], left_out
 
 
-def _pairs(line: str, number: int, part: str | None) -> Record:
-    """The figures that one line names."""
-    told = []
-    end = 0
+def _pairs(line: str, number: int, part: str | None) -> list[Record]:
+    """The figures that one line names, of each epoch that it tells: a name that comes again begins the next one."""
+    line = _DECIMAL.sub(r"\1.\2", _THOUSANDS.sub(lambda match: match[0].replace(",", ""), line))
+    epochs: list[list[tuple[str | None, Value]]] = [[]]
+    seen: dict[tuple[str | None, str], float] = {}
+    held, end, at_first = "", 0, part  # held: a figure whose epoch stands before it, `loss at epoch 1: 0.5`
     for match in _NUMBER.finditer(line):
         phrase = line[end : match.start()]
-        part, end = split_named(phrase) or part, match.end()
-        name = figure_named(_NOTHING.split(phrase)[-1], part)
-        told.append((name, _value(match, number, of_hits=name in ACCURACIES)))
-    found = told_first(told)
-    if set(found) - {EPOCH}:
+        key, end, before = _KEY.search(phrase), match.end(), part
+        part = split_named(phrase[: key.start()] if key else phrase) or part  # that of `"val_loss":` is its own alone
+        words = _NOTHING.split(phrase)[-1]
+        words = held if held and not re.search(r"[A-Za-z]", words) else words
+        held = _AT_EPOCH.sub("", words) if _AT_EPOCH.search(words) and match["number"].isdigit() else ""
+        name, said = EPOCH if held else figure_named(words, part), " ".join(re.findall("[a-z]+", words.lower()))
+        value = _value(match, number, of_hits=name in ACCURACIES)
+        again = (name, said) in seen or said == next(iter(seen), ("", ""))[1]
+        if name is not None and again and not (name == EPOCH and seen.get((name, said)) == value.number):
+            epochs.append([])
+            seen.clear()
+            part = at_first if part == before else part
+            name = EPOCH if held else figure_named(words, part)
+        if name is not None:
+            seen[name, said] = value.number
+        epochs[-1].append((name, value))
+    told = [found for epoch in epochs if (found := told_first(epoch))]
+    if any(set(found) - {EPOCH} for found in told):
         for word, what in _NOT_A_NUMBER.findall(line):
             if figure_named(word) not in (None, EPOCH):
                 raise CurveError(f"line {number}: {word} is {what.rstrip(',;')!r}, no number: {line[:60]!r}")
-    return found
+    return told
 
 
 def _value(match: re.Match[str], line: int, *, of_hits: bool = False) -> Value:
@@ -121,9 +144,9 @@ def _value(match: re.Match[str], line: int, *, of_hits: bool = False) -> Value:
 
 def _lists(text: str) -> list[Record]:
     """Named lists of numbers, a number an epoch; none where there are none."""
-    found = [(figure_named(name), values) for name, values in _LIST.findall(in_english(text))]
+    found = _LIST.findall(in_english(text))
     lists: dict[str, list[re.Match[str]]] = {}
-    for name, values in found:
+    for name, (_, values) in zip(figures_named([name for name, _ in found]), found, strict=True):
         if name is not None:
             lists.setdefault(name, list(_ENTRY.finditer(values)))
     if not any(name != EPOCH and (len(v) > 1 or text.lstrip().startswith("{")) for name, v in lists.items()):
@@ -140,12 +163,12 @@ def _lists(text: str) -> list[Record]:
 def _table(lines: Sequence[tuple[int, str]]) -> list[Record]:
     """A line of names with rows below it; none where there is none, or lines tell figures above it."""
     for place, (number, line) in enumerate(lines[:-1]):
-        if set(_pairs(line, number, None)) - {EPOCH}:
+        if any(set(found) - {EPOCH} for found in _pairs(line, number, None)):
             return []
         if _NUMBER.search(line):
             continue
         for divider in _DIVIDERS:
-            names = [figure_named(cell) for cell in _cells(line, divider)]
+            names = figures_named(_cells(line, divider))
             row = _cells(lines[place + 1][1], divider)
             known = [name for name in names if name is not None]
             if len(known) > 1 and 2 * sum(_number(cell) is not None for cell in row) >= len(row) > 1:
@@ -156,7 +179,7 @@ def _table(lines: Sequence[tuple[int, str]]) -> list[Record]:
 def _cells(line: str, divider: str) -> list[str]:
     line = line.strip("|") if divider == r"\|" else line
     cells = [cell.strip().strip("'\"") for cell in re.split(divider, line)]
-    return [re.sub(r"^(-?\d+),(\d+)", r"\1.\2", cell) for cell in cells] if divider in (r";", r"\t") else cells
+    return [_DECIMAL.sub(r"\1.\2", cell) for cell in cells]
 
 
 def _number(cell: str) -> re.Match[str] | None:
@@ -181,10 +204,12 @@ def _is_bare(line: str) -> bool:
     return not re.sub(r"[\s\d.,;|()\[\]%+-]|e[-+]?\d|nan|inf", "", line, flags=re.IGNORECASE)
 
 
-def _bare(lines: Sequence[str], columns: Sequence[str] | None) -> list[Record]:
+def _bare(lines: Sequence[tuple[int, str]], columns: Sequence[str] | None) -> list[Record]:
     """Numbers alone, a row an epoch; lists of lists too."""
     rows = []
-    for number, line in ((i, part) for i, whole in enumerate(lines, 1) for part in whole.split("]")):
+    if not any("." in line for _, line in lines):  # 0,51 beside another sign between the columns
+        lines = [(i, _DECIMAL.sub(r"\1.\2", line) if re.search(r"\S[\s;|]+\S", line) else line) for i, line in lines]
+    for number, line in ((i, part) for i, whole in lines for part in whole.split("]")):
         cells = [cell for cell in re.split(r"[\s,;|()\[\]]+", line) if cell]
         if not cells:
             continue
@@ -206,6 +231,9 @@ def _names_of(rows: Sequence[Sequence[Value]], columns: Sequence[str] | None) ->
     if not rows:
         raise CurveError("no line holds numbers; expected loss, training accuracy and test accuracy of each epoch")
     if columns is not None:
+        twice = [name for name in COLUMNS if name != "-" and columns.count(name) > 1]
+        if twice:
+            raise CurveError(f"column {twice[0]} is named twice; a column of something else is -")
         strange = [name for name in columns if name not in COLUMNS]
         if strange or not {LOSS, TRAIN, TEST} & {COLUMNS[name] for name in columns if name in COLUMNS}:
             raise CurveError(f"columns are some of {', '.join(COLUMNS)} in their order, got {','.join(columns)!r}")

@@ -1,6 +1,7 @@
 """What people call the figures of an epoch, in English and Chinese."""
 
 import re
+from collections.abc import Sequence
 
 EPOCH, LOSS, TRAIN, TEST, VALIDATION = "epoch", "loss", "train accuracy", "test accuracy", "validation accuracy"
 OTHER_LOSS = "test loss"  # which no curve is compared by
@@ -28,15 +29,18 @@ _ONE_WORD = re.compile(r"(?i)(train|test|validation|valid|val)(?=loss|acc)")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _TOP_ONE = re.compile(r"(?i)(?<![^\W_])(acc(?:uracy)?|top|prec)[@_-]?1(?![^\W_])(?!\.)")
 _TOP_FIVE = re.compile(r"(?i)(?<![^\W_])(?:(?:acc(?:uracy)?|top|prec)[@_-]?5|top[@_-]?k)(?![^\W_])(?!\.)")
+_COUNT = re.compile(
+    r"(?i)\b(on|over)\s+(?:the\s+|all\s+)*\d[\d,]*\s+(?=(?:\w+\s+)?(?:images|examples|samples|pictures)\b)"
+)
 _CHINESE_EPOCH = re.compile(r"第\s*(\d+)\s*个?\s*(?:迭代周期|周期|轮次|轮|epoch)")
 
 
 def in_english(text: str) -> str:
-    """The text with names that hold a number (`acc@1`) and Chinese ones in plain words."""
+    """The text with names that hold a number (`acc@1`, `accuracy on 100 images`) and Chinese ones in plain words."""
     text = _CHINESE_EPOCH.sub(r"epoch \1 ", text)
     for word, english in _CHINESE.items():
         text = text.replace(word, f" {english} ")
-    return _TOP_FIVE.sub(_FIFTH, _TOP_ONE.sub(r"\1", text))
+    return _COUNT.sub(r"\1 ", _TOP_FIVE.sub(_FIFTH, _TOP_ONE.sub(r"\1", text)))
 
 
 def split_named(name: str) -> str | None:
@@ -67,6 +71,22 @@ def figure_named(name: str, part: str | None = None) -> str | None:
             return LOSS if part in (None, "train") else BARE_LOSS
         return LOSS if own == "train" else OTHER_LOSS
     return {"train": TRAIN, "test": TEST, "validation": VALIDATION}[own or part or "train"]
+
+
+def figures_named(names: Sequence[str]) -> list[str | None]:
+    """The figures that columns name, in their order.
+
+    An accuracy without a part is that of training, but where no accuracy has one that of the part named last before
+    it, as in a line: `train_loss, valid_loss, accuracy`.
+    """
+    found = [figure_named(name) for name in names]
+    if {split_named(name) for name, figure in zip(names, found, strict=True) if figure in ACCURACIES} != {None}:
+        return found
+    part = None
+    for i, name in enumerate(names):
+        part = split_named(name) or part
+        found[i] = figure_named(name, part) if found[i] in ACCURACIES else found[i]
+    return found
 
 
 def _words(name: str) -> list[str]:

@@ -178,8 +178,9 @@ def prepare(houses: Houses, fold: np.ndarray, *, limit: float = LIMIT, log_targe
     k = int(fold.max()) + 1
     target = np.log(houses.price) if log_target else houses.price
     features = typed(houses.features)  # what a column is must not differ from fold to fold
-    tables = tuple(_fold_table(features[fold != j], j, limit) for j in range(k))
-    x = padded_rows(tables, features)
+    with houses.named():
+        tables = tuple(_fold_table(features[fold != j], j, limit) for j in range(k))
+        x = padded_rows(tables, features)
     scales = [mean_and_deviation(target[fold != j]) if log_target else (0.0, 1.0) for j in range(k)]
     centre, spread = np.array(scales).T
     spread = np.where(spread > 0, spread, 1.0)  # all prices equal, up to rounding
@@ -205,7 +206,8 @@ def cross_validate(family: Family, train: Houses, test: Houses, fold: np.ndarray
         DataError: the test file's columns differ from the training file's.
     """
     prepared = prepare(train, fold, limit=family.limit, log_target=family.log_target)
-    test_rows = padded_rows(prepared.tables, test.features)  # refuses columns that differ before anything trains
+    with test.named():  # columns that differ are refused before anything trains
+        test_rows = padded_rows(prepared.tables, test.features)
     result = kfold(
         family.network,
         prepared.folds,
@@ -239,9 +241,8 @@ def _fold_table(features: "pd.DataFrame", fold: int, limit: float) -> Table:
     try:
         return fit_table(features, limit=limit)
     except DataError as error:
-        raise DataError(
-            f"fold {fold}, {counted(len(features), 'training row')}: {error}; use fewer folds or more rows"
-        ) from error
+        where = f"fold {fold}, {counted(len(features), 'training row')}"
+        raise DataError(f"{where}: {error}; use fewer folds or more rows") from error
 
 
 def ensemble(prices: list[np.ndarray]) -> np.ndarray:

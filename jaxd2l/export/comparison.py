@@ -23,7 +23,7 @@ class Comparison(NamedTuple):
     Attributes:
         differences: the largest absolute difference by what was compared, such as "outputs".
         allowed: the largest one that rounding explains, likewise.
-        examples: how many were compared.
+        examples: how many different ones were compared.
         random: whether they were drawn at random, because the run's data cannot be had.
     """
 
@@ -78,19 +78,20 @@ def apart(own: Iterable[np.ndarray], found: Iterable[np.ndarray]) -> float:
     return distance and distance / (total(own) or 1e-30)
 
 
-def examples_of(run: TrainedRun, test: Examples | None, count: int = EXAMPLES) -> Examples:
-    """The first `count` test examples of a run, from the beginning again where there are fewer, or random ones.
+def examples_of(run: TrainedRun, test: Examples | None, count: int = EXAMPLES, *, again: bool = False) -> Examples:
+    """The first `count` test examples of a run, all where there are fewer, or random ones.
 
     Args:
         run: what is exported.
         test: its test part; None where it cannot be had.
         count: how many.
+        again: where there are fewer, take them from the beginning again.
 
     Raises:
         DataError: there is no test part, and the run does not say what its targets are.
     """
     if test is not None and len(test.x):
-        rows = np.arange(count) % len(test.x)
+        rows = np.arange(count if again else min(count, len(test.x))) % len(test.x)
         return Examples(*(np.asarray(part)[rows] for part in test))
     draw, example = np.random.default_rng(0), run.stored_example
     shape = (count, *example.shape[1:])

@@ -71,7 +71,7 @@ def export_run(
         weights: "last", "best" or "ema".
         what: "predict", or for StableHLO "train-step", with the state that it begins with in `state_file(path)`.
         prepared: see `prediction_program`.
-        test: the run's test part, of which 100 examples are compared; random ones are where it is None.
+        test: the run's test part, of which 100 examples are compared, or all; random ones are where it is None.
         steps: updates an epoch, which a training step with a schedule needs.
 
     Raises:
@@ -154,10 +154,11 @@ def _training_step(
 ) -> tuple[dict[Path, bytes], Exported]:
     training = training_of(predictor, steps)
     pieces = run.recipe.accumulate
-    examples = examples_of(run, test, pieces * max(2, _UPDATED // pieces))
+    examples = examples_of(run, test, pieces * max(2, _UPDATED // pieces), again=True)
     content = training_program(training, *(jax.ShapeDtypeStruct(a.shape, a.dtype) for a in examples))
     program = load_program(content)
     compared = compare_updates(training, program, examples, test is None)
+    compared = compared if test is None else compared._replace(examples=min(compared.examples, len(test.x)))
     inputs, _ = _described(program)  # state and tally have names instead
     state = run_folder.pack_weights(training.named(), epoch, facts_of(run, predictor, weights))
     files = {"program": path, "state": state_file(path)}

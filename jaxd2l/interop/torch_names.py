@@ -6,6 +6,9 @@ path of the first Inception block in GoogLeNet's third part. The networks that t
 -50, ResNeXt) carry torchvision's names.
 """
 
+import dataclasses
+import inspect
+
 import flax.linen as nn
 
 from jaxd2l.nn.batch_normalisation import BatchNorm
@@ -24,6 +27,7 @@ from jaxd2l.nn.models import (
     ResNet,
     SoftmaxRegression,
 )
+from jaxd2l.train.called import CalledWithTrain
 
 
 def torch_names(network: nn.Module) -> dict[str, str]:
@@ -32,9 +36,11 @@ def torch_names(network: nn.Module) -> dict[str, str]:
     A residual block lists its shortcut whether or not it has one.
 
     Raises:
-        ValueError: a network whose PyTorch names are not known.
+        ValueError: a network whose PyTorch names are not known, such as one that only derives from one of the book's.
     """
     match network:
+        case _ if _calls_its_own(type(network)):
+            raise _unknown(network)
         case Linear():
             return {"Dense_0": "0"}
         case SoftmaxRegression():
@@ -69,7 +75,21 @@ def torch_names(network: nn.Module) -> dict[str, str]:
             names = {"Dense_0": str(4 * count + 1)}
             return _numbered("Conv", convs) | _numbered("BatchNorm", norms) | names
         case _:
-            raise ValueError(f"no PyTorch names are known for {network}; add them to jaxd2l/interop/torch_names.py")
+            raise _unknown(network)
+
+
+def _calls_its_own(kind: type[nn.Module]) -> bool:
+    """Whether a class replaces what the network that it derives from is made by; other settings are none of it."""
+    own = next((i for i, one in enumerate(kind.__mro__) if one.__module__.startswith("jaxd2l.")), 0)
+    methods = {name for name, value in vars(kind.__mro__[own]).items() if inspect.isfunction(value)} | {"setup"}
+    methods -= {"__init__", "__eq__", "__repr__", "__hash__", "__post_init__", "__replace__"}  # of every dataclass
+    methods -= {field.name for field in dataclasses.fields(kind)}  # a setting may be a function too
+    return any(methods & vars(one).keys() for one in kind.__mro__[:own])
+
+
+def _unknown(network: nn.Module) -> ValueError:
+    network = network.network if isinstance(network, CalledWithTrain) else network
+    return ValueError(f"no PyTorch names are known for {network}; add them to jaxd2l/interop/torch_names.py")
 
 
 def torchvision_names(network: nn.Module) -> dict[str, str]:

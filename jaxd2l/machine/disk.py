@@ -5,6 +5,7 @@ import errno
 import io
 import json
 import os
+import re
 import time
 from collections.abc import Callable, Mapping
 from gzip import GzipFile
@@ -60,14 +61,22 @@ def write_together(contents: Mapping[Path, bytes]) -> None:
 def write_named(path: Path, data: bytes) -> None:
     """`write_atomically` for a file that somebody named: through a symbolic link, to where it leads.
 
-    What is no regular file, such as `/dev/stdout` or a pipe, and a file in a folder that takes no new ones are written
-    straight: they cannot be replaced, and a device must not be.
+    What is no regular file, such as a pipe, and a file in a folder that takes no new ones are written straight: they
+    cannot be replaced, and a device must not be. What is open already, such as `/dev/stdout`, is written where it
+    stands, also where the shell leads it to a file that holds more.
 
     Raises:
         OSError: it cannot be written.
     """
     target = path.resolve()
-    if target.exists() and not (target.is_file() and os.access(target.parent, os.W_OK)):
+    if (number := _descriptor(path)) is not None:
+        try:
+            print(end="", flush=True)  # what was said before stands before it
+            with os.fdopen(os.dup(number), "wb") as file:
+                file.write(data)
+        except OSError as error:
+            raise with_name(error, path) from error
+    elif target.exists() and not (target.is_file() and os.access(target.parent, os.W_OK)):
         try:
             with open(path, "wb") as file:
                 file.write(data)
@@ -75,6 +84,14 @@ def write_named(path: Path, data: bytes) -> None:
             raise with_name(error, path) from error
     else:
         write_atomically(target, data)
+
+
+def _descriptor(path: Path) -> int | None:
+    """The number of the open file that a path such as `/dev/stdout` or `/dev/fd/3` names; None for any other path."""
+    found = re.fullmatch(r"/dev/std(?:(out)|err)|/(?:dev|proc/self)/fd/(\d+)", str(path))
+    if found is None:
+        return None
+    return int(found[2]) if found[2] else 1 if found[1] else 2
 
 
 def read_at_most(file: BinaryIO | GzipFile, most: int, name: str) -> bytes:

@@ -56,7 +56,7 @@ class _With:
 @functools.cache
 def normal(stddev: float) -> Initializer:
     """Draw from N(0, stddev^2); `stddev` is the standard deviation, not the variance."""
-    return _With(_normal, (stddev,))
+    return _With(_normal, (float(stddev),))  # one of NumPy would draw in its own type
 
 
 def _normal(key: jax.Array, shape: Sequence[int], dtype: Any, stddev: float) -> jax.Array:

@@ -94,8 +94,10 @@ def cross_entropy(
         nothing can be raised; it is never clamped or wrapped. Check labels once on the host.
 
     Raises:
-        ValueError: the shapes do not fit or the labels are not integers.
+        ValueError: the shapes do not fit, the labels are not integers, or E is no share.
     """
+    if not 0 <= label_smoothing <= 1:
+        raise ValueError(f"cross_entropy: label_smoothing is a share of the target, in [0, 1], got {label_smoothing}")
     logits, labels = logits_and_labels("cross_entropy", logits, labels)
     log_p = log_softmax(logits)
     num_classes = logits.shape[-1]

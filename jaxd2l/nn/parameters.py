@@ -20,9 +20,17 @@ _LISTED = 12  # paths in a message of one line
 
 
 def flat(params: Any, separator: str = "/") -> dict[str, jax.Array]:
-    """Every parameter by its path, in the order of the tree; files separate the names by dots."""
+    """Every parameter by its path, in the order of the tree; files separate the names by dots.
+
+    Raises:
+        ValueError: two have one path, as names that hold the separator may give.
+    """
     leaves = jax.tree_util.tree_leaves_with_path(params)
-    return {jax.tree_util.keystr(path, simple=True, separator=separator): leaf for path, leaf in leaves}
+    paths = [jax.tree_util.keystr(path, simple=True, separator=separator) for path, _ in leaves]
+    if len(set(paths)) < len(paths):
+        twice = max(paths, key=paths.count)
+        raise ValueError(f"two parameters have the path {twice}; name layers and parameters without {separator!r}")
+    return dict(zip(paths, (leaf for _, leaf in leaves), strict=True))
 
 
 def arranged(named: Mapping[str, Any], like: Any, separator: str = "/") -> Any:

@@ -16,7 +16,7 @@ from jaxd2l.data.error import DataError
 from jaxd2l.machine.disk import read_at_most
 from jaxd2l.prediction.ground import DIFFERENT, border_of
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff")
 INVERT = ("auto", "yes", "no")
 _MIDDLE = 128
 _BYTES_A_PIXEL = 24  # at most, while a picture is converted: colour in 4 bytes, turned, laid on a ground, compared

@@ -32,7 +32,7 @@ class Predictor:
 
     Attributes:
         recipe: the network and how its examples are prepared.
-        classes: names by label; () for regression.
+        classes: names by label, the labels themselves where none have a name; () for regression.
         input_shape, input_dtype: of one stored example.
         batch_size: examples at a time.
         variables: the network's, as Flax takes them: `params` and `batch_stats`.
@@ -55,7 +55,7 @@ class Predictor:
             recipe: whose network the parameters are of.
             params: the network's parameters.
             batch_stats: its running statistics, `{}` without batch normalisation.
-            classes: names by label; () for regression.
+            classes: names by label; () where none have a name, and for regression.
             input_shape: of one example as the data set stores it, such as (28, 28, 1).
             input_dtype: uint8 for images and clips.
             batch_size: examples at a time.
@@ -70,6 +70,8 @@ class Predictor:
         self.input_shape, self.input_dtype = tuple(int(n) for n in input_shape), np.dtype(input_dtype)
         self.variables = jax.device_put({"params": params, "batch_stats": batch_stats})
         outputs = self._outputs()
+        if recipe.hits is not None and not self.classes:
+            self.classes = tuple(map(str, range(outputs.shape[-1])))
         if recipe.hits is not None and outputs.shape[1:] != (len(self.classes),):
             raise ValueError(
                 f"recipe {recipe.name} puts out {outputs.shape[1:]} for an example, expected ({len(self.classes)},): "
@@ -202,7 +204,8 @@ def stored_examples(images: Any, shape: tuple[int, ...], dtype: Any = np.uint8) 
         x = np.asarray(images)
     except (ValueError, TypeError) as error:
         raise ValueError(f"images must be one array {expected}: {error}") from error
-    if x.dtype == object or x.dtype.kind in "USMmVc":
+    narrow = x.dtype.kind == "V" and jnp.issubdtype(x.dtype, jnp.floating)  # bfloat16, float8
+    if not narrow and (x.dtype == object or x.dtype.kind in "USMmVc"):
         raise ValueError(f"images must be one array of numbers {expected}, got {x.dtype} of shape {x.shape}")
     if x.shape[1:] != shape:
         raise ValueError(f"images must be {expected}, got shape {x.shape}{_advice(x.shape, shape)}")

@@ -1,7 +1,6 @@
 """A recipe for other data than its own: as many outputs as they need, the size they have, their statistics."""
 
 import dataclasses
-import inspect
 from typing import Any
 
 import flax.linen as nn
@@ -13,9 +12,11 @@ from jaxd2l.data import ChannelStatistics, Dataset
 from jaxd2l.nn.loss import cross_entropy, squared_error
 from jaxd2l.nn.models import SoftmaxRegression
 from jaxd2l.recipes.catalogue_recipes import RECIPES
+from jaxd2l.train.called import CalledWithTrain
 from jaxd2l.train.check_data import require_fitting_outputs
 from jaxd2l.train.program import stored
 from jaxd2l.train.recipe import Recipe
+from jaxd2l.train.state import weights_of
 from jaxd2l.wording import counted
 
 OUTPUTS = ("num_classes", "num_outputs")  # what a network calls the field
@@ -52,7 +53,7 @@ def fitted_to(recipe: Recipe, data: Dataset, statistics: ChannelStatistics | Non
     return dataclasses.replace(
         recipe,
         dataset=data.name,
-        model=called_with_train(with_outputs(recipe.model, len(data.classes) or int(y.shape[-1]))),
+        model=with_outputs(recipe.model, len(data.classes) or int(y.shape[-1])),
         image_size=size if images else None,
         statistics=(recipe.statistics or statistics) if images else None,
         parameters=None,
@@ -76,42 +77,13 @@ def _size(sides: tuple[int, ...]) -> int | tuple[int, int] | None:
 
 def with_outputs(model: nn.Module, count: int) -> nn.Module:
     """The network with `count` outputs where it has a field for their number, else as it is."""
+    if isinstance(model, CalledWithTrain):
+        return model.clone(network=with_outputs(model.network, count))
     names = {field.name for field in dataclasses.fields(model) if field.init}
     name = next((name for name in OUTPUTS if name in names), None)
     if name is None or getattr(model, name) == count:
         return model
     return model.clone(**{name: count})
-
-
-class CalledWithTrain(nn.Module):
-    """A network of another convention, called as those of this package are; its parameters keep their names.
-
-    Attributes:
-        network: as it is.
-        keyword: what it calls `train`: "training", "is_training" or "deterministic", the opposite; "" where training
-            and prediction are one to it.
-    """
-
-    network: nn.Module
-    keyword: str = ""
-
-    def setup(self) -> None:
-        """Parameters are the network's own."""
-        nn.share_scope(self, self.network)
-
-    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        """What the network gives."""
-        value = not train if self.keyword == "deterministic" else train
-        return self.network(x, **({self.keyword: value} if self.keyword else {}))
-
-
-def called_with_train(model: nn.Module) -> nn.Module:
-    """The network itself where it takes `train`, else one around it that does."""
-    parameters = inspect.signature(type(model).__call__).parameters
-    if "train" in parameters or any(one.kind is one.VAR_KEYWORD for one in parameters.values()):
-        return model
-    keyword = next((name for name in ("training", "is_training", "deterministic") if name in parameters), "")
-    return CalledWithTrain(model, keyword)
 
 
 def check_fit(recipe: Recipe, data: Dataset) -> None:
@@ -146,15 +118,14 @@ def _require_both_modes(recipe: Recipe, stored: Any) -> None:
     """Trace the network as a step and a judgement call it: with the key of dropout, and running statistics alone.
 
     Raises:
-        Exception: whatever the network raises; ValueError where it has nothing to train.
+        Exception: whatever the network raises; ValueError where `weights_of` refuses its parameters.
     """
 
     def called(stored: jax.Array) -> None:
         key, x = jax.random.key(0), recipe.prepare()(stored).astype(jnp.float32)
         variables = recipe.model.init(key, x, train=False)
-        if not variables.get("params"):
-            raise ValueError("the network has no parameters to train")
-        kept = {name: variables.get(name, {}) for name in ("params", "batch_stats")}
+        params, batch_stats = weights_of(variables)
+        kept = {"params": params, "batch_stats": batch_stats}
         recipe.model.apply(kept, x, train=False)
         recipe.model.apply(kept, x, train=True, rngs={"dropout": key}, mutable=["batch_stats"])
 

@@ -94,9 +94,14 @@ def reopened(kept: Kept, *, on_progress: Callable[[int, int], None] | None = Non
         options: dict[str, Any] = {"on_progress": on_progress, "on_note": lambda note: None, "stream": None}
         data = kept.own.read(table=kept.table, **options).dataset
     except FileNotFoundError as error:
-        raise DataError(f"the data of the run are gone: {error}; say where they are with --data") from error
+        raise gone(error) from error
     require_same(kept, kept.own, data)
     return data
+
+
+def gone(error: FileNotFoundError) -> DataError:
+    """What to say of a run's data that are not where they were."""
+    return DataError(f"the data of the run are gone: {error}; say where they are with --data")
 
 
 def require_same(kept: Kept, own: OwnData, data: Dataset) -> None:

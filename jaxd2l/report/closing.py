@@ -62,13 +62,16 @@ def kept_weights(folder: Path, results: Sequence[EpochResult]) -> str:
 
 
 def at_chance(data: Dataset, last: EpochResult) -> str | None:
-    """A warning where the network does no better than naming the most frequent label, within 3 standard errors."""
+    """A warning where the network does no better than naming the most frequent label, within 3 standard errors.
+
+    Of few examples these reach beyond 1: more than half way from there to all of them right is never called a guess.
+    """
     accuracy = last.test_accuracy if data.validation is None else last.validation_accuracy
     if accuracy is None:
         return None
     labels = np.asarray(data.judged.y)
     guess = float(np.bincount(labels).max()) / len(labels)
-    if accuracy > guess + 3 * (guess * (1 - guess) / len(labels)) ** 0.5:
+    if accuracy > guess + min(3 * (guess * (1 - guess) / len(labels)) ** 0.5, (1 - guess) / 2):
         return None
     return (
         f"{last.judged_on} accuracy {accuracy:.3f} is that of a guess ({guess:.3f}): the network has not learned; "

@@ -14,9 +14,16 @@ from jaxd2l.train import EpochResult, Progress
 from jaxd2l.train.program import mean
 
 
-def epoch_line(result: EpochResult, epochs: int, *, rate: bool = False) -> str:
-    """One epoch in one line, with the learning rate of its last update where `rate` asks for it and it is known."""
-    parts = [f"epoch {result.epoch:>{len(str(epochs))}}/{epochs}", f"loss {short_loss(result.train_loss)}"]
+def epoch_line(result: EpochResult, epochs: int | None, *, rate: bool = False) -> str:
+    """One epoch in one line, with the learning rate of its last update where `rate` asks for it and it is known.
+
+    Args:
+        result: of the epoch.
+        epochs: of the run; None where nobody knows.
+        rate: whether the line says the learning rate.
+    """
+    place = result.epoch if epochs is None else f"{result.epoch:>{len(str(epochs))}}/{epochs}"
+    parts = [f"epoch {place}", f"loss {short_loss(result.train_loss)}"]
     if result.train_accuracy is not None:
         parts.append(f"train accuracy {result.train_accuracy:.3f}")
     part = result.judged_on

@@ -41,6 +41,7 @@ from jaxd2l.run_folder.best import (
     best_of,
     choose_weights,
     files_of_weights,
+    is_finished,
     put_best_in_order,
 )
 from jaxd2l.run_folder.files import (
@@ -80,7 +81,7 @@ from jaxd2l.run_folder.settings import (
     refuse_other_settings,
     switched_off,
 )
-from jaxd2l.run_folder.training import fit, is_finished
+from jaxd2l.run_folder.training import fit
 from jaxd2l.run_folder.weights import by_name as named_weights
 from jaxd2l.run_folder.weights import count_parameters, read_weights, weights_epoch, write_weights
 from jaxd2l.run_folder.weights import fit_to as fit_weights

@@ -12,13 +12,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxd2l.data import DataError
+from jaxd2l.data import DataError, Dataset
 from jaxd2l.interop.digested import pack, parse
 from jaxd2l.machine.disk import write_atomically
 from jaxd2l.run_folder.checkpoint import Checkpoints
 from jaxd2l.run_folder.files import BEST, CHECKPOINTS, EMA, METRICS, WEIGHTS
-from jaxd2l.run_folder.metrics import whole_rows
-from jaxd2l.train import EpochResult, best_epoch
+from jaxd2l.run_folder.metrics import read_tested, whole_rows
+from jaxd2l.run_folder.weights import weights_epoch
+from jaxd2l.train import EpochResult, Recipe, best_epoch
 
 KEPT_WEIGHTS = ("last", "best", "ema")
 
@@ -63,6 +64,14 @@ def files_of_weights(rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     """The files that are written after each epoch of such a run; `best.safetensors` is a copy of the last of them."""
     averaged = any(name.startswith("ema_") for row in rows[:1] for name in row)
     return (WEIGHTS, EMA) if averaged else (WEIGHTS,)
+
+
+def is_finished(folder: Path, recipe: Recipe, data: Dataset) -> bool:
+    """Whether a folder holds all that a run comes to: its epochs, their weights and what is said of the test part."""
+    rows = whole_rows(folder)
+    over = len(rows) == recipe.epochs or ended_early(rows, recipe.early_stop)
+    kept = all(weights_epoch(folder, name) == len(rows) for name in files_of_weights(rows))
+    return over and kept and (data.validation is None or bool(read_tested(folder, len(rows))))
 
 
 def choose_weights(folder: Path, weights: str = "last") -> Chosen:

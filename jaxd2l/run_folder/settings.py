@@ -6,7 +6,6 @@ without them.
 
 import dataclasses
 import hashlib
-import inspect
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from jaxd2l import train
 from jaxd2l.data import DataError, Dataset
 from jaxd2l.data.streaming import rows_in_order
 from jaxd2l.recipes import kept_code, kept_recipe, kept_statistics
@@ -22,6 +20,7 @@ from jaxd2l.run_folder.files import CONFIG
 from jaxd2l.run_folder.identity import constants, identity
 from jaxd2l.run_folder.layout import read_config
 from jaxd2l.train import Recipe
+from jaxd2l.train.check_recipe import as_python
 from jaxd2l.train.optimizer import OPTIMIZERS
 from jaxd2l.train.recipe import OVERRIDABLE, complete, overridden
 from jaxd2l.wording import counted, in_short, in_short_both
@@ -71,7 +70,7 @@ def _described(data: Dataset) -> dict[str, Any]:
     validation = {} if data.validation is None else {"validation": len(data.validation.x)}
     return {
         "name": data.name,
-        "classes": list(data.classes),
+        "classes": [as_python(name) for name in data.classes],
         "input": [str(x.dtype), *x.shape[1:]],
         "target": [str(y.dtype), *y.shape[1:]],
         **validation,
@@ -188,23 +187,6 @@ def refuse_other_run(folder: Path, found: Mapping[str, Any], asked: Mapping[str,
             f"it cannot become one of {recipe.epochs}; train that anew in another folder, or under a schedule that can "
             "go on: constant, or step with a number of step_epochs"
         )
-
-
-def refuse_options(options: Mapping[str, Any], data: Dataset) -> None:
-    """Refuse what a run that is kept in a folder cannot be given, before anything there is replaced.
-
-    Raises:
-        TypeError: `train.fit` has no such option.
-        ValueError: the folder itself decides it.
-    """
-    if unknown := options.keys() - inspect.signature(train.fit).parameters.keys():
-        raise TypeError(f"fit() got an unexpected keyword argument {min(unknown)!r}")
-    if "weights" in options:
-        raise ValueError("a run in a folder begins with init_from=(params, batch_stats), which it records; not weights")
-    if kept := sorted({"start", "best_weights"} & options.keys()):
-        raise ValueError(f"a run in a folder goes on by what that holds; leave {kept[0]} out and give resume=True")
-    if not options.get("with_test", True) and data.validation is None:
-        raise ValueError("a run in a folder is judged in each epoch: give with_test=False with a validation part alone")
 
 
 def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:

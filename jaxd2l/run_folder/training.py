@@ -14,17 +14,17 @@ from jax.sharding import Mesh
 from jaxd2l import train
 from jaxd2l.data import Dataset
 from jaxd2l.machine.disk import write_json
-from jaxd2l.run_folder.best import ended_early, files_of_weights
+from jaxd2l.run_folder import call
+from jaxd2l.run_folder.best import is_finished
 from jaxd2l.run_folder.files import CONFIG
 from jaxd2l.run_folder.initial import Fit, fit_to_network, kept_source, read_source, refuse_other_source
 from jaxd2l.run_folder.initial.source import INIT_FROM, From
 from jaxd2l.run_folder.layout import begun, check_free, create, finished_epochs, read_config, require_shared
 from jaxd2l.run_folder.load import load_run
 from jaxd2l.run_folder.lock import FolderInUseError, FolderLock
-from jaxd2l.run_folder.metrics import read_tested, whole_rows, write_tested
+from jaxd2l.run_folder.metrics import write_tested
 from jaxd2l.run_folder.provenance import environment, note_start
-from jaxd2l.run_folder.settings import WHERE, configuration, fingerprint, refuse_options, refuse_other_run
-from jaxd2l.run_folder.weights import weights_epoch
+from jaxd2l.run_folder.settings import WHERE, configuration, fingerprint, refuse_other_run
 from jaxd2l.run_folder.writer import RunWriter, require_pace
 from jaxd2l.train import DivergenceError, EpochResult, Program, Progress, Recipe, Run, TrainState
 from jaxd2l.train.check_data import check_run
@@ -34,8 +34,6 @@ from jaxd2l.train.mesh import agreed, agreed_text, data_mesh, meet, readable, re
 from jaxd2l.train.program import initial_state
 from jaxd2l.train.program.same import require_same_program
 from jaxd2l.wording import counted
-
-Stop = Callable[[], type[BaseException] | None]
 
 
 def _warn(text: str) -> None:
@@ -55,7 +53,7 @@ def fit(
     checkpoint_every: float = 30.0,
     keep: int = 2,
     settings: Mapping[str, Any] | None = None,
-    stop: Stop = lambda: None,
+    stop: call.Stop = lambda: None,
     warn: Callable[[str], None] = _warn,
     on_start: Callable[[Progress | None], None] | None = None,
     on_epoch: Callable[[EpochResult, TrainState], None] | None = None,
@@ -91,8 +89,9 @@ def fit(
         init_weights: which of that folder's: "last" (where None), "best" or "ema".
         checkpoint_every: save inside an epoch too, this often, in seconds; at the end of an epoch once 5 s have passed.
         keep: newest checkpoints that stay, beside the best.
-        settings: further entries of `config.json` that have to be the same when it goes on.
-        stop: asked after each piece of work; the exception it answers with ends the run once it is saved.
+        settings: further entries of `config.json` that have to be the same when it goes on; plain values.
+        stop: asked after each piece of work; the exception it answers with ends the run once it is saved, or at once
+            where nothing is kept.
         warn: called with one line for what is odd but no reason to stop, such as a damaged checkpoint.
         on_start: called once before the first update, with where the run goes on, None at its beginning.
         on_epoch: as in `jaxd2l.train.fit`, after the epoch is on disk.
@@ -116,24 +115,30 @@ def fit(
             damaged.
         OSError: the folder cannot be read or written, or another process writes there.
     """
+    call.refuse_init_weights(init_from, init_weights, options)
     if run_dir is None:
-        if resume or overwrite:
-            raise ValueError("resume and overwrite are about the run in a folder; name it: run_dir=...")
+        call.refuse_without_folder(resume, overwrite, settings)
         if init_from is not None:
             begin_with = fit_to_network(read_source(init_from, init_weights), recipe, data)
             program = program or train.compile_program(recipe, check_run(recipe, data), mesh=mesh, stream=stream)
             options["weights"] = begin_with.weights(readable(_initial(program, recipe, seed)))
-        options |= {"on_epoch": on_epoch, "on_chunk": on_chunk, "stream": stream, "chunk_seconds": chunk_seconds}
+        tests = data.validation is not None and options.get("with_test", True)
+        watched = call.watching(stop, on_chunk, recipe, tests=tests)
+        options |= {"on_epoch": on_epoch, "on_chunk": watched, "stream": stream, "chunk_seconds": chunk_seconds}
+        if on_start is not None:
+            on_start(options.get("start"))
         return train.fit(recipe, data, seed, program=program, mesh=mesh, **options)
     if resume and overwrite:
         raise ValueError("resume keeps the run that overwrite would replace; give one of them")
     train.run_keys(seed)
     require_pace(checkpoint_every, keep)
     data = check_run(recipe, data)
-    refuse_options(options, data)
+    call.refuse_options(options, data)
     if program is not None:
         require_same_program(program, recipe, data, mesh, stream)
-    config = configuration(recipe, seed, data, **(settings or {}))
+    config = configuration(recipe, seed, data, **call.further_entries(settings))
+    for name, value in config.items():
+        call.require_plain(name, value)
     begun_with: Fit | None = None
     together = data_mesh(mesh) if program is None else program.mesh
     folder, writes = Path(agreed_text(str(run_dir), together)), writes_files(together)
@@ -157,6 +162,8 @@ def fit(
                     f"{folder} has finished {counted(done, 'epoch')} already; epochs must be at least that"
                 )
             if agreed(is_finished(folder, recipe, data), together):
+                if writes and found.get("epochs") != recipe.epochs:
+                    write_json(folder / CONFIG, config)
                 return load_run(folder, recipe).as_run()
         elif writes:
             check_free(folder, overwrite or resume)
@@ -169,7 +176,7 @@ def fit(
             if resume and begun(folder):  # while this one was being compiled
                 raise FolderInUseError(f"another run began in {folder} meanwhile; give the same command again")
             create(folder, overwrite or resume)
-        if writes:
+        if writes and not going_on:
             write_json(folder / CONFIG, config)
         require_shared(folder, together)
         marks = fingerprint(config, dict(data.sha256))
@@ -187,6 +194,8 @@ def fit(
             )
         )
         start = writer.restore(beginning(program, _initial(program, recipe, seed))) if going_on else None
+        if writes and going_on:
+            write_json(folder / CONFIG, config)
         if start is not None and INIT_FROM in config:
             options["weights"] = jax.tree.map(np.array, (start.state.params, start.state.batch_stats))
         elif INIT_FROM in config:
@@ -233,14 +242,6 @@ def fit(
         if done_run.tested and writes:
             write_tested(folder, done_run.tested)
         return dataclasses.replace(done_run, compile_seconds=program.compile_seconds if compiled_here else 0.0)
-
-
-def is_finished(folder: Path, recipe: Recipe, data: Dataset) -> bool:
-    """Whether a folder holds all that a run comes to: its epochs, their weights and what is said of the test part."""
-    rows = whole_rows(folder)
-    over = len(rows) == recipe.epochs or ended_early(rows, recipe.early_stop)
-    kept = all(weights_epoch(folder, name) == len(rows) for name in files_of_weights(rows))
-    return over and kept and (data.validation is None or bool(read_tested(folder, len(rows))))
 
 
 def _initial(program: Program, recipe: Recipe, seed: int) -> TrainState:

@@ -34,7 +34,7 @@ def require_pace(every: float, keep: int, called: tuple[str, str] = ("checkpoint
     Raises:
         ValueError: a number is too low.
     """
-    if every < 0 or keep < 1:
+    if not every >= 0 or not keep >= 1 or keep % 1:  # not a number is none of these
         often, many = called
         raise ValueError(f"{often} takes 0 or more seconds and {many} 1 or more checkpoints, got {every:g} and {keep}")
 
@@ -81,7 +81,8 @@ class RunWriter:
             like: any progress of this run, for structure and shapes.
 
         Raises:
-            ValueError: the checkpoint is of a run with other settings; the differing ones are named.
+            ValueError: the checkpoint is of a run with other settings; the differing ones are named; or it lies
+                inside an epoch that the run is not to have.
             DataError: all checkpoints are damaged, or they do not fit the network.
             OSError: the folder cannot be read or written.
         """
@@ -95,6 +96,10 @@ class RunWriter:
             checkpoint = checkpoint or self._checkpoints.read(found)
             refuse_other_settings(self._folder, checkpoint.facts["fingerprint"], self._fingerprint)
             progress = unpack(checkpoint, like)
+            if progress.step and progress.epoch > self._epochs:
+                raise ValueError(
+                    f"{self._folder} stands in epoch {progress.epoch} already; epochs must be at least that"
+                )
         if self._writes:
             self._put_in_order(progress)
         meet(self._mesh, "the run's folder is in order")

@@ -15,6 +15,7 @@ import numpy as np
 from jaxd2l.data import Dataset, balanced_class_weights, channel_statistics, deal_out, fold_of
 from jaxd2l.selection.curves import Curves
 from jaxd2l.selection.grid import Point
+from jaxd2l.selection.points import as_points
 from jaxd2l.selection.sweep import Choice, sweep
 from jaxd2l.train.recipe import Recipe
 
@@ -68,15 +69,20 @@ def cross_validate(
         balanced: weigh the classes by each fold's own training rows (`balanced_class_weights`).
         on_fold: called before each fold with its number, its recipe and its data.
         on_note: see `deal_out`.
-        **options: of `sweep`, such as `method`, `mesh` and `weights`. Where both ways are timed, the first fold is.
+        **options: of `sweep`, such as `method`, `mesh` and `weights`, but not `finished` and `choices`. Where both ways
+            are timed, the first fold is.
 
     Returns:
         Every curve.
 
     Raises:
-        ValueError, DataError: see `sweep` and `deal_out`; a class without a training row where it is to be balanced.
+        ValueError, DataError: see `sweep` and `deal_out`; an option of one sweep alone; a class without a training row
+            where it is to be balanced.
     """
-    points = points or (Point(recipe.learning_rate, recipe.weight_decay),)
+    if given := sorted({"finished", "choices"} & options.keys()):
+        raise ValueError(f"{given[0]} is of the members of one sweep, and each fold is one of its own; leave it out")
+    own_point = (Point(recipe.learning_rate, recipe.weight_decay),)
+    points, seeds = own_point if points is None else as_points(points), tuple(seeds)
     fold = deal_out(data, k, split_seed, on_note=on_note)
     curves: dict[tuple[int, int, int], Curves] = {}
     choices: dict[int, Choice] = {}

@@ -23,6 +23,7 @@ from jaxd2l.nn.loss import cross_entropy, squared_error
 from jaxd2l.nn.numbers import numbers
 from jaxd2l.selection.folds import FoldRows, Folds, by_row, fold_rows, shuffled
 from jaxd2l.selection.grid import Point, Schedule, constant
+from jaxd2l.selection.points import as_points
 from jaxd2l.selection.spread import spread_call
 from jaxd2l.train.check_data import require_fitting_outputs
 from jaxd2l.train.compiler import compiled
@@ -132,6 +133,7 @@ def kfold(
             optimizer that cannot be traced, or a network with batch statistics, which padding would enter.
         DataError: the data cannot be trained on; see `fold_rows`.
     """
+    points, seeds = as_points(points), tuple(seeds)
     if not points or not seeds or epochs < 1:
         raise ValueError(f"expected points, seeds and epochs, got {len(points)}, {len(seeds)} and {epochs}")
     data = fold_rows(folds)

@@ -2,7 +2,7 @@
 
 import dataclasses
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from jaxd2l.selection.grid import Point
@@ -19,6 +19,20 @@ def points_of(learning_rates: Sequence[float], weight_decays: Sequence[float]) -
     if not points:
         raise ValueError("a sweep needs at least one learning rate and one weight decay")
     return points
+
+
+def as_points(points: Iterable[Any]) -> tuple[Point, ...]:
+    """Points however they are given: as `points_of` makes them, as pairs, as rows of an array.
+
+    Raises:
+        ValueError: they are none.
+    """
+    try:
+        return tuple(Point(*point) for point in points)
+    except TypeError as error:
+        raise ValueError(
+            f"points must be a learning rate and a weight decay each, as points_of gives them, got {points!r:.60}"
+        ) from error
 
 
 def varied(point: Point) -> dict[str, Any]:

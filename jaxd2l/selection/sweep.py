@@ -17,7 +17,7 @@ from jaxd2l.data import Dataset
 from jaxd2l.machine.device import default_platform
 from jaxd2l.selection.curves import Curves, curves_of
 from jaxd2l.selection.grid import Point
-from jaxd2l.selection.points import at, require_points
+from jaxd2l.selection.points import as_points, at, require_points
 from jaxd2l.selection.vmapped import Start, compile_members, seconds_a_step, sizes, train_members
 from jaxd2l.train.check_data import check_run
 from jaxd2l.train.loop import DivergenceError, fit
@@ -103,6 +103,7 @@ def sweep(
             does not follow the rates; weights that do not fit the network or are not finite.
         DataError: the data cannot be trained on; see `check_dataset`.
     """
+    points, seeds, method = as_points(points), tuple(seeds), Method(method)
     if not points or not seeds:
         raise ValueError(f"a sweep needs rates and seeds, got {len(points)} and {len(seeds)}")
     require_points(recipe, points)

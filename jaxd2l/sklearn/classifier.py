@@ -115,7 +115,7 @@ class JaxClassifier(ClassifierMixin, JaxEstimator):
         return self
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
-        """One epoch more over these rows; the first call begins, where `fit` has not.
+        """One epoch more over these rows, by the settings it began with; the first call begins, where `fit` has not.
 
         Args:
             X: as in `fit`.

@@ -32,7 +32,7 @@ SETTINGS = (  # fields of `Recipe` that an estimator has too
     *("epochs", "batch_size", "learning_rate", "weight_decay", "optimizer", "momentum", "schedule", "warmup"),
     *("clip_norm", "early_stop", "ema", "augment", "mixup", "label_smoothing", "image_size", "precision", "freeze"),
 )
-_predictors: weakref.WeakKeyDictionary[Any, Predictor] = weakref.WeakKeyDictionary()
+_predictors: weakref.WeakKeyDictionary[Any, tuple[Weights, Predictor]] = weakref.WeakKeyDictionary()
 
 
 class JaxEstimator(BaseEstimator):
@@ -159,13 +159,12 @@ class JaxEstimator(BaseEstimator):
 
     def _outputs(self, x: np.ndarray, classes: int = 0) -> np.ndarray:
         """What the network puts out for rows of `X`, float64 (n, outputs)."""
-        predictor = _predictors.get(self)
-        if predictor is None:
-            predictor = predictor_for(
-                self.recipe_, self.params_, self.batch_stats_, classes, self.input_shape_, self.input_dtype_
-            )
-            _predictors[self] = predictor
-        return predictor.outputs(self._stored(x)).astype(np.float64)
+        weights = self.params_, self.batch_stats_
+        kept = _predictors.get(self)
+        if kept is None or any(a is not b for a, b in zip(kept[0], weights, strict=True)):
+            kept = weights, predictor_for(self.recipe_, *weights, classes, self.input_shape_, self.input_dtype_)
+            _predictors[self] = kept
+        return kept[1].outputs(self._stored(x)).astype(np.float64)
 
     def _stored(self, x: np.ndarray, *, reset: bool = False) -> np.ndarray:
         """Rows in the shape and type that were trained on; in their own where the estimator is to know these.
@@ -194,6 +193,7 @@ class JaxEstimator(BaseEstimator):
 
 
 def _share(fraction: Any) -> float:
+    fraction = float(fraction) if isinstance(fraction, np.floating) else fraction
     if isinstance(fraction, bool) or not isinstance(fraction, int | float) or not 0 < fraction < 1:
         raise ValueError(f"validation_fraction must be between 0 and 1, got {fraction!r}")
     return fraction

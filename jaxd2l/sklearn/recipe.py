@@ -45,7 +45,7 @@ def recipe_for(network: Any, settings: Mapping[str, Any], data: Dataset) -> Reci
         raise ValueError(
             f"network must be the name of a recipe, a Recipe, a Flax network or None, got {type(network).__name__}"
         )
-    recipe = fitted_to(overridden(recipe, settings), data)
+    recipe = overridden(fitted_to(recipe, data), settings)
     if not data.classes:
         recipe = dataclasses.replace(recipe, hits=None)
     check_fit(recipe, data)

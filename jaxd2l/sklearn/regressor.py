@@ -104,7 +104,7 @@ class JaxRegressor(RegressorMixin, JaxEstimator):
         return self
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """One epoch more over these rows; the first call begins, where `fit` has not.
+        """One epoch more over these rows, by the settings it began with; the first call begins, where `fit` has not.
 
         Raises:
             ValueError: as `fit`, or another number of targets than before.

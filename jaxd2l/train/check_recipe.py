@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -37,6 +38,9 @@ def check_recipe(recipe: Recipe) -> None:
     Raises:
         ValueError: naming the field, what it holds and what it may hold.
     """
+    if not isinstance(recipe.model, nn.Module):
+        what = "its class" if isinstance(recipe.model, type) else f"a {type(recipe.model).__name__}"
+        raise ValueError(f"model must be an instance of a network of flax.linen, such as Net(), got {what}")
     for name in ("epochs", "batch_size", "accumulate"):
         value = getattr(recipe, name)
         if not _is_count(value):

@@ -121,11 +121,13 @@ def evaluate(
         `(loss, accuracy)`; accuracy is a share in [0, 1], None for regression.
 
     Raises:
-        ValueError: no example, or inputs the network refuses.
+        ValueError: no example, a batch of none, or inputs the network refuses.
         DataError: the examples cannot be judged, before anything is traced; see `check_dataset`.
     """
     if np.shape(examples.x)[:1] == (0,):
         raise ValueError("no example to evaluate on; at least one is needed")
+    if batch_size is not None and batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
     examples = check_dataset(recipe, Dataset("evaluation", examples, examples)).test
     judge = compile_evaluation(recipe, params, batch_stats, examples, batch_size=batch_size)
     with closing(judge.feed):

@@ -10,6 +10,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from jaxd2l.data import Dataset
+from jaxd2l.nn.parameters import described, differences, flat
 from jaxd2l.train.check_data import check_run
 from jaxd2l.train.evaluation import CHUNK_SECONDS, Evaluation, Pace, compile_evaluation
 from jaxd2l.train.feed import feed_of_evaluation, feed_of_training
@@ -19,6 +20,7 @@ from jaxd2l.train.program import Program, Weights, compile_program, initial_stat
 from jaxd2l.train.recipe import Recipe
 from jaxd2l.train.results import DivergenceError, EpochResult, Judged, Progress, Run, best_epoch, stopped_early
 from jaxd2l.train.state import TrainState, run_keys, unsound_weights
+from jaxd2l.wording import counted
 
 
 def fit(
@@ -82,7 +84,7 @@ def fit(
         DivergenceError: the loss or gradient became non-finite; it carries the last finite state.
         ValueError: the settings do not fit the data, or weights are not finite, before anything runs; or the network
             draws such weights; or `start` lies after an epoch whose weights
-            nobody has, see `best_weights`.
+            nobody has, see `best_weights`, or where this run never stands.
         DataError: the data cannot be trained on, before anything is traced; see `check_dataset`.
     """
     keys = run_keys(seed)
@@ -102,6 +104,8 @@ def fit(
         raise ValueError("the weights of the best epoch before `start` are not known; give best_weights")
     steps, classified = program.train_steps, recipe.hits is not None
     initial = initial_state(program, seed, recipe.learning_rate, recipe.weight_decay, weights)
+    if start is not None:
+        _refuse_place(start, beginning(program, initial), recipe)
     now = start or beginning(program, copied(initial, program.mesh))
     now = now._replace(state=placed(now.state, program.mesh), record=placed(now.record, program.mesh))
     report = on_progress or (lambda what, done, total: None)
@@ -182,6 +186,18 @@ def fit(
 def beginning(program: Program, state: TrainState) -> Progress:
     """A run before its first update."""
     return Progress(state, program.record(program.train_steps), 1, 0, 0.0, ())
+
+
+def _refuse_place(start: Progress, like: Progress, recipe: Recipe) -> None:
+    """Refuse to go on from where a run like the given one never stands."""
+    if start.epoch > recipe.epochs + (start.step == 0):
+        raise ValueError(
+            f"start is at epoch {start.epoch}, step {start.step}, and the recipe ends after "
+            f"{counted(recipe.epochs, 'epoch')}; give it more of them, or an earlier start"
+        )
+    found, expected = (described(flat({"state": of.state, "record": of.record})) for of in (start, like))
+    if wrong := differences(found, expected):
+        raise ValueError(f"start is of another recipe or other data: {'; '.join(wrong[:3])}")
 
 
 def _refuse_nonfinite(now: Progress, recipe: Recipe, finite: TrainState) -> None:

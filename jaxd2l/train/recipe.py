@@ -14,6 +14,7 @@ from jaxd2l.data import ChannelStatistics, ImageSize, Prepare, as_stored, augmen
 from jaxd2l.nn.loss import cross_entropy
 from jaxd2l.nn.metric import hits
 from jaxd2l.notebook_table import html_table
+from jaxd2l.train.called import called_with_train
 from jaxd2l.train.check_recipe import PRECISIONS, as_floats, as_python, check_recipe
 from jaxd2l.train.optimizer import Course, Factory, Rate, bound, clipped, scheduled, sgd
 from jaxd2l.train.optimizer.rules import name_of, rule_called, with_momentum
@@ -28,7 +29,7 @@ class Recipe:
 
     Attributes:
         name: what the command line calls it.
-        model: the network, unbound.
+        model: the network, unbound; one that is not called with `train` in a `jaxd2l.train.called.CalledWithTrain`.
         dataset: name of the data.
         learning_rate: step size, or a schedule of optax: from the updates made so far to the step size. Without
             meaning where `optimizer` is a finished transformation.
@@ -118,6 +119,7 @@ class Recipe:
         if isinstance(self.freeze, list):
             object.__setattr__(self, "freeze", tuple(self.freeze))
         check_recipe(self)
+        object.__setattr__(self, "model", called_with_train(self.model))
 
     @property
     def course(self) -> Course:

@@ -169,13 +169,14 @@ class Run:
 
     @property
     def best_test_accuracy(self) -> float | None:
-        """Test accuracy of the best epoch; None for regression.
+        """Test accuracy of the best epoch; None for regression, and where no test part was judged.
 
         Without a validation part it is the highest of all epochs, chosen on the test examples themselves.
         """
         if self.tested:
             return self.tested["best"].test_accuracy
-        return max((e.deciding[1] for e in self.epochs if e.deciding[1] is not None), default=None)
+        judged = [e.ema_test_accuracy if e.averaged else e.test_accuracy for e in self.epochs]
+        return max((accuracy for accuracy in judged if accuracy is not None), default=None)
 
     @property
     def best_epoch(self) -> int:

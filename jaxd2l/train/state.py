@@ -140,7 +140,18 @@ def init_state(
 
 
 def weights_of(variables: PyTree) -> tuple[PyTree, PyTree]:
-    """`(params, batch_stats)` of what `model.init` gives; `{}` for the statistics of a network without any."""
+    """`(params, batch_stats)` of what `model.init` gives; `{}` for the statistics of a network without any.
+
+    Raises:
+        ValueError: it has nothing to train, or a parameter of no element, as behind a pool that leaves no pixel.
+    """
+    if "params" not in variables:
+        raise ValueError("the network has no parameters to train")
+    named = jax.tree_util.tree_leaves_with_path(variables["params"])
+    if empty := [(path, a.shape) for path, a in named if 0 in a.shape]:
+        path, shape = empty[0]
+        name = jax.tree_util.keystr(path, simple=True, separator="/")
+        raise ValueError(f"the inputs are too small for the network: of them nothing is left for {name} {shape}")
     return variables["params"], variables.get("batch_stats", {})
 
 

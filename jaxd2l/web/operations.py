@@ -144,6 +144,7 @@ OPERATIONS: dict[str, Translation] = {
     "convert_element_type": _convert,
     "dot_general": _dot_general,
     "dynamic_slice": shaping.dynamic_slice,
+    "gather": shaping.gather,
     "integer_pow": _integer_pow,
     "pad": shaping.pad_by,
     "reduce_precision": _reduce_precision,
@@ -154,6 +155,7 @@ OPERATIONS: dict[str, Translation] = {
     "select_n": _select,
     "slice": shaping.slice_,
     "split": shaping.split,
+    "stack": shaping.stack,
     "tile": shaping.tile,
     "transpose": lambda b, equation, x: b.transpose(x, equation.params["permutation"]),
 }

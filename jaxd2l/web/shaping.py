@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxd2l.nn.kernels.reading import UnknownOperationError
+from jaxd2l.nn.kernels.reading import UnknownOperationError, taken
 from jaxd2l.web.builder import Builder, Operand, Value, row_strides
 
 
@@ -36,6 +36,23 @@ def dynamic_slice(b: Builder, equation: Any, x: Operand, *starts: Operand) -> Op
         raise UnknownOperationError("at a place that depends on the example")
     first = [min(max(int(s), 0), n - k) for s, n, k in zip(starts, x.shape, sizes, strict=True)]  # type: ignore[arg-type]
     return cut(b, x, first, (1,) * len(first), sizes)
+
+
+def gather(b: Builder, equation: Any, x: Operand, places: Operand) -> Operand:
+    """`gather` at known places."""
+    found = taken(equation, x, places)
+    assert isinstance(x, Value)
+    one = (1,) * len(x.shape)
+    part = x if found.sizes == x.shape else cut(b, x, found.first, one, found.sizes)
+    if found.rows is None:
+        return b.reshape(part, equation.outvars[0].aval.shape)
+    axis, (before, after) = found.axis, (found.sizes[: found.axis], found.sizes[found.axis + 1 :])
+    rows = [
+        cut(b, part, [int(n) * (a == axis) for a in range(len(one))], one, (*before, 1, *after))
+        for n in found.rows.flat
+    ]
+    whole = _beside(b, rows, (*before, len(rows), *after), axis)
+    return b.transpose(b.reshape(whole, found.kept), found.order)
 
 
 def cut(b: Builder, x: Value, first: Sequence[int], steps: Sequence[int], shape: Sequence[int]) -> Value:
@@ -73,8 +90,18 @@ def split(b: Builder, equation: Any, x: Value) -> list[Operand]:
 
 def concatenate(b: Builder, equation: Any, *operands: Operand) -> Operand:
     """`concatenate`."""
-    shape = equation.outvars[0].aval.shape
-    strides, axis, place, parts = row_strides(shape), equation.params["dimension"], 0, []
+    return _beside(b, operands, equation.outvars[0].aval.shape, equation.params["dimension"])
+
+
+def stack(b: Builder, equation: Any, *operands: Operand) -> Operand:
+    """`stack`."""
+    shape, axis = equation.outvars[0].aval.shape, equation.params["axis"]
+    one = (*shape[:axis], 1, *shape[axis + 1 :])
+    return _beside(b, [b.reshape(operand, one) for operand in operands], shape, axis)
+
+
+def _beside(b: Builder, operands: Sequence[Operand], shape: Sequence[int], axis: int) -> Operand:
+    strides, place, parts = row_strides(shape), 0, []
     for operand in operands:
         parts.append({"strides": strides, "offset": place * strides[axis]})
         place += operand.shape[axis]

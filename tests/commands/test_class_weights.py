@@ -18,6 +18,8 @@ def test_balanced_weights_give_every_class_the_same_sum():
     np.testing.assert_allclose(np.bincount(labels, np.take(weights, labels)), 7 / 3)
     with pytest.raises(DataError, match="class 1 has no training example, so no balanced weight"):
         balanced_class_weights(np.array([0, 2]), 3)
+    with pytest.raises(DataError, match="label 3 at row 1"):
+        balanced_class_weights(np.array([0, 3, 1, 2]), 3)
 
 
 @pytest.mark.parametrize(
@@ -46,6 +48,7 @@ def test_a_file_names_classes_or_their_labels(name, text, tmp_path):
         ("w.json", b'{"cat": true}', "the weight of class 'cat' is True"),
         ("w.json", b'{"cat": [1]}', r"the weight of class 'cat' is \[1\]"),
         ("w.json", b"[1, 2, 3]", "expected a JSON object from class to weight"),
+        ("w.json", b"[1, 2, 3]", r"^\S+w\.json: expected a JSON object"),
         ("w.json", b"{", "neither JSON nor CSV"),
         ("w.csv", b"cat,1\ndog", "line 2: expected two columns, the class and its weight"),
         ("w.csv", b"", "line 1: expected two columns"),

@@ -10,8 +10,10 @@ from picture_files import digit_folder
 
 from jaxd2l import recipes
 from jaxd2l.cli import main
+from jaxd2l.commands.asked.data import fitted
 from jaxd2l.data import balanced_class_weights, channel_statistics, deal_out, fold_of, from_table, open_data
 from jaxd2l.data.division.folds import fold_rows_out
+from jaxd2l.data.own import OwnData
 from jaxd2l.train import fit
 
 pytestmark = pytest.mark.usefixtures("unoptimised")
@@ -54,6 +56,18 @@ def test_pictures_of_ones_own_are_cross_validated_as_fit_trains_on_the_rows_of_e
     assert "fold 2 of 2: 2 members, 2 of them are there" in capsys.readouterr().out
     assert main([*command, "--split-seed", "1"]) == 65
     assert "split seed 0', asked is '1 of 2, split seed 1'" in capsys.readouterr().err
+
+
+def test_a_batch_that_is_smaller_where_data_are_few_fits_into_every_fold(tmp_path):
+    """Equal pictures stay in one fold, so that the first one may leave more to train on than another."""
+    x, y = np.random.default_rng(0).integers(0, 256, (24, 4, 4), np.uint8), np.arange(24) % 2
+    x[2:14:2] = x[2]
+    np.savez(tmp_path / "few.npz", x_train=x, y_train=y, x_test=255 - x[:4], y_test=y[:4])
+    own, base = OwnData(str(tmp_path / "few.npz")), recipes.find("softmax")
+    found = [fitted(base, own, {"fold": (3, number), "split_seed": 0}, None, None) for number in range(3)]
+    trained = [len(data.train.x) for _, data, _ in found]
+    assert trained[0] > min(trained)
+    assert {recipe.batch_size for recipe, _, _ in found} == {min(trained)}
 
 
 @pytest.mark.slow

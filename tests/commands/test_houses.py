@@ -61,6 +61,8 @@ def test_a_users_files_end_in_a_submission_and_a_json_line(files, capsys):
         (None, "Id,Area,Street\n1,1e60,Pave\n", 65, "too large for float32"),
         ("Id,a,SalePrice\n1,2,3\n2,3,3\n3,x,3\n4,5,3\n5,6,3\n", None, 65, "column a holds 'x' at row 3"),
         ("Id,a,SalePrice\n1,2,3\n2,inf,3\n", None, 65, "column a is infinite at row 2"),
+        ("Id,a,SalePrice\n1,2,3\n2,3,3\n3,1e300,3\n4,5,3\n5,6,3\n6,7,3\n", "Id,a\n1,2\n", 65, "too large for float32"),
+        ("Id,a,SalePrice\n1,2,3\n2,3,3\n3,4,3\n", "Id,a\n1,2\n", 65, "1 training row: no usable column"),
         ("Id;a;SalePrice\n1;2;3\n", None, 65, "separated by semicolons"),
         ("Id,a,SalePrice\n1,2,$3\n", None, 65, "SalePrice is $3"),
         ("<html><body>404</body></html>", None, 65, "a web page"),

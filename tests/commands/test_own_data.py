@@ -120,6 +120,7 @@ def test_data_that_moved_are_the_same_and_data_that_changed_are_named(place, tmp
     shutil.rmtree(digits)
     code, line = said(capsys, "evaluate", run)
     assert (code, "gone" in line, "--data" in line) == (65, True, True)
+    assert said(capsys, *more) == (65, line.replace("evaluate", "train"))
 
 
 def test_other_data_are_judged_whole_by_the_names_of_their_classes(place, tmp_path, capsys):

@@ -10,6 +10,7 @@ from picture_files import digit_folder
 
 import jaxd2l
 from jaxd2l.cli import main
+from jaxd2l.commands.asked.recipe import of_another_choice
 from jaxd2l.commands.check import going_on
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("unoptimised")]
@@ -61,6 +62,11 @@ class Still(nn.Module):
     @nn.compact
     def __call__(self, x):
         return x.reshape(len(x), -1)[:, :3]
+
+class Pools(Noisy):
+    @nn.compact
+    def __call__(self, x, *, train):
+        return nn.Dense(self.num_classes)(nn.max_pool(x, (9, 9)).reshape(len(x), -1))
 
 two, three = Wide(2), Wide(beside.THREE)
 RECIPE = Recipe("tuned", three, "fashion_mnist", learning_rate=0.02, batch_size=6, epochs=2)
@@ -182,6 +188,11 @@ def test_a_file_that_changed_is_said_where_it_fits_and_refused_where_it_does_not
         ("mynet.py:Counts", 2, "fails with ScopeCollectionNotFound"),
         ("mynet.py:AlwaysDrops", 2, 'needs PRNG for "dropout"'),
         ("mynet.py:Still", 2, "no parameters to train"),
+        (
+            "mynet.py:Pools",
+            2,
+            "too small for the network: of them nothing is left for Dense_0/kernel (0, 3)",
+        ),
         ("no.such.package:Net", 2, "No module named 'no'"),
         ("broken.py:Net", 2, "SyntaxError, line 2"),
         ("raises.py:Net", 2, "ZeroDivisionError, line 3"),
@@ -228,6 +239,20 @@ def test_a_setting_that_is_typed_wins_over_a_configurations_though_it_be_nought(
         found = said(capsys, "train", "--config", tmp_path, option, value, "--quiet", "--out", tmp_path / "run")
         assert found[0] == 2, found
         assert words in found[1]
+
+
+def test_what_belongs_to_another_choice_than_the_typed_one_is_no_longer_asked_for():
+    """Else `--schedule cosine` would be refused for the steps of the configuration, which nobody can leave out."""
+    kept = {"schedule": "step", "step_epochs": 1, "step_factor": 0.5, "optimizer": "sgd", "momentum": 0.9}
+    steps, sgd = ("step_epochs", "step_factor"), ("momentum", "nesterov")
+    for typed, left in (
+        ({}, ()),
+        ({"schedule": "step", "optimizer": "sgd"}, ()),
+        ({"schedule": "cosine"}, steps),
+        ({"schedule": "cosine", "optimizer": "adam"}, steps + sgd),
+        ({"target": "price"}, ("augment",)),
+    ):
+        assert of_another_choice(typed, kept) == left
 
 
 @pytest.mark.parametrize("importable", [False, True])

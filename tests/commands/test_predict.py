@@ -9,7 +9,9 @@ from PIL import Image
 import jaxd2l
 from jaxd2l import run_folder
 from jaxd2l.cli import main
+from jaxd2l.commands.predict import picture_files
 from jaxd2l.data import load
+from jaxd2l.data.own.listing.folder import EXTENSIONS
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("unoptimised")]
 
@@ -33,6 +35,9 @@ def pictures(tmp_path):
         big = Image.fromarray(255 - test[i, ..., 0]).resize((280, 280))
         big.convert("RGB").save(tmp_path / "pictures" / "below" / f"{i}.JPG", quality=95)
     (tmp_path / "pictures" / "notes.txt").write_text("no picture", encoding="utf-8")
+    for name in (".0.png", "__MACOSX/0.png", "below/Thumbs.db"):
+        (tmp_path / "pictures" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "pictures" / name).write_text("no picture", encoding="utf-8")
     return tmp_path / "pictures"
 
 
@@ -81,6 +86,14 @@ def test_a_folder_is_searched_and_a_light_ground_inverted(run, pictures, capsys)
     assert all(len(one["predictions"]) == 3 for one in found["pictures"])
     plain = answers(capsys, run, pictures / "below", "--invert", "no")
     assert not any(one["inverted"] for one in plain["pictures"])
+
+
+def test_a_folder_gives_every_kind_of_picture_that_a_training_reads_and_nothing_hidden(tmp_path):
+    names = {f"a/{number}{suffix.upper()}" for number, suffix in enumerate((*EXTENSIONS, ".tiff"))}
+    for name in (*names, ".b.png", ".b/b.png", "@eaDir/b.png", "a/b.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    assert {path.relative_to(tmp_path).as_posix() for path in picture_files([tmp_path])} == names
 
 
 def test_the_table_names_classes_and_says_what_was_done(run, pictures, capsys):

@@ -181,6 +181,30 @@ def test_runs_whose_folders_are_called_alike_are_told_apart(copy, tmp_path):
     assert f"mlp ({tmp_path / 'other' / 'mlp'})" in Page(text).text
 
 
+def test_settings_within_others_are_compared_one_by_one_and_shown_from_where_they_differ(copy, tmp_path):
+    folders = [copy("mlp"), tmp_path / "other"]
+    shutil.copytree(*folders)
+    for folder, end in zip(folders, "ab", strict=True):
+        config = json.loads((folder / "config.json").read_bytes())
+        config["own_data"] = {"data": f"/{'long/' * 60}{end}", "channels": None, "target": "price"}
+        (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    text = write_comparison(folders, tmp_path / "c.html").read_text(encoding="utf-8")
+    assert broken(text) == []
+    assert "own_data.data" in text
+    assert "own_data.target" not in text
+    assert all(f"long/{end}</td>" in text for end in "ab")
+
+
+def test_weights_that_a_run_does_not_keep_are_refused_before_its_page_is_replaced(copy, capsys):
+    folder = copy("mlp")
+    before = write_run_report(folder).read_bytes()
+    assert main(["report", str(folder), "--weights", "ema"]) == 2
+    assert "keeps no averaged weights" in capsys.readouterr().err
+    assert (folder / "report.html").read_bytes() == before
+    (folder / "best.safetensors").write_bytes(b"x")  # damage is told in the page
+    assert main(["report", str(folder), "--weights", "best"]) == 0
+
+
 def test_a_run_compared_with_itself_is_refused(runs, tmp_path, capsys):
     assert main(["report", str(runs / "mlp"), str(runs / "mlp"), "--out", str(tmp_path / "c.html")]) == 2
     assert "two different runs" in capsys.readouterr().err

@@ -58,6 +58,15 @@ def test_one_value_has_no_deviation():
 
 
 @pytest.mark.slow
+def test_a_seed_that_diverges_is_told_with_its_recipe_and_an_option_that_there_is(tmp_path, capsys):
+    options = ["--epochs", "1", "--limit-train", "40", "--limit-test", "11", "--batch-size", "8", "--quiet"]
+    assert main(["reproduce", "softmax", *options, "--learning-rate", "1e38", "--out", str(tmp_path)]) == 3
+    said = capsys.readouterr().err
+    assert "softmax seed 0: the loss became non-finite" in said
+    assert "(--clip-norm 1)" in said
+
+
+@pytest.mark.slow
 def test_reproduce_writes_the_table_and_goes_on_where_it_was(tmp_path, capsys):
     out = tmp_path / "table"
     command = ["reproduce", "softmax", *FAST, "--out", str(out), "--quiet", "--json"]

@@ -92,6 +92,17 @@ def test_a_chain_by_hand():
     assert [layer.receptive_field for layer in found] == [(5, 5), (14, 14), (), (), ()]
 
 
+def test_where_a_pool_leaves_no_pixel_none_is_followed():
+    class Pools(nn.Module):
+        @nn.compact
+        def __call__(self, x, *, train):
+            x = nn.max_pool(Conv(2, 3)(x), (9, 9))
+            return nn.Dense(3)(x.reshape(len(x), -1))
+
+    found = layers(Pools(), jax.ShapeDtypeStruct((1, 8, 8, 1), jnp.float32))
+    assert found[0].receptive_field == (3, 3)
+
+
 class Own(Conv):
     """A convolution of one's own, by its class alone."""
 

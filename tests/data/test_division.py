@@ -117,6 +117,17 @@ def test_numbers_of_folds_and_seeds_out_of_range_are_refused(k, seed, words):
         deal_out(pictures(range(6), [0, 0, 0, 1, 1, 1], 2), k, seed)
 
 
+@pytest.mark.parametrize(("fold", "number"), [([0, 1, 0, 1], 2), ([0, 1, 0, 1], -1), ([0, 1, 0], 1), ([1, 1, 1, 1], 1)])
+def test_a_fold_that_holds_no_row_or_all_is_refused(fold, number):
+    with pytest.raises(ValueError, match="expected some but not all of the 4 training rows of digits"):
+        fold_of(pictures(range(4), [0, 0, 1, 1], 2), np.array(fold), number)
+
+
+def test_a_share_is_any_number_of_numpy():
+    data = pictures(range(8), DIGIT_LABELS[:8] % 2, 2)
+    assert len(hold_out(data, np.float32(0.5)).validation.x) == len(hold_out(data, 0.5).validation.x)
+
+
 def test_a_class_of_one_picture_and_a_validation_part_cannot_be_dealt_out():
     with pytest.raises(DataError, match="fewer than two different examples of class b"):
         deal_out(pictures([0, 1, 2, 3, 3, 3], [0, 0, 0, 1, 1, 1], 2), 2, on_note=lambda note: None)

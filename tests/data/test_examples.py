@@ -75,6 +75,10 @@ def test_a_split_is_disjoint_complete_and_repeatable():
     assert np.any(split(examples, 9, seed=3)[1].y != validation.y)
     with pytest.raises(ValueError, match="between 1 and 30"):
         split(examples, 31, seed=0)
+    with pytest.raises(ValueError, match=r"between 1 and 30 of 31 rows, got 0\.5"):
+        split(examples, 0.5, seed=0)
+    with pytest.raises(ValueError, match="31 inputs but 30 targets"):
+        split(Examples(examples.x, examples.y[1:]), 9, seed=0)
 
 
 def test_good_examples_pass_unchanged():
@@ -89,6 +93,7 @@ def test_good_examples_pass_unchanged():
         (lambda e: Examples(e.x[:0], e.y[:0]), "no example"),
         (lambda e: Examples(e.x, e.y[:, None]), r"shape \(7,\)"),
         (lambda e: Examples(e.x, e.y.astype(np.float32)), "must be integers"),
+        (lambda e: Examples(e.x, e.y > 0), "got bool .*astype"),
         (lambda e: Examples(e.x, np.where(np.arange(7) == 4, 3, 0)), "label 3 at row 4"),
         (lambda e: Examples(e.x, np.where(np.arange(7) == 2, -1, 0)), "label -1 at row 2"),
         (lambda e: Examples(np.where(np.arange(14).reshape(7, 2) == 5, np.nan, 1.0), e.y), "not finite at row 2"),

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -28,6 +29,8 @@ PASTED = {
     "Train Epoch: 2 [640/60000 (1%)]\tLoss: 0.42\tAcc: 0.85\n"
     "Test set: Average loss: 0.4, Accuracy: 8000/10000 (80%)",
     "lines that end otherwise": "0.51, 0.81, 0.79\r\n0.42, 0.85, 0.80\r\n",
+    "bars over each other": "Epoch 1/2\n 1/9 - loss: 2.3 - accuracy: 0.1\x08\x089/9 - loss: 0.51 - accuracy: 0.81 - "
+    "val_accuracy: 0.79\nEpoch 2/2\n9/9 - loss: 0.42 - accuracy: 0.85 - val_accuracy: 0.80",
     "backspaces and returns": "loss 0.51, train acc 0.81, test acc 0.79\x08\x08\r"
     "loss 0.42, train acc 0.85, test acc 0.80\r\n\r\n",
 }
@@ -41,6 +44,94 @@ def test_the_same_figures_come_out_of_every_way_of_printing():
             wrong.append((name, found))
     assert not wrong
     assert len(PASTED) > 30
+
+
+LINES = "epoch 1, loss 0.51, train acc 0.81, test acc 0.79; epoch 2, loss 0.42, train acc 0.85, test acc 0.80"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        LINES,
+        LINES.replace("epoch 1, ", "").replace("epoch 2, ", ""),
+        json.dumps([dict(zip(("loss", "acc", "val_acc"), row, strict=True)) for row in TWO]),
+        json.dumps([{"train": {"loss": a, "acc": b}, "test": {"loss": 9, "acc": c}} for a, b, c in TWO]),
+        " ".join(str({"loss": a, "acc": b, "val_acc": c, "epoch": i}) for i, (a, b, c) in enumerate(TWO, 1)),
+        "Train: loss .51 acc .81 Test: loss 9 acc .79 Train: loss .42 acc .85 Test: loss 9 acc .8",
+    ],
+)
+def test_epochs_that_stand_in_one_line_are_all_read(text):
+    np.testing.assert_allclose(read_curve(text).figures, TWO)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        LINES,
+        LINES.replace("; ", "\n"),
+        "0.51 0.81 0.79\n0.42 0.85 0.80",
+        "0.51;81%;79%\n0.42;85%;80%",
+        "epoch  loss  train_acc  test_acc\n1  0.51  0.81  0.79\n2  0.42  0.85  0.80",
+        "| loss | train acc | test acc |\n|---|---|---|\n| 0.51 | 0.81 | 0.79 |\n| 0.42 | 0.85 | 0.80 |",
+        'loss,train acc,test acc\n"0.51","0.81","0.79"\n"0.42","0.85","0.80"',
+        '{"loss": "5.1e-1", "acc": "81.0%", "val_acc": "0.79"}\n{"loss": "0.42", "acc": "85%", "val_acc": "0.80"}',
+    ],
+)
+def test_a_decimal_comma_is_a_point(text):
+    np.testing.assert_allclose(read_curve(text).figures, TWO)
+    np.testing.assert_allclose(read_curve(re.sub(r"(\d)\.(\d)", r"\1,\2", text)).figures, TWO)
+
+
+def test_a_comma_between_integers_is_no_point():
+    assert read_curve("epoch,loss\n1,2\n2,1").figures[:, 0].tolist() == [2, 1]
+    assert read_curve("1, 2, 3", columns=["epoch", "loss", "test"]).figures[0].tolist()[0] == 2
+    assert read_curve("loss 1, train acc 48,600/60,000").figures[0, 1] == 0.81
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Loss after epoch 1: 0.51\nAccuracy after epoch 1: 0.81\nTest accuracy after epoch 1: 0.79\n"
+        "Loss after epoch 2: 0.42\nAccuracy after epoch 2: 0.85\nTest accuracy after epoch 2: 0.80",
+        "loss (epoch 1/2): 0.51, acc 0.81, test acc 0.79\nloss (epoch 2/2): 0.42, acc 0.85, test acc 0.80",
+        "loss 0.51\nAccuracy of the network on the 60000 training images: 81 %\n"
+        "Accuracy of the network on the 10000 test images: 79 %\nloss 0.42\n"
+        "Accuracy on 60,000 training images: 85 %\nAccuracy on all 10000 test images: 80 %",
+        "loss .51 acc .81 test acc .79, acc per class [.9, .7]\nloss .42 acc .85 test acc .80, acc per class [.9, .7]",
+        "train_loss [0.51, 0.42]\ntrain_acc [0.81, 0.85]\ntest_acc [0.79 0.80]",
+        "{'loss': array([0.51, 0.42]), 'accuracy': np.array([0.81, 0.85]), 'val_accuracy': tensor([0.79, 0.80])}",
+        '{"val_accuracy": 0.79, "val_loss": 9, "accuracy": 0.81, "loss": 0.51}\n'
+        '{"val_accuracy": 0.80, "val_loss": 9, "accuracy": 0.85, "loss": 0.42}',
+    ],
+)
+def test_a_number_beside_a_figure_is_not_taken_for_it(text):
+    np.testing.assert_allclose(read_curve(text).figures, TWO)
+
+
+def test_an_accuracy_without_a_part_is_of_the_part_before_it_where_no_accuracy_has_one():
+    names, rows = ("epoch", "train_loss", "valid_loss", "accuracy"), [(i, a, 9, c) for i, (a, _, c) in enumerate(TWO)]
+    table = "\n".join(" ".join(map(str, row)) for row in (names, *rows))
+    dicts = [dict(zip(names, row, strict=True)) for row in rows]
+    lists = dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
+    lines = "\n".join(" ".join(f"{name} {value}" for name, value in row.items()) for row in dicts)
+    for curve in (table, dicts, lists, str(lists), lines):
+        np.testing.assert_allclose(read_curve(curve).figures, [[a, math.nan, c] for a, _, c in TWO], err_msg=str(curve))
+
+
+def test_epochs_that_are_told_again_after_others_are_counted():
+    told = LINES.replace("; ", "\n")
+    assert read_curve(told).again == 0
+    assert read_curve("\n".join(reversed(told.split("\n")))).again == 0
+    again = read_curve(f"{told.replace('0.51', '0.9')}\n{told}")
+    assert again.again == 2
+    np.testing.assert_allclose(again.figures, TWO)
+
+
+class _Array:
+    """As JAX and PyTorch have them."""
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(TWO)
 
 
 @pytest.mark.parametrize(
@@ -146,6 +237,9 @@ def test_a_loss_that_is_not_finite_is_where_the_curve_ends():
         ("test loss .5", "the lines tell no loss and no accuracy of training"),
         ("loss: abc, train acc .6", "line 1: loss is 'abc', no number"),
         ("1 2\n3 4", "line 1 has 2 numbers, expected 3"),
+        ("\n\nloss .5\r\n\r\nloss: abc, acc .6", "line 5: loss is 'abc', no number"),
+        ("2.3 .1 .1\n\n2.3 .1", "line 3 has 2 numbers, expected 3"),
+        ("loss,train_acc\n\n0.5,x", "line 3: train accuracy is 'x', no number"),
         ("2.3 .1 .1\nabc .1 .1", "line 2: 'abc' is no number"),
         ("2.3 .1 .1\n2.3 .1", "line 2 has 2 numbers, expected 3"),
         ("epoch,loss,train acc\n1,2\n", "line 2 has 2 cells, the header 3"),
@@ -178,6 +272,7 @@ def test_what_cannot_be_read_is_told_in_one_line(text, message):
     [
         ("1 2 3", {"columns": ["loss", "tests"]}, "columns are some of epoch, loss"),
         ("1 2 3", {"columns": ["epoch", "-", "-"]}, "columns are some of epoch, loss"),
+        ("1 2 3", {"columns": ["loss", "loss", "test"]}, "column loss is named twice"),
         ("1 2 3", {"columns": ["loss", "test"]}, "line 1 has 3 numbers, expected 2"),
         ("epoch 1 loss 2", {"first_epoch": 3}, "leave first_epoch out"),
         ("loss 2", {"first_epoch": 0}, "a number from 1 on"),
@@ -195,7 +290,7 @@ def test_pythons_values_are_read_like_lines(tmp_path: Path):
     files = {"utf8.txt": "utf-8", "mark.txt": "utf-8-sig", "windows.txt": "utf-16"}
     for name, encoding in files.items():
         (tmp_path / name).write_text(PASTED["CSV"], encoding=encoding)
-    values = [TWO, np.array(TWO), history, run, SimpleNamespace(epochs=tuple(run)), Curve(np.array(TWO))]
+    values = [TWO, np.array(TWO), _Array(), history, run, SimpleNamespace(epochs=tuple(run)), Curve(np.array(TWO))]
     values += [[dict(zip(history, row, strict=True)) for row in TWO], *(tmp_path / name for name in files)]
     for value in values:
         np.testing.assert_allclose(read_curve(value).figures, TWO)

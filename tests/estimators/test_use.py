@@ -4,6 +4,7 @@ import pickle
 import sys
 
 import flax.linen as nn
+import jax
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,8 +16,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import jaxd2l
+from jaxd2l.data import Dataset, Examples
 from jaxd2l.nn.models import MLP, LeNet
 from jaxd2l.sklearn import JaxClassifier, JaxRegressor
+from jaxd2l.sklearn.recipe import recipe_for
 from jaxd2l.sklearn.workers import share_cores
 
 pytestmark = pytest.mark.usefixtures("unoptimised")
@@ -90,6 +93,15 @@ def test_pictures_flat_or_not_are_the_same_and_bytes_stay_bytes():
     assert deep.n_features_in_ == flat.n_features_in_ == grey.n_features_in_ == 144
     floats = JaxClassifier(NET, **settings).fit(x / 255, y)
     assert (floats.recipe_.image_size, floats.input_dtype_) == (None, np.float32)
+
+
+def test_pictures_take_every_setting_and_keep_their_size_without_one():
+    part = Examples(PICTURES, LABELS.astype(np.int32))
+    pictures = Dataset("X", part, part, ("0", "1", "2"))
+    asked = recipe_for(NET, {"augment": "flip", "image_size": 6}, pictures)
+    assert (asked.augment, asked.image_size) == ("flip", 6)
+    for settings in ({}, {"epochs": 3}):
+        assert recipe_for("softmax", settings, pictures).image_size == 12
 
 
 @pytest.mark.slow
@@ -206,6 +218,23 @@ def test_wrong_use_is_refused_in_one_line(name):
         estimator.fit(x, y, sample_weight=weight)
     assert name == "not finite" or "\n" not in str(found.value)
     assert not hasattr(estimator, "params_")
+
+
+@pytest.mark.slow
+def test_weights_that_are_set_are_those_that_answer():
+    fitted = JaxClassifier(NET, epochs=1, random_state=0).fit(X, Y)
+    assert len(set(fitted.predict_proba(X)[:, 0].tolist())) > 1
+    fitted.params_ = jax.tree.map(np.zeros_like, fitted.params_)
+    assert (fitted.predict_proba(X) == 0.5).all()
+
+
+@pytest.mark.slow
+def test_a_share_to_hold_out_is_any_number_of_numpy():
+    one, two = (
+        JaxClassifier(NET, epochs=1, early_stop=1, validation_fraction=share, random_state=0).fit(X, Y).epochs_[0]
+        for share in (0.5, np.float32(0.5))
+    )
+    assert one.validation_loss == two.validation_loss
 
 
 @pytest.mark.slow

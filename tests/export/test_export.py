@@ -21,6 +21,7 @@ from jaxd2l.data import DataError, Examples
 from jaxd2l.export import comparison, load_program, onnx_model, prediction_program, training_program
 from jaxd2l.export.onnx import Session
 from jaxd2l.export.training import compare_updates, training_of
+from jaxd2l.export.write import export_run
 from jaxd2l.nn import BatchNorm, Conv, Dense, flatten, relu
 from jaxd2l.prediction import TrainedRun, load_run
 from jaxd2l.recipes import RECIPES
@@ -96,6 +97,15 @@ def test_what_is_written_answers_as_the_run(run, tmp_path, capsys, kind):
     if kind == "torch":
         assert main(["export-torch", str(run), str(tmp_path / "same"), "--weights", "ema"]) == 0
         assert file.read_bytes() == (tmp_path / "same").read_bytes()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_example_is_counted_twice_where_there_are_few(run, tmp_path, kind):
+    few = Examples(np.arange(5 * 784, dtype=np.uint8).reshape(5, 28, 28, 1), np.arange(5, dtype=np.int32))
+    what = {"what": "train-step", "steps": 4} if kind == "train-step" else {"prepared": kind == "prepared"}
+    done = export_run(load_run(run), KINDS[kind][1], tmp_path / "net", test=few, **what)
+    assert done.comparison.examples == 5
 
 
 @pytest.mark.slow

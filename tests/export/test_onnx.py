@@ -35,6 +35,20 @@ def test_every_operation_is_jaxs_own():
     assert not wrong, "\n".join(wrong)
 
 
+@pytest.mark.parametrize("count", [1, 3])
+def test_parts_are_taken_of_a_batch_of_any_size(count):
+    def parts(scale, x):
+        halves = jnp.stack([x[..., :2], x[..., 2:]], 1)
+        return [x[:, 0], x[:, -1, 1:-1], x[:, ::2], x[:, ::-2, 1], x[:, None, 2], x[:, [3, 0, 3]], halves]
+
+    x = np.random.default_rng(3).standard_normal((count, 5, 4)).astype(np.float32)
+    given = jax.ShapeDtypeStruct((*jax.export.symbolic_shape("batch"), 5, 4), "float32")
+    own = parts(1.0, x)
+    found = answers(model_of(parts, 1.0, given, [str(i) for i in range(len(own))]), x)
+    for one, other in zip(own, found, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 @pytest.mark.slow
 def test_the_file_says_what_it_is():
     predictor, x = small("lenet_bn")
@@ -61,6 +75,8 @@ def test_the_file_says_what_it_is():
         ("computes mul in bfloat16; the ONNX export computes in float32", lambda x: x * 2, "bfloat16"),
         ("computes atan2, which", PAGE_ALONE["a page alone"][1], "float32"),
         ("at a place that depends on", lambda x: lax.dynamic_slice(x, (0, x[0, 0].astype(int)), (1, 1)), "float32"),
+        ("gather at a place that depends on", lambda x: jnp.arange(9.0)[x[:, 0].astype(int)], "float32"),
+        ("gather beyond the end of an axis", lambda x: jnp.take(x, jnp.asarray([0, 3]), axis=1), "float32"),
         ("for any number of examples", lambda x: x.reshape(2, -1), "float32"),
     ],
 )

@@ -1,6 +1,8 @@
 import pickle
+from collections.abc import Callable
 
 import chex
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import ml_dtypes
@@ -12,8 +14,9 @@ from safetensors.numpy import save_file
 
 from jaxd2l.data import DataError
 from jaxd2l.interop.torch import from_torch, load_torch, read_state_dict, save_torch, to_torch, torch_shapes
-from jaxd2l.nn import BatchNorm
+from jaxd2l.nn import BatchNorm, Conv, Dense, flatten, relu
 from jaxd2l.nn.models import AlexNet, LeNet
+from jaxd2l.train.called import called_with_train
 
 SHAPE = (28, 28, 1)
 LENET_BN = LeNet(padding=0, normalisation=BatchNorm)
@@ -243,6 +246,28 @@ def test_network_without_known_names_is_refused():
 
     with pytest.raises(ValueError, match="no PyTorch names"):
         torch_shapes(LeNet(normalisation=LayerNorm), SHAPE)
+
+
+def test_a_network_that_only_derives_from_one_of_the_book_has_no_known_names():
+    class Deeper(LeNet):
+        @nn.compact
+        def __call__(self, x, *, train):
+            return Dense(10)(Dense(7)(flatten(Conv(4, 3)(x))))
+
+    class Smaller(LeNet):
+        conv_features: tuple[int, ...] = (2, 3)
+        conv_activation: Callable[[jax.Array], jax.Array] = relu
+
+    for network in (Deeper(), called_with_train(Wrapped())):
+        with pytest.raises(ValueError, match=r"no PyTorch names are known for (Deeper|Wrapped)\("):
+            torch_shapes(network, SHAPE)
+    assert torch_shapes(Smaller(), SHAPE) == torch_shapes(LeNet(conv_features=(2, 3)), SHAPE)
+
+
+class Wrapped(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+        return LeNet()(x, train=False)
 
 
 def test_safetensors_file_and_back(tmp_path):

@@ -35,7 +35,11 @@ def test_initialisers_have_mean_0_and_the_stated_deviation(rule, shape, deviatio
 
 
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float32])
-@pytest.mark.parametrize("rule", [init.normal(0.1), init.xavier_uniform, init.he_normal, init.constant(2.0)])
+@pytest.mark.parametrize(
+    "rule",
+    [init.normal(0.1), init.normal(np.float64(0.3)), init.xavier_uniform, init.he_normal, init.constant(2.0)],
+    ids=["normal", "normal of NumPy", "xavier_uniform", "he_normal", "constant"],
+)
 def test_initialisers_keep_the_dtype(rule, dtype):
     assert jax.eval_shape(lambda key: rule(key, (3, 5), dtype), jax.random.key(0)).dtype == dtype
 

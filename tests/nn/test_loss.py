@@ -60,6 +60,12 @@ def test_labels_of_another_shape_or_kind_are_refused_not_broadcast(labels):
             function(LOGITS, labels)
 
 
+@pytest.mark.parametrize("share", [-0.1, 1.5, float("nan")])
+def test_a_smoothing_that_is_no_share_is_refused(share):
+    with pytest.raises(ValueError, match=r"label_smoothing is a share of the target, in \[0, 1\], got"):
+        nn.cross_entropy(LOGITS, jnp.asarray([0, 1, 1]), label_smoothing=share)
+
+
 @pytest.mark.parametrize("loss", [nn.squared_error, nn.absolute_error, nn.huber, nn.log_squared_error])
 @pytest.mark.parametrize("shapes", [((5, 1), (5,)), ((5,), (5, 1)), ((5, 2), (5, 3)), ((5,), (3,))])
 def test_prediction_and_target_of_different_shapes_are_refused_not_broadcast(loss, shapes):

@@ -134,6 +134,11 @@ def test_parameters_that_do_not_fit_are_named(softmax):
         Predictor(recipe, params, {}, CLASSES, (28, 28, 1), batch_size=0)
 
 
+def test_classes_without_a_name_are_called_by_their_labels(softmax):
+    recipe, params = softmax
+    assert Predictor(recipe, params, {}, (), (28, 28, 1)).classes == tuple("0123456789")
+
+
 def test_weights_that_are_not_finite_are_never_an_answer(softmax):
     recipe, params = softmax
     bad = jax.tree.map(lambda a: a.at[(0,) * a.ndim].set(jnp.nan), params)
@@ -144,6 +149,8 @@ def test_weights_that_are_not_finite_are_never_an_answer(softmax):
 def test_stored_examples_of_floats_keep_their_values():
     x = np.array([[1, 2], [3, 4]])
     assert stored_examples(x, (2,), np.float32).dtype == np.float32
+    for dtype in (np.float32, jnp.bfloat16):
+        assert stored_examples(x.astype(jnp.bfloat16), (2,), dtype).tolist() == x.tolist()
 
 
 @pytest.mark.parametrize("dtype", [np.int16, np.int32, bool])

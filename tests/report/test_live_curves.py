@@ -36,7 +36,9 @@ def test_one_chart_grows_by_an_epoch_and_begins_anew_with_the_next_run(monkeypat
 def test_without_a_notebook_an_epoch_is_a_line(monkeypatch, capsys):
     monkeypatch.delitem(sys.modules, "IPython", raising=False)
     live()(result(1), None)
-    assert "test accuracy 0.250" in capsys.readouterr().out
+    line = capsys.readouterr().out
+    assert line.startswith("epoch 1  loss")
+    assert "test accuracy 0.250" in line
 
 
 @pytest.mark.parametrize("kind", ["recipe", "run", "kept", "cost"])

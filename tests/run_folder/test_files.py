@@ -96,6 +96,16 @@ def test_a_file_that_somebody_names_is_written_where_its_name_leads(tmp_path):
     assert pipe.is_fifo()
 
 
+@pytest.mark.posix
+def test_a_file_that_is_open_already_is_written_where_it_stands(tmp_path):
+    with (log := tmp_path / "log").open("ab") as file:
+        file.write(b"before, ")
+        file.flush()
+        disk.write_named(Path(f"/dev/fd/{file.fileno()}"), b"named, ")
+        file.write(b"after")
+    assert log.read_bytes() == b"before, named, after"
+
+
 NOT_AS_THEY_ARE = [
     "CON",
     "nul",

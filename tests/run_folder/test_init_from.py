@@ -196,6 +196,7 @@ def test_what_is_no_source_is_refused_in_one_line(source, tmp_path):
     for path, weights, error, said in (
         (tmp_path / "empty", None, DataError, "is no run folder"),
         (tmp_path / "nowhere", None, FileNotFoundError, "nowhere"),
+        (tmp_path / "nowhere", "best", FileNotFoundError, "nowhere"),
         (tmp_path / "net.pt", None, DataError, "is a pickle"),
         (tmp_path / "damaged.safetensors", None, DataError, "damaged"),
         (source / "weights.safetensors", "best", ValueError, "is no run's folder"),

@@ -98,6 +98,17 @@ def test_a_longer_run_begins_as_the_shorter_one(unbroken):
 
 
 @pytest.mark.slow
+def test_a_start_where_the_run_never_stands_is_refused(unbroken):
+    recipe, data, program, _, moments, like = unbroken
+    inside = next(moment for moment in moments if (moment[1]["epoch"], moment[1]["step"]) == (2, 3))
+    start = unpack(Checkpoint(0, *inside), like)
+    with pytest.raises(ValueError, match="epoch 2, step 3, and the recipe ends after 1 epoch"):
+        fit(dataclasses.replace(recipe, epochs=1), data, 2, program=program, start=start)
+    with pytest.raises(ValueError, match=r"other data: record/loss is float32 \(7,\), expected float32 \(5,\)"):
+        fit(dataclasses.replace(recipe, batch_size=9), data, 2, start=start)
+
+
+@pytest.mark.slow
 def test_progress_passes_through_a_checkpoint_on_disk(unbroken, tmp_path):
     recipe, data, program, run, moments, like = unbroken
     arrays, facts = moments[10]
@@ -227,6 +238,9 @@ def test_evaluate_refuses_the_same():
         evaluate(RECIPE, {}, {}, Examples(ROWS, LABELS + 1))
     with pytest.raises(DataError, match="channels first"):
         evaluate(IMAGES, {}, {}, Examples(np.zeros((11, 3, 28, 28), np.uint8), LABELS))
+    for size in (0, -1):
+        with pytest.raises(ValueError, match="batch_size must be at least 1"):
+            evaluate(RECIPE, {}, {}, Examples(ROWS, LABELS), size)
 
 
 @pytest.mark.parametrize("seed", [-1, 2**32, 1.0, True, "1", None])
@@ -266,7 +280,14 @@ def _files(folder):
         ({"with_test": False}, ValueError, "with_test"),
         ({"keep": 0}, ValueError, "keep 1 or more"),
         ({"checkpoint_every": -1.0}, ValueError, "checkpoint_every"),
+        ({"checkpoint_every": float("nan")}, ValueError, "checkpoint_every"),
+        ({"keep": 1.5}, ValueError, "keep 1 or more"),
         ({"program": "of another recipe"}, ValueError, "batch_size"),
+        ({"init_weights": "best"}, ValueError, "init_from=..."),
+        ({"settings": {"epochs": 7}}, ValueError, "'epochs'"),
+        ({"settings": {"seed": 7}}, ValueError, "'seed'"),
+        ({"settings": {"note": object()}}, ValueError, "note is <object.* cannot hold"),
+        ({"settings": {"note": float("nan")}}, ValueError, "note is nan"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
@@ -277,6 +298,41 @@ def test_a_call_that_cannot_be_made_leaves_the_run_it_would_replace(kept, option
     with pytest.raises(error, match=message):
         jaxd2l.fit(RECIPE, _data(), run_dir=kept, overwrite=True, **options)
     assert _files(kept) == before
+
+
+@pytest.mark.slow
+def test_without_a_folder_a_run_is_stopped_and_told_of_alike():
+    told = []
+    with pytest.raises(InterruptedError, match="epoch 1, step 1; without run_dir"):
+        jaxd2l.fit(RECIPE, _data(), stop=lambda: InterruptedError, on_start=told.append, chunk_seconds=0.0)
+    assert told == [None]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"settings": {"note": 1}}, "settings"),
+        ({"init_weights": "best"}, "init_from=..."),
+        ({"init_from": ({}, {}), "weights": ({}, {})}, "init_from and weights"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_what_would_be_left_out_without_a_folder_is_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        jaxd2l.fit(RECIPE, _data(), **options)
+
+
+@pytest.mark.slow
+def test_a_run_that_is_asked_for_fewer_epochs_ends_with_those_it_has(tmp_path):
+    def stop():
+        return InterruptedError if jaxd2l.run_folder.whole_rows(tmp_path / "run") else None
+
+    with pytest.raises(InterruptedError):
+        jaxd2l.fit(RECIPE, _data(), run_dir=tmp_path / "run", stop=stop)
+    shorter = dataclasses.replace(RECIPE, epochs=1)
+    run = jaxd2l.fit(shorter, _data(), run_dir=tmp_path / "run", resume=True)
+    assert (len(run.epochs), run.recipe.epochs) == (1, 1)
+    assert jaxd2l.load_run(tmp_path / "run", RECIPE).finished
 
 
 @pytest.mark.slow

@@ -146,6 +146,23 @@ def test_a_run_that_is_broken_off_anywhere_ends_in_the_bits_of_the_unbroken_one(
 
 
 @pytest.mark.slow
+def test_a_run_inside_an_epoch_is_not_ended_before_that(program, tmp_path):
+    """Its weights are those of no epoch, so the test part would be judged by others than are kept."""
+    folder, asked = tmp_path / "run", []
+
+    def stop():
+        asked.extend([1] if len(run_folder.whole_rows(folder)) == 2 else [])
+        return Killed if len(asked) == 2 else None
+
+    with pytest.raises(Killed, match="epoch 3, step 1"):
+        jaxd2l.fit(RECIPE, DATA, 3, run_dir=folder, program=program, stop=stop, chunk_seconds=0.0)
+    config = (folder / run_folder.CONFIG).read_bytes()
+    with pytest.raises(ValueError, match="stands in epoch 3 already; epochs must be at least that"):
+        jaxd2l.fit(dataclasses.replace(RECIPE, epochs=2), DATA, 3, run_dir=folder, resume=True, program=program)
+    assert (folder / run_folder.CONFIG).read_bytes() == config
+
+
+@pytest.mark.slow
 def test_a_run_whose_test_part_was_not_judged_yet_judges_it_when_it_goes_on(unbroken, program, tmp_path):
     """It is stopped once its last epoch is there: then a checkpoint of the end is there too, however fast it went."""
     expected, run, _ = unbroken

@@ -109,3 +109,13 @@ def test_the_rows_of_a_fold_and_the_test_part_do_not_reach_what_trains_on_the_ot
     one, other = (channel_statistics(fold_of(part, fold, 1).train) for part in (data, changed))
     assert one == other
     np.testing.assert_array_equal(deal_out(changed, 3), fold)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"finished": {}}, "finished"), ({"choices": {}}, "choices"), ({"points": ()}, "got 0 and 1")],
+    ids=["finished", "choices", "points"],
+)
+def test_what_is_of_one_sweep_alone_is_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        cross_validate(recipe_of(pictures()), pictures(), 2, **options)

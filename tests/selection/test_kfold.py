@@ -179,6 +179,8 @@ def test_one_compilation_serves_the_grid():
         (lambda: grid((0.1,), (0.0,), (1.0,)), "dropout"),
         (partial(kfold, small_mlp, folds_with_their_own_inputs(), (), epochs=1, batch_size=2), "points"),
         (partial(kfold, small_mlp, folds_with_their_own_inputs(), grid((0.1,)), epochs=1, batch_size=14), "batch"),
+        (partial(kfold, small_mlp, Folds(None, None, None), [(0.1,)], seeds=iter(()), **SETTINGS), "got 1, 0 and 2"),
+        (partial(kfold, small_mlp, Folds(None, None, None), (0.1,), **SETTINGS), "points must be"),
         (lambda: fold_rows(Folds(np.zeros((3, 4, 1)), np.zeros((3, 4, 1)), np.array([0, 1, 1, 0]))), "fold"),
     ],
 )

@@ -208,6 +208,18 @@ def test_wrong_use_is_refused_before_anything_is_compiled(rates, seeds, message)
         sweep(recipe, data, rates, seeds)
 
 
+def test_points_seeds_and_method_are_taken_however_they_are_given():
+    (recipe, data), curves = mlp(), curves_of((), 2, None)
+    done = {(Point(rate, 0.0), seed): curves for rate in (0.1, 0.2) for seed in (0, 1)}
+    for points in ([(0.1, 0.0), (0.2, 0.0)], np.array([[0.1, 0.0], [0.2, 0.0]])):
+        for seeds in ((seed for seed in range(2)), np.arange(2), {0, 1}):
+            assert sweep(recipe, data, points, seeds, method="loop", finished=done) == done
+    with pytest.raises(ValueError, match="'fast' is not a valid Method"):
+        sweep(recipe, data, RATES, (0,), method="fast")
+    with pytest.raises(ValueError, match="points must be a learning rate and a weight decay each"):
+        sweep(recipe, data, (0.1, 0.2), (0,))
+
+
 def test_rates_are_all_combinations_once():
     assert points_of((0.1, 0.2, 0.1), (0.0, 1.0)) == (
         Point(0.1, 0.0),

@@ -122,3 +122,10 @@ def test_a_divided_tree_is_the_whole_one_again():
     assert {*flat(second)} == {"Dense_1/kernel", "Dense_1/bias"}
     assert jax.tree.structure(joined(first, second)) == jax.tree.structure(params)
     assert divided(params, None)[0] == params
+
+
+def test_two_parameters_of_one_path_are_refused_and_neither_is_lost():
+    tree = {"a": {"b": np.ones(1)}, "a.b": np.zeros(1)}
+    assert list(flat(tree)) == ["a/b", "a.b"]
+    with pytest.raises(ValueError, match=r"two parameters have the path a\.b; name layers and parameters without '\.'"):
+        flat(tree, ".")

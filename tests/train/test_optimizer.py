@@ -1,4 +1,5 @@
 import chex
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,6 +13,13 @@ PARAMS = {
     "BatchNorm_0": {"scale": jnp.array([2.0]), "bias": jnp.array([-3.0])},
 }
 GRADIENT = jax.tree.map(lambda leaf: jnp.arange(1.0, 1 + leaf.size).reshape(leaf.shape) / 10, PARAMS)
+
+
+def test_decay_shrinks_kernels_wherever_the_tree_has_them():
+    boxed = nn.Partitioned(np.ones(2), ("rows",))
+    tree = {"Dense_0": {"kernel": boxed, "bias": np.ones(2)}, "weights": [np.ones(2)], "kernel": [np.ones(2)]}
+    mask = {"Dense_0": {"kernel": boxed.replace(value=True), "bias": False}, "weights": [False], "kernel": [True]}
+    assert jax.tree.leaves(kernels_only(tree)) == jax.tree.leaves(mask)
 
 
 def test_only_kernels_decay():

@@ -16,7 +16,7 @@ from jaxd2l.data import DataError, Dataset, Examples, hold_out
 from jaxd2l.nn import BatchNorm, Dense, relu
 from jaxd2l.nn.loss import squared_error
 from jaxd2l.nn.models import Linear
-from jaxd2l.train import EpochResult, Recipe, best_epoch, compile_program, evaluate, fit
+from jaxd2l.train import EpochResult, Recipe, Run, best_epoch, compile_program, evaluate, fit
 from jaxd2l.train.compiler import lowered
 from jaxd2l.train.results import stopped_early
 
@@ -139,6 +139,11 @@ def test_a_training_that_never_looks_at_the_test_part_is_the_same_training(valid
     assert bits(alone.state) == bits(both.state)
     assert (alone.tested, {result.test_loss for result in alone.epochs}) == ({}, {None})
     assert validated == all(result.validation_loss is not None for result in alone.epochs)
+
+
+@pytest.mark.parametrize("accuracy", [0.9, None])
+def test_what_the_validation_part_said_is_no_test_accuracy(accuracy):
+    assert Run(RECIPE, 0, None, tuple(epochs([accuracy])), 0.0).best_test_accuracy is None
 
 
 @pytest.mark.slow

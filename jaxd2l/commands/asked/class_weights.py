@@ -92,14 +92,16 @@ def read_class_weights(path: Path, classes: Sequence[str]) -> tuple[float, ...]:
 def _pairs(path: Path) -> list[tuple[str, object]]:
     try:
         text = path.read_bytes().decode("utf-8-sig")
-        if path.suffix.lower() == ".json":
-            pairs = json.loads(text, object_pairs_hook=list)
-            if not isinstance(pairs, list) or not all(isinstance(pair, tuple) for pair in pairs):
-                raise DataError(f'{path}: expected a JSON object from class to weight, such as {{"cat": 2}}')
-            return pairs
-        rows = [[cell.strip() for cell in row] for row in csv.reader(io.StringIO(text), strict=True) if row]
+        is_json = path.suffix.lower() == ".json"
+        pairs = json.loads(text, object_pairs_hook=list) if is_json else None
+        lines = csv.reader(io.StringIO("" if is_json else text), strict=True)
+        rows = [[cell.strip() for cell in row] for row in lines if row]
     except (ValueError, RecursionError, csv.Error) as error:
         raise DataError(f"{path}: neither JSON nor CSV ({error})") from error
+    if is_json:
+        if not isinstance(pairs, list) or not all(isinstance(pair, tuple) for pair in pairs):
+            raise DataError(f'{path}: expected a JSON object from class to weight, such as {{"cat": 2}}')
+        return pairs
     wrong = next((number for number, row in enumerate(rows, 1) if len(row) != 2), None)
     if wrong is not None or not rows:
         raise DataError(f"{path}, line {wrong or 1}: expected two columns, the class and its weight")

@@ -18,7 +18,7 @@ from jaxd2l.data.division.folds import fold_rows_out
 from jaxd2l.data.own import Kept, Opened, OwnData, kept_data, other_settings
 from jaxd2l.recipes import Code, check_fit, fitted_to, load_data
 from jaxd2l.recipes.fitting import is_images
-from jaxd2l.recipes.kept import require_same
+from jaxd2l.recipes.kept import gone, require_same
 from jaxd2l.run_folder import KeptRun
 from jaxd2l.train.recipe import Recipe, overridden
 from jaxd2l.wording import counted
@@ -173,22 +173,29 @@ def fitted(
         recipe = overridden(fitted_to(base, data), values)
         check_fit(recipe, data)
         return recipe, settings.divided(settings.checked(data, recipe), values, say), facts
-    found = opened(
-        own,
-        table=None if kept is None else kept.table,
-        learned_from=lambda y: _learned_from(y, limit_train, values),
-        on_note=say,
-        stream=stream,
-    )
+    try:
+        found = opened(
+            own,
+            table=None if kept is None else kept.table,
+            learned_from=lambda y: _learned_from(y, limit_train, values),
+            on_note=say,
+            stream=stream,
+        )
+    except FileNotFoundError as error:
+        if kept is not None and kept.own.data == own.data:
+            raise gone(error) from error
+        raise
     if kept is not None:
         require_same(kept, own, found.dataset)
         found = found._replace(dataset=found.dataset._replace(name=kept.name or found.dataset.name))
-    data = settings.divided(settings.limited(found.dataset, limit_train, limit_test), values, say)
+    whole = settings.limited(found.dataset, limit_train, limit_test)
+    data = settings.divided(whole, values, say)
     statistics = channel_statistics(data.train) if is_images(data.train.x) else None
     recipe = fitted_to(base, data, statistics)
     if own.image_size is not None:
         recipe = dataclasses.replace(recipe, image_size=own.image_size)
-    if values.get("batch_size") is None and recipe.batch_size > (n := len(data.train.x)) and recipe.accumulate == 1:
+    n = settings.fewest_rows(whole, data, values)
+    if values.get("batch_size") is None and recipe.batch_size > n and recipe.accumulate == 1:
         smaller = min(_SMALL_BATCH, n)
         say(f"{data.name}: {counted(n, 'training example')} for batches of {recipe.batch_size}; {smaller} are taken")
         recipe = dataclasses.replace(recipe, batch_size=smaller)

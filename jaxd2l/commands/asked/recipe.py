@@ -1,6 +1,7 @@
 """Which recipe was asked for: by its name, by a file of the user's own, by the configuration of a run."""
 
 import argparse
+import itertools
 import json
 import os
 import sys
@@ -30,6 +31,8 @@ _NOT_SETTINGS = (
     "module",
     "command",
 )
+
+_OF_A_CHOICE = {"schedule": ("step_epochs", "step_factor"), "optimizer": ("momentum", "nesterov")}
 
 
 def named(name: str) -> tuple[Recipe, Code | None]:
@@ -69,9 +72,10 @@ def with_config(args: argparse.Namespace) -> tuple[str, ...]:
         if code is not None and code.folder and code.folder not in sys.path:
             sys.path.append(code.folder)
         args.recipe = config["recipe"] if code is None else code.name
-    given = vars(args)
-    for name, value in plain_settings(config).items():
-        if name in given and given[name] is None and name not in _NOT_SETTINGS:
+    given, kept_settings = vars(args), plain_settings(config)
+    left = of_another_choice(given, kept_settings)
+    for name, value in kept_settings.items():
+        if name in given and given[name] is None and name not in (*_NOT_SETTINGS, *left):
             given[name] = value
     if args.init_from is None and isinstance(record := config.get("init_from"), Mapping):
         _with_its_start(args, record)
@@ -96,6 +100,12 @@ def with_config_of_many(args: argparse.Namespace) -> tuple[str, ...]:
     weighed = with_config(args)
     args.recipes = args.recipes or [name for name in (args.recipe,) if name is not None]
     return weighed
+
+
+def of_another_choice(given: Mapping[str, Any], config: Mapping[str, Any]) -> tuple[str, ...]:
+    """Settings of a run that mean nothing with what was typed instead: another schedule or optimizer, or a table."""
+    left = [names for name, names in _OF_A_CHOICE.items() if given.get(name) not in (None, config.get(name))]
+    return tuple(itertools.chain(*left, ["augment"] if given.get("target") is not None else []))
 
 
 def _of_another_kind(args: argparse.Namespace) -> tuple[str, ...]:

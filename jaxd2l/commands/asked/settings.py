@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from jaxd2l import run_folder
 from jaxd2l.commands.asked.chosen_device import choose_device as choose_device
 from jaxd2l.data import Dataset, Examples, check_examples, deal_out, fold_of, hold_out
@@ -107,6 +109,14 @@ def divided(data: Dataset, values: Mapping[str, Any], on_note: Callable[[str], N
     if fraction is None:
         return data
     return hold_out(data, fraction, seed, together=values.get("pictures_together", True), on_note=on_note)
+
+
+def fewest_rows(whole: Dataset, data: Dataset, values: Mapping[str, Any]) -> int:
+    """How many rows the smallest training has: that of `data`, or of the largest fold of `whole`, which is left out."""
+    if (fold := values.get("fold")) is None:
+        return len(data.train.x)
+    dealt = deal_out(whole, fold[0], values.get("split_seed") or 0, on_note=lambda line: None)
+    return len(dealt) - int(np.bincount(dealt).max())
 
 
 def checked(data: Dataset, recipe: Recipe) -> Dataset:

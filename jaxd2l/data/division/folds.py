@@ -63,7 +63,15 @@ def fold_of(data: Dataset, fold: np.ndarray, number: int) -> Dataset:
         data: without a validation part.
         fold: (n,) of `deal_out`.
         number: of the fold.
+
+    Raises:
+        ValueError: another number of rows, or no row of such a fold.
     """
     held = np.asarray(fold) == number
+    if held.shape != (len(data.train.x),) or not held.any() or held.all():
+        raise ValueError(
+            f"fold {number!r} has {counted(int(np.sum(held)), 'row')} of {counted(np.size(fold), 'row')}, expected "
+            f"some but not all of the {counted(len(data.train.x), 'training row')} of {data.name}; see deal_out"
+        )
     rest, own = (Examples(*(np.asarray(a)[rows] for a in data.train)) for rows in (~held, held))
     return data._replace(train=rest, validation=own)

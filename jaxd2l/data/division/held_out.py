@@ -36,6 +36,8 @@ def hold_out(
         ValueError: a fraction or seed out of range, a validation part that is there, or too few rows to share.
         DataError: the training part is none; see `check_examples`.
     """
+    given: Any = fraction
+    fraction = float(given) if isinstance(given, np.floating) else given
     if isinstance(fraction, bool) or not isinstance(fraction, int | float) or not 0 < fraction < 1:
         raise ValueError(f"the validation fraction must be between 0 and 1, got {fraction!r}")
     check_split_seed(seed)

@@ -7,7 +7,7 @@ import numpy as np
 
 from jaxd2l.export.onnx.elementwise import cast
 from jaxd2l.export.onnx.graph import Graph, Operand, Tensor
-from jaxd2l.nn.kernels.reading import UnknownOperationError
+from jaxd2l.nn.kernels.reading import UnknownOperationError, taken
 
 _END = np.iinfo(np.int64).max
 
@@ -43,7 +43,8 @@ def broadcast(graph: Graph, equation: Any, x: Operand) -> Operand:
 def slice_(graph: Graph, equation: Any, x: Tensor) -> Operand:
     """`slice`."""
     p = equation.params
-    return cut(graph, equation, x, p["start_indices"], p["limit_indices"], p["strides"] or (1,) * len(x.shape))
+    steps = p["strides"] or (1,) * len(x.shape)
+    return cut(graph, equation.outvars[0].aval, x, p["start_indices"], p["limit_indices"], steps)
 
 
 def dynamic_slice(graph: Graph, equation: Any, x: Operand, *starts: Operand) -> Operand:
@@ -56,19 +57,34 @@ def dynamic_slice(graph: Graph, equation: Any, x: Operand, *starts: Operand) -> 
         at = 0 if whole == size else min(max(int(start), 0), whole - size)  # type: ignore[arg-type]
         first.append(at)
         last.append(at + size)
-    return cut(graph, equation, x, first, last, (1,) * len(first))
+    return cut(graph, equation.outvars[0].aval, x, first, last, (1,) * len(first))
 
 
-def cut(
-    graph: Graph, equation: Any, x: Tensor, first: Sequence[Any], last: Sequence[Any], steps: Sequence[int]
-) -> Tensor:
-    """Every `steps`-th element from `first` to before `last` along each axis."""
+def gather(graph: Graph, equation: Any, x: Operand, places: Operand) -> Operand:
+    """`gather` at known places, as which JAX cuts a batch of any size."""
+    found = taken(equation, x, places)
+    assert isinstance(x, Tensor)
+    last = [at + size for at, size in zip(found.first, found.sizes, strict=True)]
+    part = cut(graph, x._replace(shape=found.sizes), x, found.first, last, (1,) * len(last))
+    if found.rows is None:
+        return graph.reshape(part, equation.outvars[0].aval.shape)
+    axis, rows = found.axis, found.rows
+    name = graph.node("Gather", [graph.stored(part), graph.constant(rows.astype(np.int64), "numbers")], axis=axis)
+    shape = (*found.sizes[:axis], *rows.shape, *found.sizes[axis + 1 :])
+    whole = Tensor(name, shape, x.dtype, tuple(range(len(shape))))
+    return graph.transpose(graph.reshape(whole, found.kept), found.order)
+
+
+def cut(graph: Graph, out: Any, x: Tensor, first: Sequence[Any], last: Sequence[Any], steps: Sequence[int]) -> Tensor:
+    """Every `steps`-th element from `first` to before `last` along each axis, of the shape and type of `out`."""
     axes = [a for a, size in enumerate(x.shape) if (first[a], steps[a]) != (0, 1) or last[a] != size]
+    if not axes:
+        return x
     if any(not isinstance(n, int) for a in axes for n in (first[a], last[a])):
         raise UnknownOperationError("along the batch")
     places = [x.order.index(axis) for axis in axes]
     bounds = [[own[axis] for axis in axes] for own in (first, last)]
-    return _sliced(graph, equation.outvars[0].aval, x, *bounds, places, [steps[axis] for axis in axes])
+    return _sliced(graph, out, x, *bounds, places, [steps[axis] for axis in axes])
 
 
 def _sliced(graph: Graph, aval: Any, x: Tensor, *lists: Sequence[int]) -> Tensor:
@@ -100,10 +116,20 @@ def split(graph: Graph, equation: Any, x: Tensor) -> list[Operand]:
 
 def concatenate(graph: Graph, equation: Any, *operands: Operand) -> Tensor:
     """`concatenate`."""
+    return _beside(graph, equation.outvars[0].aval, operands, equation.params["dimension"])
+
+
+def stack(graph: Graph, equation: Any, *operands: Operand) -> Tensor:
+    """`stack`."""
+    out, axis = equation.outvars[0].aval, equation.params["axis"]
+    one = (*out.shape[:axis], 1, *out.shape[axis + 1 :])
+    return _beside(graph, out, [graph.reshape(operand, one) for operand in operands], axis)
+
+
+def _beside(graph: Graph, out: Any, operands: Sequence[Operand], axis: int) -> Tensor:
     order = next(operand.order for operand in operands if isinstance(operand, Tensor))
     names = [graph.stored(operand, order) for operand in operands]
-    axis = order.index(equation.params["dimension"])
-    return graph.result("Concat", names, equation.outvars[0].aval, order, axis=axis)
+    return graph.result("Concat", names, out, order, axis=order.index(axis))
 
 
 def pad(graph: Graph, equation: Any, x: Operand, value: Operand) -> Tensor:

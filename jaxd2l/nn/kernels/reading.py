@@ -5,7 +5,7 @@ normalisation, the matrices of a resize. What depends on the example is handed t
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +14,7 @@ from jax.extend import core
 
 from jaxd2l.nn.kernels.tracing import plain_tracing
 
-__all__ = ["Reader", "UnknownOperationError", "known_broadcast", "read_network", "window_reduction"]
+__all__ = ["Reader", "Taken", "UnknownOperationError", "known_broadcast", "read_network", "taken", "window_reduction"]
 
 PyTree = Any
 
@@ -134,6 +134,61 @@ def window_reduction(equation: Any, start: Any) -> str:
     if name is None or not isinstance(start, np.ndarray) or start.item() != neutral[name]:
         raise UnknownOperationError(f"with {' and '.join(combined)}")
     return name
+
+
+class Taken(NamedTuple):
+    """What a `gather` at known places takes: a part of an array, or rows of such a part by their numbers.
+
+    Attributes:
+        first, sizes: of the part along each axis.
+        rows: the numbers; None where it is the part itself.
+        axis: along which they count; their own axes come in its place.
+        kept: sizes of the axes that are left of this.
+        order: of these in the result.
+    """
+
+    first: tuple[int, ...]
+    sizes: tuple[Any, ...]
+    rows: np.ndarray | None = None
+    axis: int = 0
+    kept: tuple[Any, ...] = ()
+    order: tuple[int, ...] = ()
+
+
+def taken(equation: Any, x: Any, places: Any) -> Taken:
+    """Read the places of a `gather` that are known and, if there are several, differ along one axis.
+
+    Raises:
+        UnknownOperationError: they, or the array, are of another kind.
+    """
+    numbers, sizes = equation.params["dimension_numbers"], list(equation.params["slice_sizes"])
+    mapped = numbers.start_index_map
+    if isinstance(x, np.ndarray) or not isinstance(places, np.ndarray):
+        raise UnknownOperationError("at a place that depends on the example")
+    last = [x.shape[axis] - sizes[axis] for axis in mapped]
+    if numbers.operand_batching_dims or not all(isinstance(place, int) for place in last):
+        raise UnknownOperationError("along the batch")
+    if (places < 0).any() or (places > np.asarray(last, int)).any():
+        raise UnknownOperationError("beyond the end of an axis")
+    by_axis = dict(zip(mapped, places.reshape(-1, len(mapped)).T, strict=True))
+    first = [int(by_axis[axis][0]) if axis in by_axis else 0 for axis in range(len(sizes))]
+    if places.size == len(mapped):
+        return Taken(tuple(first), tuple(sizes))
+    differ = [axis for axis, along in by_axis.items() if (along != along[0]).any()] or [mapped[0]]
+    if len(differ) > 1 or differ[0] not in numbers.collapsed_slice_dims:
+        raise UnknownOperationError("at places that differ along several axes")
+    [axis] = differ
+    rows = by_axis[axis].reshape(places.shape[:-1])
+    first[axis], sizes[axis] = 0, x.shape[axis]
+    before, after = (
+        [sizes[a] for a in side if a not in numbers.collapsed_slice_dims]
+        for side in (range(axis), range(axis + 1, len(sizes)))
+    )
+    kept, at = (*before, *rows.shape, *after), len(before)
+    whole = iter([*range(at), *range(at + rows.ndim, len(kept))])
+    of_rows = iter(range(at, at + rows.ndim))
+    order = tuple(next(whole if place in numbers.offset_dims else of_rows) for place in range(len(kept)))
+    return Taken(tuple(first), tuple(sizes), rows, axis, kept, order)
 
 
 def _sized(equation: Any) -> bool:

@@ -9,7 +9,7 @@ from jaxd2l.report.chart.plot import Series
 from jaxd2l.report.chart.svg import svg
 from jaxd2l.report.page.figures import duration, loss, share
 from jaxd2l.report.page.html import Markup, document, element, figure, join, note, paragraph, table
-from jaxd2l.report.page.run import shown_or_said
+from jaxd2l.report.page.run import flat, shown_or_said
 from jaxd2l.report.page.style import SERIES
 from jaxd2l.report.record import Record
 from jaxd2l.wording import counted
@@ -106,23 +106,28 @@ def _figures(records: Sequence[Record], names: Sequence[str]) -> list[Markup]:
 
 
 def _settings(records: Sequence[Record], names: Sequence[str]) -> list[Markup]:
-    keys = dict.fromkeys(key for record in records for key in record.config)
+    configs = [dict(flat(record.config)) for record in records]
     rows = []
-    for key in keys:
-        values = [record.config.get(key) for record in records]
-        same_recipe = len({record.name for record in records}) == 1  # else the recipe's name says it shorter
-        if any(value != values[0] for value in values) and (key != "model" or same_recipe):
-            rows.append((key, *[_cell(value) for value in values]))
+    same_recipe = len({record.name for record in records}) == 1  # else the recipe's name says it shorter
+    for key in dict.fromkeys(key for config in configs for key in config):
+        values = [config.get(key) for config in configs]
+        if len(set(values)) > 1 and (key != "model" or same_recipe):
+            rows.append((key, *_cells(values)))
     where = ("device", "jax", "commit")
     for key in where:
         values = [record.environment.get(key) for record in records]
         if any(value != values[0] for value in values):
-            rows.append((key, *[_cell(value) for value in values]))
+            rows.append((key, *_cells(values)))
     if not rows:
         return [paragraph("They were asked for with the same settings.")]
     return [table("Settings, device and versions that are not the same", ("setting", *names), rows)]
 
 
-def _cell(value: Any) -> Markup:
-    text = "\u2013" if value is None else " ".join(str(value).split())
-    return element("td", text if len(text) <= 200 else f"{text[:200]}\u2026", class_="words")
+def _cells(values: Sequence[Any]) -> list[Markup]:
+    """Values in words, at most 200 signs of each, from shortly before they differ where that comes late."""
+    texts = ["\u2013" if value is None else " ".join(str(value).split()) for value in values]
+    first = next((i for i, signs in enumerate(zip(*texts, strict=False)) if len(set(signs)) > 1), min(map(len, texts)))
+    start = first - 50 if first > 150 else 0
+    shown = [("\u2026" if start else "") + text[start : start + 200] for text in texts]
+    shown = [one + ("\u2026" if len(text) > start + 200 else "") for one, text in zip(shown, texts, strict=True)]
+    return [element("td", text, class_="words") for text in shown]

@@ -185,16 +185,16 @@ def _made(record: Record) -> list[Markup]:
 
 
 def _values(caption: str, values: dict[str, Any]) -> Markup:
-    rows = [(name, element("td", value, class_="words")) for name, value in _flat(values)]
+    rows = [(name, element("td", value, class_="words")) for name, value in flat(values)]
     return table(caption, ("name", "value"), rows)
 
 
-def _flat(values: dict[str, Any], before: str = "") -> list[tuple[str, str]]:
+def flat(values: dict[str, Any], before: str = "") -> list[tuple[str, str]]:
     """Entries in words, those of an object inside by `outer.inner`; three levels deep, as no run's files are."""
     rows: list[tuple[str, str]] = []
     for name, value in values.items():
         if isinstance(value, dict) and value and before.count(".") < 3:
-            rows += _flat(value, f"{before}{name}.")
+            rows += flat(value, f"{before}{name}.")
         elif isinstance(value, list) and not any(isinstance(one, list | dict) for one in value):
             rows.append((f"{before}{name}", ", ".join(map(_word, value)) or "\u2013"))
         else:

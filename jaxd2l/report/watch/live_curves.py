@@ -37,7 +37,7 @@ class LiveCurves:
         self.results.append(result)
         display = _display()
         if display is None:
-            print(epoch_line(result, result.epoch), flush=True)
+            print(epoch_line(result, None), flush=True)
         elif self._shown is None:
             self._shown = display(self, display_id=True)
         else:

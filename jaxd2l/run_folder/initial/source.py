@@ -64,7 +64,7 @@ def read_source(init_from: From, weights: str | None = None) -> Source:
         which = weights or "last"
         tensors = choose_weights(path, which).tensors
         return _sound(Source(str(path), which, digest(tensors), tensors))
-    if weights is not None:
+    if weights is not None and path.exists():
         raise ValueError(f"{init_from} is no run's folder, of whose weights --weights {weights} chooses; leave it out")
     names = read_state_dict(path)  # says what else the file may be
     if not any(name.startswith("params.") for name in names):

@@ -13,7 +13,12 @@ PyTree = Any
 
 def kernels_only(params: PyTree) -> PyTree:
     """Which leaves weight decay shrinks: kernels, not biases, not a norm's scale (D2L sec_weight_decay)."""
-    return jax.tree_util.tree_map_with_path(lambda path, _: path[-1].key == "kernel", params)
+
+    def shrinks(path: tuple[Any, ...], _: Any) -> bool:
+        names = [part.key for part in path if isinstance(part, jax.tree_util.DictKey)]  # a list or a box has none
+        return names[-1:] == ["kernel"]
+
+    return jax.tree_util.tree_map_with_path(shrinks, params)
 
 
 def sgd(

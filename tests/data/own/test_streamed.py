@@ -56,6 +56,20 @@ def test_streamed_pictures_are_the_decoded_ones(folder):
         assert channel_statistics(b) == channel_statistics(a)
 
 
+def test_what_was_named_from_one_working_folder_is_read_from_any(folder, monkeypatch):
+    monkeypatch.chdir(folder.parent)
+    rows = [
+        f"{folder.name}/{kind}/{row}.{end},{kind}"
+        for kind, end in (("china", "jpg"), ("flower", "png"))
+        for row in (0, 1)
+    ]
+    (folder.parent / "list.csv").write_text("\n".join(["file,label", *rows]), encoding="utf-8")
+    named = [data.open_data(name, on_note=print, stream=True) for name in (folder.name, "list.csv")]
+    monkeypatch.chdir(folder / "china")
+    for found in named:
+        assert np.asarray(found.train.x).shape == found.train.x.shape
+
+
 def test_what_was_seen_is_kept_for_the_next_start(folder, monkeypatch):
     first = data.open_data(folder, stream=True)
     monkeypatch.setattr(seen, "_look", None)
@@ -177,6 +191,13 @@ def test_pictures_beyond_memory_are_streamed_where_that_is_allowed(folder, monke
     with pytest.raises(DataError, match="more than half of the memory"):
         data.open_data(folder)
     assert isinstance(data.open_data(folder, stream=None).train.x, OnDisk)
+
+
+def test_a_size_that_no_picture_has_is_refused_before_anything_is_decoded(folder, monkeypatch):
+    monkeypatch.setattr(reading, "decode", None)
+    for stream in (None, True):
+        with pytest.raises(DataError, match=r"10000000 x 10000000 pixels is larger than any that is read \(89 million"):
+            data.open_data(folder, image_size=10_000_000, stream=stream)
 
 
 def test_a_run_folder_tells_the_rows_of_pictures_by_reading_few_at_a_time(folder, monkeypatch):

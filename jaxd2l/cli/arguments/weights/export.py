@@ -13,7 +13,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         "export",
         help="take a run's network away, checked against the run",
         description="Write a run's network for use elsewhere. What is written is read back and compared with the run's "
-        "own predictions on 100 test examples first; where they differ nothing is written.",
+        "own predictions on 100 test examples (or all) first; where they differ nothing is written.",
     )
     parser.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="a folder that jaxd2l train wrote")
     parser.add_argument(

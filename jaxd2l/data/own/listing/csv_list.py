@@ -70,7 +70,7 @@ def list_csv(path: Path) -> Pictures:
         in_test=None if judge not in parts else np.array([part == judge for part, _, _ in kept]),
         classes=tuple(classes),
         stamps=tuple(stamp(path.parent / name) for name in files),
-        open=partial(_open_row, path.parent, files),
+        open=partial(_open_row, path.parent.absolute(), files),
         notes=tuple(notes),
     )
 

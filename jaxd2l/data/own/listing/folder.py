@@ -81,7 +81,7 @@ def list_folder(folder: Path) -> Pictures:
         in_test=np.array([row[0] for row in rows], bool) if len(parts) == 2 else None,
         classes=tuple(names),
         stamps=tuple(stamp(folder / row[2]) for row in rows),
-        open=partial(_open_row, folder, tuple(row[2] for row in rows)),
+        open=partial(_open_row, folder.absolute(), tuple(row[2] for row in rows)),
         notes=tuple(notes),
     )
 
@@ -110,14 +110,15 @@ def _open_row(folder: Path, names: tuple[str, ...], row: int) -> BinaryIO:
     return open_regular(folder / names[row])
 
 
-def _passed_over(name: str) -> bool:
+def passed_over(name: str) -> bool:
+    """Whether a file or folder of this name was left behind by a program, or is hidden."""
     return name.startswith(".") or name.casefold() in _LEFT_BEHIND
 
 
 def _inside(folder: Path) -> tuple[list[str], int]:
     """The sorted names of the folders in `folder`, and how many pictures lie beside them."""
     with os.scandir(folder) as entries:
-        kept = [entry for entry in entries if not _passed_over(entry.name)]
+        kept = [entry for entry in entries if not passed_over(entry.name)]
     folders = sorted((entry.name for entry in kept if _is_folder(entry)), key=os.fsencode)
     return folders, sum(_is_picture(entry.name) and not _is_folder(entry) for entry in kept)
 
@@ -145,7 +146,7 @@ def _pictures(folder: Path, above: tuple[tuple[int, int], ...], others: Counter[
         return
     with os.scandir(folder) as entries:
         for entry in entries:
-            if _passed_over(entry.name):
+            if passed_over(entry.name):
                 continue
             if _is_folder(entry):
                 yield from _pictures(folder / entry.name, (*above, here), others)

@@ -63,7 +63,7 @@ def list_tfds(folder: Path) -> Pictures:
     unread = [name for name in splits if name not in parts]
     files = sorted(path for path in folder.iterdir() if path.is_file())
     state = "\n".join(f"{os.fspath(path)} {stamp(path)}" for path in files)
-    records = _Records(folder, parts, image)
+    records = _Records(folder.absolute(), parts, image)
     records.sources = sources
     n = sum(map(len, sources))
     return Pictures(

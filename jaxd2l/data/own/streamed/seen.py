@@ -15,8 +15,10 @@ import numpy as np
 import PIL
 
 from jaxd2l.data.division.equal import row_digests
+from jaxd2l.data.error import DataError
 from jaxd2l.data.own import cache
 from jaxd2l.data.own.cache import Decoded
+from jaxd2l.data.own.decode import MOST_PIXELS
 from jaxd2l.data.own.listing.pictures import Pictures
 from jaxd2l.data.own.read import array_shape, each_picture, refuse_unreadable
 from jaxd2l.data.own.settings import Settings
@@ -51,6 +53,7 @@ def seen_pictures(pictures: Pictures, settings: Settings) -> Decoded:
     """`read_pictures` with images that stay on the disk.
 
     Raises:
+        DataError: a picture would have more than `MOST_PIXELS` pixels.
         UnreadableError: see `read_pictures`.
     """
     asked = f"streamed {settings.image_size} {settings.channels}"
@@ -81,6 +84,9 @@ def _look(pictures: Pictures, settings: Settings) -> Seen:
 
 def _seen(pictures: Pictures, settings: Settings) -> Seen:
     n, (shape, lasting) = len(pictures.names), array_shape(pictures, settings)
+    if shape[0] * shape[1] > MOST_PIXELS:
+        size, most = f"{shape[0]} x {shape[1]} pixels", f"{MOST_PIXELS / 1e6:.0f} million"
+        raise DataError(f"{pictures.name}: a picture of {size} is larger than any that is read ({most}); choose less")
     digests, sums = np.zeros((n, 32), np.uint8), np.zeros((n, 2, shape[2]), np.int64)
 
     def see(row: int, image: np.ndarray) -> None:
