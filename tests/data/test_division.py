@@ -88,7 +88,7 @@ def test_every_row_is_in_one_fold_and_equal_pictures_in_the_same(drawn, k, seed)
     except (DataError, ValueError):
         return
     assert fold.shape == (len(numbers),)
-    assert set(fold.tolist()) <= set(range(k))
+    assert set(fold.tolist()) == set(range(k))
     assert all(len({fold[i] for i, other in enumerate(numbers) if other == one}) == 1 for one in numbers)
     for number in range(k):
         parts = fold_of(data, fold, number)
@@ -126,6 +126,13 @@ def test_a_fold_that_holds_no_row_or_all_is_refused(fold, number):
 def test_a_share_is_any_number_of_numpy():
     data = pictures(range(8), DIGIT_LABELS[:8] % 2, 2)
     assert len(hold_out(data, np.float32(0.5)).validation.x) == len(hold_out(data, 0.5).validation.x)
+
+
+def test_more_folds_than_different_pictures_are_refused():
+    data = pictures([0, 0, 1, 2], [0, 0, 0, 0], 2)
+    with pytest.raises(DataError, match="digits: 3 different examples for 4 folds; give as many folds at most"):
+        deal_out(data, 4, on_note=lambda note: None)
+    assert set(deal_out(data, 3, on_note=lambda note: None).tolist()) == {0, 1, 2}
 
 
 def test_a_class_of_one_picture_and_a_validation_part_cannot_be_dealt_out():

@@ -25,7 +25,8 @@ def deal_out(data: Dataset, k: int, seed: int = 0, *, on_note: Callable[[str], N
 
     Raises:
         ValueError: k or the seed out of range, or a validation part that is there.
-        DataError: the training part is none, or a class has fewer than two different rows.
+        DataError: the training part is none, a class has fewer than two different rows, or there are fewer different
+            rows than folds.
     """
     train = undivided(data)
     same = same_rows(train)
@@ -53,6 +54,8 @@ def fold_rows_out(
         if len(np.unique(fold[labels == label])) < 2:
             shown = classes[label] if classes else str(label)
             raise DataError(f"{name}: fewer than two different examples of class {shown}; one fold would train on none")
+    if place < k:
+        raise DataError(f"{name}: {counted(place, 'different example')} for {k} folds; give as many folds at most")
     return fold
 
 
