@@ -17,6 +17,7 @@ from pathlib import Path
 
 import jaxd2l
 from jaxd2l.claims.trained import swap
+from jaxd2l.recipes import RECIPES
 from jaxd2l.run_folder import ENVIRONMENT, write_json
 from jaxd2l.run_folder.settings import digest_of_rows
 
@@ -35,7 +36,7 @@ def told(folder: Path) -> dict:
         "called": f"{recipe} swapped" if swapped else recipe,
         "recipe": recipe,
         "seed": run.seed,
-        "epochs_asked_for": run.recipe.epochs,
+        "epochs_of_recipe": RECIPES[recipe].epochs,
         **{name: run.config[name] for name in ("batch_size", "learning_rate", "image_size", "precision")},
         **{name: environment[name] for name in FACTS},
         "starts": [first, *environment.get("resumed", [])],
@@ -63,7 +64,7 @@ def main() -> None:
             last, best = run["epochs"][-1], max(epoch["test_accuracy"] for epoch in run["epochs"])
             hours = sum(epoch["seconds"] for epoch in run["epochs"]) / 3600
             print(
-                f"| {name} | {seed} | {len(run['epochs'])} of {run['epochs_asked_for']} | {last['train_loss']:.4f} | "
+                f"| {name} | {seed} | {len(run['epochs'])} of {run['epochs_of_recipe']} | {last['train_loss']:.4f} | "
                 f"{last['train_accuracy']:.4f} | {last['test_accuracy']:.4f} | {best:.4f} | {hours:.1f} |"
             )
 

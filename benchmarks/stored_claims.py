@@ -65,7 +65,7 @@ def collect() -> dict:
 
     trainings["mlp"] = {"made": "reproduced", "curves": [curve(run) for run in reproduced["mlp"]]}
     for run in long:
-        if len(run["epochs"]) < run["epochs_asked_for"]:
+        if len(run["epochs"]) < run["epochs_of_recipe"]:
             continue
         name = run["called"]
         made[f"long {name}"] = {
