@@ -147,10 +147,8 @@ def weights_of(variables: PyTree) -> tuple[PyTree, PyTree]:
     """
     if "params" not in variables:
         raise ValueError("the network has no parameters to train")
-    named = jax.tree_util.tree_leaves_with_path(variables["params"])
-    if empty := [(path, a.shape) for path, a in named if 0 in a.shape]:
-        path, shape = empty[0]
-        name = jax.tree_util.keystr(path, simple=True, separator="/")
+    if empty := [(name, a.shape) for name, a in flat(variables["params"]).items() if 0 in a.shape]:
+        name, shape = empty[0]
         raise ValueError(f"the inputs are too small for the network: of them nothing is left for {name} {shape}")
     return variables["params"], variables.get("batch_stats", {})
 

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxd2l.nn import softmax
+from jaxd2l.nn.parameters import count
 from jaxd2l.prediction import Framing, Predictor
 from jaxd2l.report.page.style import variables
 from jaxd2l.web.plan import Plan
@@ -106,7 +107,7 @@ def _check(predictor: Predictor) -> None:
 
 def _lead(predictor: Predictor, plan: Plan) -> str:
     recipe = predictor.recipe
-    parameters = sum(leaf.size for leaf in jax.tree.leaves(predictor.variables["params"]))
+    parameters = count(predictor.variables["params"])
     narrow = (
         f" It was trained in {recipe.precision} and is computed in float32 here."
         if recipe.precision != "float32"

@@ -90,12 +90,14 @@ def read_class_weights(path: Path, classes: Sequence[str]) -> tuple[float, ...]:
 
 
 def _pairs(path: Path) -> list[tuple[str, object]]:
+    is_json = path.suffix.lower() == ".json"
+    pairs, rows = None, []
     try:
         text = path.read_bytes().decode("utf-8-sig")
-        is_json = path.suffix.lower() == ".json"
-        pairs = json.loads(text, object_pairs_hook=list) if is_json else None
-        lines = csv.reader(io.StringIO("" if is_json else text), strict=True)
-        rows = [[cell.strip() for cell in row] for row in lines if row]
+        if is_json:
+            pairs = json.loads(text, object_pairs_hook=list)
+        else:
+            rows = [[cell.strip() for cell in row] for row in csv.reader(io.StringIO(text), strict=True) if row]
     except (ValueError, RecursionError, csv.Error) as error:
         raise DataError(f"{path}: neither JSON nor CSV ({error})") from error
     if is_json:

@@ -194,8 +194,8 @@ def fitted(
     recipe = fitted_to(base, data, statistics)
     if own.image_size is not None:
         recipe = dataclasses.replace(recipe, image_size=own.image_size)
-    n = settings.fewest_rows(whole, data, values)
-    if values.get("batch_size") is None and recipe.batch_size > n and recipe.accumulate == 1:
+    by_itself = values.get("batch_size") is None and recipe.accumulate == 1
+    if by_itself and recipe.batch_size > (n := settings.fewest_rows(whole, data, values)):
         smaller = min(_SMALL_BATCH, n)
         say(f"{data.name}: {counted(n, 'training example')} for batches of {recipe.batch_size}; {smaller} are taken")
         recipe = dataclasses.replace(recipe, batch_size=smaller)

@@ -16,6 +16,7 @@ from jaxd2l.commands.asked.class_weights import weighted
 from jaxd2l.data import Dataset, Examples
 from jaxd2l.data.own import OwnData
 from jaxd2l.interop.torch import load_torch, read_state_dict, torch_shapes
+from jaxd2l.nn.parameters import count
 from jaxd2l.recipes import code_of, find, fitted_to, load_data
 from jaxd2l.recipes.torchvision import TORCHVISION
 from jaxd2l.train import Recipe
@@ -61,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     print(f"{recipe.name}: weights of {args.file} are in {args.out}; {next_ if facts else judge}")
     if args.json:
         summary = {"recipe": recipe.name, "imported_from": str(args.file), "run_dir": str(args.out)}
-        print(json.dumps({**summary, "parameters": run_folder.count_parameters(args.out)}))
+        print(json.dumps({**summary, "parameters": count(params)}))
     return ExitCode.DONE
 
 
